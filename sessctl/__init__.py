@@ -1,0 +1,54 @@
+"""Look after web sessions: list, show, decode, verify, expire, purge, restore.
+
+    from sessctl import Query, decode_cookie, open_store, sign_cookie, verify_cookie
+
+Everything the command line does can be done with these names; what they return is documented
+where they are defined. Names are imported at their first use, so that `decode_cookie` loads no
+database driver.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from sessctl.cookies.api import decode_cookie, sign_cookie, verify_cookie
+    from sessctl.errors import SessctlError
+    from sessctl.session import Query, Session
+    from sessctl.stores.registry import Access, open_store
+    from sessctl.text import Secret
+
+__all__ = [
+    "Access",
+    "Query",
+    "Secret",
+    "SessctlError",
+    "Session",
+    "__version__",
+    "decode_cookie",
+    "open_store",
+    "sign_cookie",
+    "verify_cookie",
+]
+
+_HOME = {
+    "Access": "sessctl.stores.registry",
+    "Query": "sessctl.session",
+    "Secret": "sessctl.text",
+    "SessctlError": "sessctl.errors",
+    "Session": "sessctl.session",
+    "decode_cookie": "sessctl.cookies.api",
+    "open_store": "sessctl.stores.registry",
+    "sign_cookie": "sessctl.cookies.api",
+    "verify_cookie": "sessctl.cookies.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'sessctl' has no attribute '{name}'")
+    from importlib import import_module
+
+    return getattr(import_module(_HOME[name]), name)

@@ -1,0 +1,154 @@
+"""The `CookieFormat` protocol and what its methods answer.
+
+`decode` reads and proves nothing; `verify` is the judge. The two words never mean the same thing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime, timedelta
+
+    from sessctl.limits import Budget
+    from sessctl.text import Secret
+
+
+class Signature(StrEnum):
+    """What is known about a cookie's signature."""
+
+    VALID = "valid"
+    INVALID = "invalid"
+    UNVERIFIED = "unverified"  # there is one, and no secret to check it with
+    NONE = "none"
+
+
+class VerdictWord(StrEnum):
+    """The outcome of a verification; a closed set that scripts rely on."""
+
+    VALID = "valid"
+    BAD_SIGNATURE = "bad_signature"
+    DECRYPT_FAILED = "decrypt_failed"
+    EXPIRED = "expired"
+    FROM_FUTURE = "from_future"
+    NOT_YET_VALID = "not_yet_valid"
+    MALFORMED = "malformed"
+    MISSING_SIGNATURE = "missing_signature"
+    UNKNOWN_KEY = "unknown_key"
+    NAME_MISMATCH = "name_mismatch"
+    PURPOSE_MISMATCH = "purpose_mismatch"
+    VERSION_NOT_ALLOWED = "version_not_allowed"
+    ALG_NOT_ALLOWED = "alg_not_allowed"
+    PAYLOAD_ERROR = "payload_error"
+    UNSAFE_PICKLE = "unsafe_pickle"
+    UNVERIFIED = "unverified"
+
+
+@dataclass(frozen=True, slots=True)
+class Cookie:
+    """A cookie as it goes over the wire."""
+
+    name: str
+    value: str
+
+    @property
+    def header(self) -> str:
+        """`Cookie: name=value`, to paste into a request."""
+        return f"Cookie: {self.name}={self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """How well a value fits a format: 0 to 100, and the evidence in words."""
+
+    score: int
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedCookie:
+    """What a cookie says about itself; nothing of it is proven.
+
+    An opaque cookie carries a `sid`, a client-side one a `payload`. Instants are aware UTC.
+    """
+
+    format: str
+    sid: str | None = None
+    payload: Any = None
+    signed: bool = True
+    issued_at: datetime | None = None
+    expires_at: datetime | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The outcome of a verification with its evidence.
+
+    `key_index` is the position in the list of secrets of the one that fits. `decoded` is there
+    whenever the value could be read, whatever the verdict.
+    """
+
+    word: VerdictWord
+    signature: Signature
+    decoded: DecodedCookie | None = None
+    key_index: int | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def valid(self) -> bool:
+        return self.word is VerdictWord.VALID
+
+
+class CookieFormat(Protocol):
+    """How one library writes its cookie. Stateless; one instance serves all.
+
+    Values are text as pasted: in wire form, or already percent-decoded.
+    """
+
+    @property
+    def name(self) -> str:
+        """The format's id, the same as its vector file's name."""
+        ...
+
+    @property
+    def cookie_name(self) -> str:
+        """What the library calls its cookie unless told otherwise."""
+        ...
+
+    def sniff(self, value: str) -> Match | None:
+        """How likely the value is of this format; None for impossible. Never raises."""
+        ...
+
+    def decode(self, value: str, *, budget: Budget) -> DecodedCookie:
+        """Read the value without proving anything. Raises CookieError if it is not of this format."""
+        ...
+
+    def verify(
+        self,
+        value: str,
+        secrets: Sequence[Secret],
+        *,
+        budget: Budget,
+        now: datetime,
+        max_age: timedelta | None = None,
+    ) -> Verdict:
+        """Judge the value by these secrets, newest first, as strictly as the library and never laxer.
+
+        A value that is not of this format is `malformed`; nothing is raised.
+        """
+        ...
+
+    def sign(self, content: Any, secret: Secret, *, name: str, now: datetime) -> list[Cookie]:
+        """The cookies the library would set: some write two.
+
+        Args:
+            content: a session id for an opaque format, the payload for a client-side one.
+
+        Raises:
+            UsageError: the content does not fit the format.
+        """
+        ...

@@ -1,0 +1,110 @@
+"""express-session's `connect.sid`: a session id, signed.
+
+Who writes it: express-session (1.x; checked with 1.19.0) through cookie-signature (1.2.2).
+
+    s%3A7d8f2c1e4b5a69788796a5b4c3d2e1f0.pzBLXAaV3ZcBeTr0cE%2FLAc7LGz%2B35Tyls3u7oo7oQjE
+    secret: correct horse battery staple
+
+`s:` + sid + `.` + base64(HMAC-SHA256(secret, sid)) without padding, percent-encoded. The `s:` is
+not signed; the *last* dot splits. There is no time in it: expiry is the store's business.
+Not supported: a custom `cookie-signature` (no option for one exists).
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from hmac import compare_digest
+from hmac import digest as hmac_digest
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from sessctl.cookies.base import Cookie, DecodedCookie, Match, Signature, Verdict, VerdictWord
+from sessctl.cookies.paste import percent_decode
+from sessctl.errors import CookieError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime, timedelta
+
+    from sessctl.limits import Budget
+    from sessctl.text import Secret
+
+_SIGNATURE = re.compile(r"[A-Za-z0-9+/]{43}")
+_SID = re.compile(r"[A-Za-z0-9_-]{32}")  # uid-safe, 24 bytes: what `genid` makes by default
+_UNESCAPED = "-_.!~*'()"  # what encodeURIComponent leaves alone beside letters and digits
+
+
+class ExpressSession:
+    """The signed session id of express-session."""
+
+    name = "express-session"
+    cookie_name = "connect.sid"
+
+    def sniff(self, value: str) -> Match | None:
+        text = percent_decode(value)
+        if not text.startswith("s:"):
+            return None
+        sid, dot, signature = text[2:].rpartition(".")
+        if not dot:
+            return Match(20, "starts with s: but has no signature")
+        if _SIGNATURE.fullmatch(signature) is None:
+            return Match(30, "starts with s:, the signature is not 43 base64 characters")
+        if sid.startswith("j:"):
+            return Match(40, "s:j: is rather a signed JSON cookie of cookie-parser")
+        usual = " and a session id of the usual 32 characters" if _SID.fullmatch(sid) else ""
+        return Match(95 if usual else 80, f"s: with a signature of 43 base64 characters{usual}")
+
+    def decode(self, value: str, *, budget: Budget) -> DecodedCookie:
+        sid, _ = _split(value, budget)
+        return DecodedCookie(self.name, sid=sid)
+
+    def verify(
+        self,
+        value: str,
+        secrets: Sequence[Secret],
+        *,
+        budget: Budget,
+        now: datetime,  # noqa: ARG002 - there is no time in this cookie
+        max_age: timedelta | None = None,
+    ) -> Verdict:
+        try:
+            sid, signature = _split(value, budget)
+        except CookieError as exc:
+            return Verdict(VerdictWord.MALFORMED, Signature.NONE, notes=(exc.message,))
+        notes = ("the cookie carries no time: its age cannot be judged",) if max_age else ()
+        decoded = DecodedCookie(self.name, sid=sid)
+        given = signature.encode("utf-8", "surrogateescape")
+        for index, secret in enumerate(secrets):
+            # The encoded texts are compared, as the library does: a padded or url-safe spelling
+            # of the right bytes is not valid.
+            if compare_digest(_signature(sid, secret), given):
+                return Verdict(VerdictWord.VALID, Signature.VALID, decoded, index, notes)
+        return Verdict(VerdictWord.BAD_SIGNATURE, Signature.INVALID, decoded, notes=notes)
+
+    def sign(self, content: Any, secret: Secret, *, name: str, now: datetime) -> list[Cookie]:  # noqa: ARG002
+        if not isinstance(content, str) or not content:
+            raise UsageError(
+                "an express-session cookie carries a session id, not data",
+                hint="give the id of a session in the store, as `sessctl list -o name` prints them",
+            )
+        text = f"s:{content}.{_signature(content, secret).decode()}"
+        wire = quote(text, safe=_UNESCAPED, encoding="utf-8", errors="surrogateescape")
+        return [Cookie(name, wire)]
+
+
+def _split(value: str, budget: Budget) -> tuple[str, str]:
+    """(sid, signature) of a value in wire form or decoded. Raises CookieError."""
+    budget.check_cookie(len(value))
+    text = percent_decode(value)
+    if not text.startswith("s:"):
+        raise CookieError("no 's:' at the start, so express-session would ignore it")
+    sid, dot, signature = text[2:].rpartition(".")
+    if not dot:
+        raise CookieError("no '.' between session id and signature")
+    return sid, signature
+
+
+def _signature(sid: str, secret: Secret) -> bytes:
+    mac = hmac_digest(secret.reveal(), sid.encode("utf-8", "surrogateescape"), "sha256")
+    return b64encode(mac).rstrip(b"=")

@@ -1,0 +1,87 @@
+"""What people paste around a cookie: header names, curl flags, quotes, attributes, whole lines.
+
+    Cookie: theme=dark; connect.sid=s%3Aabc.def
+    Set-Cookie: connect.sid=s%3Aabc.def; Path=/; HttpOnly
+    -H 'Cookie: connect.sid=s%3Aabc.def'
+    connect.sid=s%3Aabc.def
+    "s%3Aabc.def"
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+
+_HEADER = re.compile(r"[<>*\s]*(?P<set>set-)?cookie\s*:\s*", re.IGNORECASE)
+_CURL = re.compile(r"(?:-H|--header|-b|--cookie)[\s=]+(?P<quote>['\"])(?P<inner>.*)(?P=quote)\s*\\?", re.DOTALL)
+# RFC 6265 names are tokens; a value that merely ends in base64 padding is not name=value.
+_PAIR = re.compile(r"(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?P<value>(?!=*$).*)", re.DOTALL)
+_ATTRIBUTES = frozenset(
+    ("path", "domain", "expires", "max-age", "secure", "httponly", "samesite", "partitioned", "priority")
+)
+_ESCAPES = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
+@dataclass(frozen=True, slots=True)
+class Pasted:
+    """One cookie found in a text; `name` is None for a bare value."""
+
+    name: str | None
+    value: str
+
+
+def unwrap(text: str) -> list[Pasted]:
+    """The cookies in one pasted line, in order, attributes left out."""
+    line = text.strip().removeprefix("\ufeff")
+    if curl := _CURL.fullmatch(line):
+        line = curl["inner"].strip()
+    header = _HEADER.match(line)
+    if header:
+        line = line[header.end() :]
+        if header["set"]:
+            return [_pair(line.partition(";")[0])]
+    elif line.startswith(("{", "[")):
+        return [Pasted(None, line)]  # a stored value, not a cookie: leave its ; and = alone
+    pairs = [_pair(part) for part in _split(line)]
+    kept = [pair for pair in pairs if not _is_attribute(pair)]
+    return kept or pairs[:1]
+
+
+def _split(line: str) -> list[str]:
+    if "\t" in line and "=" not in line.partition("\t")[0]:
+        name, _, rest = line.partition("\t")  # a row copied from the browser's developer tools
+        line = f"{name}={rest.partition(chr(9))[0]}"
+    return [part for part in (piece.strip() for piece in line.split(";")) if part] or [""]
+
+
+def _pair(text: str) -> Pasted:
+    found = _PAIR.fullmatch(text.strip())
+    if found is None:
+        return Pasted(None, _unquote(text.strip()))
+    return Pasted(found["name"], _unquote(found["value"].strip()))
+
+
+def _is_attribute(pair: Pasted) -> bool:
+    word = pair.name if pair.name is not None else pair.value
+    return word.lower() in _ATTRIBUTES
+
+
+def _unquote(text: str) -> str:
+    if len(text) >= 2 and text[0] == text[-1] and text[0] in "\"'":
+        return text[1:-1]
+    return text
+
+
+def percent_decode(text: str) -> str:
+    """One pass of JavaScript's decodeURIComponent; a text that it would refuse stays as it is.
+
+    Source: jshttp/cookie 1.0 `index.js`, decode. A value encoded twice does not come out clean,
+    on purpose: the framework would not accept it either.
+    """
+    if "%" not in text or _ESCAPES.search(text):
+        return text
+    try:
+        return unquote_to_bytes(text.encode("utf-8", "surrogateescape")).decode()
+    except UnicodeDecodeError:
+        return text

@@ -1,0 +1,86 @@
+"""Names of cookie formats, and where they are defined; imported only when asked for.
+
+Third parties add their own through the entry-point group `sessctl.cookie_formats`, read only for
+a name that is not ours or when none of ours matches.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from sessctl.errors import CookieError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sessctl.cookies.base import CookieFormat, Match
+
+FORMATS = {
+    "express-session": "sessctl.cookies.express:ExpressSession",
+    "stored-json": "sessctl.cookies.stored_json:StoredJson",
+}
+
+
+def cookie_format(name: str) -> CookieFormat:
+    """A format by its name. Raises UsageError with the nearest name."""
+    if name in FORMATS:
+        return _ours(name)
+    theirs = _third_party()
+    if name in theirs:
+        return _load(theirs[name])
+    near = get_close_matches(name, [*FORMATS, *theirs], n=1)
+    raise UsageError(
+        f"no cookie format '{name}'",
+        hint=f"did you mean '{near[0]}'?" if near else f"known: {', '.join((*FORMATS, *theirs))}",
+    )
+
+
+def detect(value: str) -> list[tuple[CookieFormat, Match]]:
+    """Formats the value could be, the likeliest first."""
+    ranked = _ranked(_ours(name) for name in FORMATS)
+    return ranked(value) or _ranked(_load(entry) for entry in _third_party().values())(value)
+
+
+def best_format(value: str) -> CookieFormat:
+    """The likeliest format. Raises CookieError when the value fits none."""
+    found = detect(value)
+    if not found:
+        raise CookieError(
+            "not a cookie of any format this version knows",
+            hint=f"it knows {', '.join(FORMATS)}; --format NAME tells why one does not fit",
+        )
+    return found[0][0]
+
+
+def _ranked(formats: Iterator[CookieFormat]) -> Any:
+    def rank(value: str) -> list[tuple[CookieFormat, Match]]:
+        found = [(one, match) for one in formats if (match := one.sniff(value)) is not None]
+        return sorted(found, key=lambda pair: -pair[1].score)
+
+    return rank
+
+
+def _ours(name: str) -> CookieFormat:
+    module, _, attribute = FORMATS[name].partition(":")
+    found: CookieFormat = getattr(import_module(module), attribute)()
+    return found
+
+
+def _third_party() -> dict[str, Any]:
+    from importlib.metadata import entry_points  # 15 ms; only when none of ours fits
+
+    return {entry.name: entry for entry in entry_points(group="sessctl.cookie_formats")}
+
+
+def _load(entry: Any) -> CookieFormat:
+    try:
+        found: CookieFormat = entry.load()()
+    except Exception as exc:  # noqa: BLE001 - a plug-in may fail in any way; name it
+        raise UsageError(
+            f"the plug-in '{entry.name}' (sessctl.cookie_formats) failed to load: "
+            f"{type(exc).__name__}",
+            hint="update or remove the package that provides it",
+        ) from exc
+    return found

@@ -1,0 +1,56 @@
+"""Bytes to data and back, one module per way of writing; safe on hostile input.
+
+A serializer is a module with `decode(raw, budget) -> Value`, `encode(data) -> bytes` and
+`Peek(paths)`, which reads a few paths out of a value without building the rest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sessctl.limits import Budget
+
+
+class Value(msgspec.Struct, frozen=True):
+    """Decoded data, with remarks on what a careless reader would have hidden."""
+
+    data: Any
+    notes: tuple[str, ...] = ()
+
+
+class Serializer(Protocol):
+    """What a serializer module offers."""
+
+    @staticmethod
+    def decode(raw: bytes, budget: Budget) -> Value:
+        """Data and notes. Raises SerializerError, and nothing else, for any input."""
+        ...
+
+    @staticmethod
+    def encode(data: Any) -> bytes:
+        """The bytes the framework itself would have written."""
+        ...
+
+    @staticmethod
+    def peek(paths: Sequence[str]) -> Callable[[bytes], tuple[Any, ...]]:
+        """A fast reader of a few dotted paths; None where there is nothing.
+
+        The reader raises SerializerError for what does not decode.
+        """
+        ...
+
+
+def serializer(name: str) -> Serializer:
+    """The serializer module of that name, imported when asked for."""
+    from importlib import import_module
+
+    module: Any = import_module(_MODULES[name])
+    return module  # type: ignore[no-any-return]
+
+
+_MODULES = {"json": "sessctl.serializers.json"}

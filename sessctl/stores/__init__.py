@@ -1,0 +1,1 @@
+"""Places where sessions live: engines know commands, layouts know frameworks."""

@@ -1,0 +1,194 @@
+"""The `Store` protocol: what the rest of sessctl may ask of a place where sessions live.
+
+A store is an engine with a layout. Everything that can fail raises a `SessctlError`; no driver's
+exception leaves an engine. A store is used by one thread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sessctl.session import Need
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sessctl.session import Query, Session
+    from sessctl.stores.layouts.base import Layout
+
+
+class Outcome(StrEnum):
+    """What became of one session in a write."""
+
+    DELETED = "deleted"
+    GONE = "gone"  # was not there any more
+    CHANGED = "changed"  # renewed since it was read: left alone
+    FAILED = "failed"
+    UNCONFIRMED = "unconfirmed"  # the reply was lost; read again: absent
+    STORED = "stored"  # written by `put` or `set_expiry`
+    PRESENT = "present"  # already there, the same
+    NEWER = "newer"  # something else is there: left alone
+    LAPSED = "lapsed"  # its expiry has passed on the server
+
+
+class Result(tuple[str, Outcome, str | None]):
+    """`(sid, outcome, reason)`."""
+
+    __slots__ = ()
+
+    def __new__(cls, sid: str, outcome: Outcome, reason: str | None = None) -> Result:
+        return super().__new__(cls, (sid, outcome, reason))
+
+    @property
+    def sid(self) -> str:
+        return self[0]
+
+    @property
+    def outcome(self) -> Outcome:
+        return self[1]
+
+    @property
+    def reason(self) -> str | None:
+        return self[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine with its layout can do; a command asks before it promises."""
+
+    expires_by_itself: bool  # the engine removes expired sessions without help
+    stores_created: bool = False
+    stores_seen: bool = False
+    cascades: str = ""  # what else a delete would set off, in words; guarded
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Where a store is, without credentials: for plans, journals and the names of ad-hoc URLs."""
+
+    engine: str
+    address: str  # host:port, socket or file
+    database: str
+    scope: str  # prefix or table
+    label: str  # typed to confirm when the store has no name in a config: `host/database`
+
+    def as_dict(self) -> dict[str, str]:
+        return {
+            "engine": self.engine,
+            "address": self.address,
+            "database": self.database,
+            "scope": self.scope,
+        }
+
+
+@dataclass(slots=True)
+class Remarks:
+    """What a person should be told about a run: fallbacks (S30) and things that are no sessions."""
+
+    notes: dict[str, None] = field(default_factory=dict)
+    strangers: int = 0
+    stranger_samples: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        """Say it once, however often it happens."""
+        self.notes[text] = None
+
+    def stranger(self, location: str, kind: str) -> None:
+        """Something under our prefix or in our table that cannot be a session."""
+        self.strangers += 1
+        if len(self.stranger_samples) < 3:
+            self.stranger_samples.append(f"{location} ({kind})")
+
+
+class Store(Protocol):
+    """An opened store. Close it when done; it is a context manager."""
+
+    @property
+    def layout(self) -> Layout: ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    @property
+    def identity(self) -> Identity: ...
+
+    @property
+    def remarks(self) -> Remarks: ...
+
+    @property
+    def page_size(self) -> int:
+        """How many sessions one `delete` should be given."""
+        ...
+
+    def now_ms(self) -> int:
+        """The clock that judges: the server's, in ms since 1970 UTC."""
+        ...
+
+    def scan(self, query: Query, need: Need = Need.ALL) -> Iterator[Session]:
+        """Every session that matches, in pages, memory flat. A failed read raises; an error is
+        never the end of the sessions."""
+        ...
+
+    def get(self, sids: Sequence[str]) -> list[Session]:
+        """The sessions of these ids that exist, in the order asked for."""
+        ...
+
+    def count(self, query: Query) -> int:
+        """How many match, exactly."""
+        ...
+
+    def estimate(self) -> int:
+        """About how many sessions the store holds; cheap, and an upper bound at the best."""
+        ...
+
+    def put(self, sessions: Sequence[Session]) -> list[Result]:
+        """Write sessions that are absent: stored, present (the same), newer, lapsed or failed."""
+        ...
+
+    def set_expiry(self, sessions: Sequence[Session], expires_ms: int | None) -> list[Result]:
+        """Move the expiry of sessions that are as they were read: stored, gone, changed, failed."""
+        ...
+
+    def recognises(self, session: Session) -> bool:
+        """The value carries the library's own mark; for the guard against a wrong store."""
+        ...
+
+    def delete(self, sessions: Sequence[Session], *, grace_ms: int | None = None) -> list[Result]:
+        """Remove sessions that are still exactly as they were read.
+
+        With `grace_ms` only those whose expiry lies that far behind the *server's* clock at the
+        moment of the delete, judged in the statement that deletes.
+        """
+        ...
+
+    def freeze(self, session: Session) -> dict[str, Any]:
+        """Everything that `thaw` needs to write the session again; JSON types and bytes."""
+        ...
+
+    def thaw(self, frozen: dict[str, Any], *, expires_ms: int | None = None) -> Session:
+        """The session that `freeze` was given, with another expiry if one is named.
+
+        Raises:
+            JournalError: it was not frozen by a store of this kind.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Store: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+
+def in_pages(sessions: Iterator[Session], size: int) -> Iterator[list[Session]]:
+    """Group a stream into lists of at most `size`."""
+    page: list[Session] = []
+    for session in sessions:
+        page.append(session)
+        if len(page) == size:
+            yield page
+            page = []
+    if page:
+        yield page

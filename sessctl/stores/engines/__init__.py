@@ -1,0 +1,1 @@
+"""How to talk to each kind of store; the only place that knows drivers."""

@@ -1,0 +1,53 @@
+"""The Redis scripts: one key each, so that they are safe on a cluster and block for microseconds.
+
+Value and expiry are compared, because a `touch` renews a session without changing its value, and
+the server's clock judges, in the same script that deletes (safety promise S1).
+"""
+
+from __future__ import annotations
+
+from hashlib import sha1
+
+# KEYS[1]; ARGV: 1 sha1 of the value read, 2 its expiry in ms (-1 none), 3 tolerance in ms,
+# 4 the instant in ms that must lie behind the server's clock, or ''.
+# 'old' spells PEXPIRETIME for servers before 7.0.
+_CHECK = """
+if redis.call('TYPE', KEYS[1]).ok ~= 'string' then
+  if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+  return 2
+end
+local now = redis.call('TIME')
+now = now[1] * 1000 + math.floor(now[2] / 1000)
+local ends = %s
+local apart = ends - tonumber(ARGV[2])
+if apart < 0 then apart = -apart end
+if (ends < 0) ~= (tonumber(ARGV[2]) < 0) or apart > tonumber(ARGV[3]) then return 2 end
+if redis.sha1hex(redis.call('GET', KEYS[1])) ~= ARGV[1] then return 2 end
+"""
+_NEW = "redis.call('PEXPIRETIME', KEYS[1])"
+_OLD = "redis.call('PTTL', KEYS[1])\nif ends >= 0 then ends = ends + now end"
+_DELETE = """
+if ARGV[4] ~= '' and now < tonumber(ARGV[4]) then return 2 end
+redis.call('UNLINK', KEYS[1])
+return 1
+"""
+_EXPIRE = """
+if ARGV[4] == '' then redis.call('PERSIST', KEYS[1]) else redis.call('PEXPIREAT', KEYS[1], ARGV[4]) end
+return 1
+"""
+
+GONE, DONE, CHANGED = 0, 1, 2
+
+
+class Script:
+    """A script's text and the digest it is called by."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.sha = sha1(text.encode(), usedforsecurity=False).hexdigest().encode()
+
+
+def scripts(*, absolute_expiry: bool) -> tuple[Script, Script]:
+    """(conditional delete, conditional change of expiry) for a server with or without PEXPIRETIME."""
+    check = _CHECK % (_NEW if absolute_expiry else _OLD)
+    return Script(check + _DELETE), Script(check + _EXPIRE)

@@ -1,0 +1,1 @@
+"""How libraries lay their sessions out, one module per framework family."""

@@ -1,0 +1,100 @@
+"""What a layout declares. A layout knows a framework and no commands.
+
+Most libraries are covered by a declaration of `KeyLayout` or `TableLayout`; see `express.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sessctl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Unit(StrEnum):
+    """The unit of a column that counts since 1970 UTC."""
+
+    MILLISECONDS = "ms"
+    SECONDS = "s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """What layouts of every engine have in common.
+
+    `user` lists paths in the data, first hit wins; a value that is an object is looked into for
+    `id`, `_id`, `email` and so on. `envelope` names the keys of the value that belong to the
+    library and not to the application's data; they are shown as `extra`.
+    """
+
+    name: str
+    engine: ClassVar[str]
+    settings: ClassVar[tuple[str, ...]] = ()
+    serializer: str = "json"
+    cookie_format: str
+    cookie_name: str
+    user: tuple[str, ...]
+    inner_expiry: str | None = None
+    envelope: tuple[str, ...] = ()
+    lifetime_s: int
+
+    def configured(self, options: Mapping[str, Any]) -> Layout:
+        """The same layout with a backend's own prefix, table, columns or user path.
+
+        Raises:
+            ConfigError: an option that this layout has no use for.
+        """
+        changes: dict[str, Any] = {}
+        for key, value in options.items():
+            if key == "user":
+                changes["user"] = (value,) if isinstance(value, str) else tuple(value)
+            elif key == "cookie_name":
+                changes["cookie_name"] = value
+            elif key in self.settings:
+                changes.update(self._setting(key, value))
+            else:
+                raise ConfigError(
+                    f"layout '{self.name}' has no setting '{key}'",
+                    hint=f"it knows {', '.join((*self.settings, 'user'))}",
+                )
+        return replace(self, **changes)
+
+    def _setting(self, key: str, value: Any) -> dict[str, Any]:
+        return {key: value}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyLayout(Layout):
+    """A session is one string under `prefix + sid`; its TTL is its expiry."""
+
+    engine: ClassVar[str] = "redis"
+    settings: ClassVar[tuple[str, ...]] = ("prefix",)
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableLayout(Layout):
+    """A session is a row; `expires` counts `unit`s since 1970 UTC."""
+
+    engine: ClassVar[str] = "sql"
+    settings: ClassVar[tuple[str, ...]] = ("table", "columns")
+    table: str
+    sid: str
+    data: str
+    expires: str
+    unit: Unit
+
+    def _setting(self, key: str, value: Any) -> dict[str, Any]:
+        if key != "columns":
+            return {key: value}
+        unknown = set(value) - {"sid", "data", "expires"}
+        if unknown:
+            raise ConfigError(
+                f"layout '{self.name}' has no column '{sorted(unknown)[0]}'",
+                hint="columns are sid, data and expires",
+            )
+        return dict(value)

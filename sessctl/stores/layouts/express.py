@@ -1,0 +1,36 @@
+"""Layouts of the stores for express-session (Node).
+
+Source: express-session 1.19.0 `index.js`, `session/cookie.js` for the value;
+connect-redis 3.4 to 10.0 for the key and TTL; connect-sqlite3 0.9.18 `lib/connect-sqlite3.js`
+for the table. `cookie.expires` inside the value goes stale when a session is only touched, so the
+TTL or the column decides and the inner date is a hint.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sessctl.stores.layouts.base import KeyLayout, TableLayout, Unit
+
+EXPRESS: dict[str, Any] = {
+    "serializer": "json",
+    "cookie_format": "express-session",
+    "cookie_name": "connect.sid",
+    # passport first; then what applications write by hand, most common first
+    "user": ("passport.user", "user", "userId", "user_id", "uid", "username", "account"),
+    "inner_expiry": "cookie.expires",
+    "envelope": ("cookie",),
+    "lifetime_s": 86_400,
+}
+
+CONNECT_REDIS = KeyLayout(name="connect-redis", prefix="sess:", **EXPRESS)
+
+CONNECT_SQLITE3 = TableLayout(
+    name="connect-sqlite3",
+    table="sessions",
+    sid="sid",
+    data="sess",
+    expires="expired",
+    unit=Unit.MILLISECONDS,
+    **EXPRESS,
+)

@@ -1,0 +1,95 @@
+"""What joins a layout with its serializer: one stored value in, what a listing needs out."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from sessctl.errors import SerializerError
+from sessctl.limits import DEFAULT, Budget
+from sessctl.serializers import serializer
+from sessctl.session import Decoded, Expiry, Problem
+from sessctl.timespec import parse_iso_ms
+
+if TYPE_CHECKING:
+    from sessctl.stores.layouts.base import Layout
+
+_IDENTIFIERS = ("id", "_id", "userId", "user_id", "uid", "email", "username", "name")
+
+# What the peek found: the user, the inner expiry as it stands there (None: there is none), and why
+# the value is no session.
+Reading = tuple["str | None", Any, "Problem | None"]
+
+
+class Reader:
+    """Reads values of one layout. `read` is the fast look of a listing, `decode` the whole value."""
+
+    def __init__(self, layout: Layout, budget: Budget = DEFAULT) -> None:
+        self._layout = layout
+        self._serializer = serializer(layout.serializer)
+        self._budget = budget
+        inner = [layout.inner_expiry] if layout.inner_expiry else []
+        self._peek = self._serializer.peek([*inner, *layout.user])
+        self._peek_envelope = self._serializer.peek(layout.envelope or ("",))
+        self._users_from = len(inner)
+
+    def read(self, raw: bytes) -> Reading:
+        """User, the inner expiry as written (see `inner_expiry`), problem."""
+        if len(raw) > self._budget.value_bytes:
+            text = f"value of {len(raw)} bytes is over the limit of {self._budget.value_bytes}"
+            return None, None, Problem("input.limit", text)
+        try:
+            found = self._peek(raw)
+        except SerializerError as exc:
+            return None, None, Problem(exc.code, exc.message)
+        user = None
+        for value in found[self._users_from :]:
+            if value is not None and (user := user_text(value)) is not None:
+                break
+        return user, found[0] if self._users_from else None, None
+
+    @staticmethod
+    def inner_expiry(written: Any, problem: Problem | None) -> tuple[int | None, Expiry]:
+        """What the date inside a value says when the store itself says nothing.
+
+        Unreadable is unknown, and so is the expiry of a value that does not decode (S3).
+        """
+        if problem is not None:
+            return None, Expiry.UNKNOWN
+        if written is None:
+            return None, Expiry.NEVER
+        expires_ms = parse_iso_ms(written) if isinstance(written, str) else None
+        return expires_ms, Expiry.UNKNOWN if expires_ms is None else Expiry.COOKIE_DATE
+
+    def decode(self, raw: bytes) -> Decoded:
+        """The whole value, the library's own part set aside as `extra`. Raises SerializerError."""
+        value = self._serializer.decode(raw, self._budget)
+        if not isinstance(value.data, dict):
+            raise SerializerError("expected an object")
+        extra = {key: value.data[key] for key in self._layout.envelope if key in value.data}
+        data = {key: item for key, item in value.data.items() if key not in extra}
+        return Decoded(data, extra, value.notes)
+
+    def recognises(self, raw: bytes) -> bool:
+        """The value has the library's own mark, not just the right syntax."""
+        try:
+            found = self._peek_envelope(raw)
+        except SerializerError:
+            return False
+        return not self._layout.envelope or all(isinstance(item, dict) for item in found)
+
+    @property
+    def decoder(self) -> partial[Decoded]:
+        """`decode`, for a Session to call later."""
+        return partial(Reader.decode, self)
+
+
+def user_text(value: Any) -> str | None:
+    """A user as text: a scalar itself, an object by its id; None if there is none to see."""
+    if isinstance(value, dict):
+        value = next((value[key] for key in _IDENTIFIERS if value.get(key) is not None), None)
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, str):
+        return value or None
+    return str(value) if isinstance(value, int | float) else None

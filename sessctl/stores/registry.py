@@ -1,0 +1,170 @@
+"""Names of engines and layouts, and where they are defined; imported only when asked for.
+
+Our own first, then third parties from the entry-point groups `sessctl.engines` and
+`sessctl.layouts`, which are read only for a name that is not ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from sessctl.errors import MissingExtra, Refused, UsageError
+from sessctl.stores.url import StoreUrl, parse_store_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sessctl.stores.base import Store
+    from sessctl.stores.layouts.base import Layout
+    from sessctl.text import Secret
+
+# URL scheme -> the engine's class, and the layout to take when none is named.
+ENGINES = {
+    "redis": "sessctl.stores.engines.redis:RedisStore",
+    "rediss": "sessctl.stores.engines.redis:RedisStore",
+    "redis+unix": "sessctl.stores.engines.redis:RedisStore",
+    "sqlite": "sessctl.stores.engines.sql:SqlStore",
+}
+LAYOUTS = {
+    "connect-redis": "sessctl.stores.layouts.express:CONNECT_REDIS",
+    "connect-sqlite3": "sessctl.stores.layouts.express:CONNECT_SQLITE3",
+}
+_DEFAULT_LAYOUT = {
+    "redis": "connect-redis",
+    "rediss": "connect-redis",
+    "redis+unix": "connect-redis",
+    "sqlite": "connect-sqlite3",
+}
+_FILE_SCHEMES = frozenset({"sqlite"})
+# Engines that are on their way: the driver's module and its extra.
+_COMING = {
+    "postgresql": ("psycopg", "postgres"),
+    "postgres": ("psycopg", "postgres"),
+    "mysql": ("pymysql", "mysql"),
+    "mariadb": ("pymysql", "mysql"),
+    "mongodb": ("pymongo", "mongo"),
+    "memcached": ("pymemcache", "memcached"),
+    "node": ("websockets", "node"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How to open a store, beside its URL."""
+
+    read_only: bool = True
+    timeout_s: float = 10.0
+    username: str | None = None
+    password: Secret | None = None
+    require_tls: bool = False
+    ca_file: str | None = None
+
+
+def open_store(
+    url: str | StoreUrl,
+    layout: str | None = None,
+    *,
+    access: Access | None = None,
+    **options: Any,
+) -> Store:
+    """Open the store behind a URL.
+
+        with open_store("redis://localhost:6379/0", layout="connect-redis") as store:
+            for session in store.scan(Query(user="42")):
+                print(session.sid, session.expires_at)
+
+    Args:
+        url: `redis:// rediss:// redis+unix:// sqlite://`.
+        layout: the library's package name; without it the engine's usual one.
+        access: reading only unless it says otherwise.
+        options: the layout's own settings: `prefix`, `table`, `columns`, `user`.
+
+    Raises:
+        UsageError: unknown scheme or layout, or a setting the layout does not have.
+        MissingExtra: the driver is an extra that is not installed.
+        StoreError: no connection, or no access.
+    """
+    place = parse_url(url) if isinstance(url, str) else url
+    engine: Any = _find(place.scheme, ENGINES, "sessctl.engines")
+    chosen = find_layout(layout or _DEFAULT_LAYOUT.get(place.scheme, ""))
+    if chosen.engine != engine.kind:
+        fits = [name for name in LAYOUTS if find_layout(name).engine == engine.kind]
+        raise UsageError(
+            f"layout '{chosen.name}' does not live in a {place.scheme} store",
+            hint=f"layouts for it: {', '.join(fits)}",
+        )
+    store: Store = engine.open(place, chosen.configured(options), access or Access())
+    return store
+
+
+def parse_url(text: str) -> StoreUrl:
+    """A store URL in parts. Raises UsageError for unknown schemes, and for anything malformed."""
+    scheme = text.partition("://")[0]
+    if scheme not in ENGINES and scheme not in _third_party("sessctl.engines"):
+        _refuse_scheme(text)
+    return parse_store_url(text, file_schemes=_FILE_SCHEMES)
+
+
+def _refuse_scheme(text: str) -> None:
+    url = parse_store_url(text, file_schemes=frozenset())  # also learns the password, to hide it
+    if url.scheme in _COMING:
+        from importlib.util import find_spec
+
+        driver, extra = _COMING[url.scheme]
+        if find_spec(driver) is None:
+            raise MissingExtra(
+                f"a {url.scheme} store",
+                extra,
+                note=" brings the driver; this version reads redis and sqlite only",
+            )
+        raise Refused(
+            f"this version cannot open {url.scheme} stores yet",
+            hint=f"it opens {', '.join(ENGINES)}",
+        )
+    near = get_close_matches(url.scheme, ENGINES, n=1)
+    raise UsageError(
+        f"no engine for '{url.scheme}://'",
+        hint=f"did you mean {near[0]}://?" if near else f"it opens {', '.join(ENGINES)}",
+    )
+
+
+def find_layout(name: str) -> Layout:
+    """A layout by its name. Raises UsageError with the nearest name."""
+    found: Layout = _find(name, LAYOUTS, "sessctl.layouts")
+    return found
+
+
+def _find(name: str, ours: Mapping[str, str], group: str) -> Any:
+    target = ours.get(name)
+    if target is not None:
+        module, _, attribute = target.partition(":")
+        return getattr(import_module(module), attribute)
+    theirs = _third_party(group)
+    if name in theirs:
+        return _load(theirs[name], group)
+    what = "layout" if group.endswith("layouts") else "engine"
+    known = [*ours, *theirs]
+    near = get_close_matches(name, known, n=1)
+    raise UsageError(
+        f"no {what} '{name}'",
+        hint=f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}",
+    )
+
+
+def _third_party(group: str) -> dict[str, Any]:
+    from importlib.metadata import entry_points  # 15 ms; only for names that are not ours
+
+    return {entry.name: entry for entry in entry_points(group=group)}
+
+
+def _load(entry: Any, group: str) -> Any:
+    try:
+        return entry.load()
+    except Exception as exc:  # noqa: BLE001 - a plug-in may fail in any way; name it and go on
+        raise UsageError(
+            f"the plug-in '{entry.name}' ({group}) failed to load: {type(exc).__name__}",
+            hint="update or remove the package that provides it",
+        ) from exc

@@ -1,0 +1,144 @@
+"""Our own reading of store URLs: drivers never see one.
+
+A driver that meets a bad port tends to quote the URL, password and all, in its error. Here the
+password becomes a `Secret` before anything else is looked at. The *last* `@` ends the credentials,
+so that passwords holding `@`, `/`, `#` or `:` work unescaped as well.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, unquote
+
+from sessctl.errors import UsageError
+from sessctl.text import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
+_CONTROL = re.compile(r"[\x00-\x20\x7f-\x9f]")
+_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
+_IPV6 = re.compile(r"[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?")
+# Passwords that some drivers take from the query string; they become secrets here too.
+_SECRET_WORDS = ("password", "passwd", "sslpassword", "pwd")
+
+
+@dataclass(frozen=True, slots=True)
+class StoreUrl:
+    """A store URL in parts. `path` is as written after the authority, percent-decoded."""
+
+    scheme: str
+    host: str = ""
+    port: int | None = None
+    path: str = ""
+    username: str | None = None
+    password: Secret | None = None
+    options: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def masked(self) -> str:
+        """The URL as it may be shown."""
+        user = f"{self.username or ''}{':***' if self.password else ''}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = f":{self.port}" if self.port else ""
+        return f"{self.scheme}://{user + '@' if user else ''}{host}{port}{self.path}"
+
+    def option(self, name: str) -> str | None:
+        return dict(self.options).get(name)
+
+
+def looks_like_url(text: str) -> bool:
+    """Anything with `://` is a URL and not the name of a backend."""
+    return "://" in text
+
+
+def parse_store_url(text: str, *, file_schemes: frozenset[str]) -> StoreUrl:
+    """Take a store URL apart; never quotes the password, whatever is wrong.
+
+    Args:
+        text: `redis://user:password@host:6379/0`, `redis+unix:///run/redis.sock?db=1`,
+            `sqlite:///relative.db`, `sqlite:////absolute.db`.
+        file_schemes: schemes whose whole rest is a path, without host or credentials.
+
+    Raises:
+        UsageError: not a URL, no such port, a control character.
+    """
+    scheme, _, rest = text.partition("://")
+    if _SCHEME.fullmatch(scheme) is None:
+        # Nothing of it is quoted: who knows where its password stands.
+        raise UsageError("the store URL has no scheme", hint="write redis://host:6379/0")
+    if scheme in file_schemes:
+        path, _, query = rest.partition("?")
+        # `sqlite:///x` is relative, `sqlite:////x` absolute, as SQLAlchemy writes them.
+        return StoreUrl(scheme, path=unquote(path.removeprefix("/")), options=_options(query))
+    credentials, at, place = rest.rpartition("@")
+    username, password = _credentials(credentials) if at else (None, None)
+    if _CONTROL.search(rest):
+        raise UsageError(f"the {scheme} URL holds a blank or a control character")
+    place, _, fragment = place.partition("#")
+    place, _, query = place.partition("?")
+    authority, slash, path = place.partition("/")
+    host, port = _host_and_port(scheme, authority)
+    options = _options(query)
+    if fragment:
+        raise UsageError(f"the {scheme} URL has a '#' part", hint="write # as %23 in a password")
+    if password is None:
+        word = next((value for key, value in options if key in _SECRET_WORDS), None)
+        password = Secret(word, "url") if word else None
+    options = tuple((key, value) for key, value in options if key not in _SECRET_WORDS)
+    return StoreUrl(scheme, host, port, slash + unquote(path), username, password, options)
+
+
+def _credentials(text: str) -> tuple[str | None, Secret | None]:
+    user, colon, password = text.partition(":")
+    return unquote(user) or None, Secret(unquote(password), "url") if colon and password else None
+
+
+def _options(query: str) -> tuple[tuple[str, str], ...]:
+    found = tuple(parse_qsl(query, keep_blank_values=True))
+    for key, value in found:
+        if key in _SECRET_WORDS:
+            Secret(value, "url")
+    return found
+
+
+def _host_and_port(scheme: str, authority: str) -> tuple[str, int | None]:
+    if authority.startswith("["):
+        host, bracket, rest = authority[1:].partition("]")
+        if not bracket or _IPV6.fullmatch(host) is None or (rest and not rest.startswith(":")):
+            raise UsageError(f"the {scheme} URL has a broken IPv6 address", hint="write [::1]:6379")
+        port = rest[1:]
+    else:
+        host, _, port = authority.partition(":")
+        if host and _HOST.fullmatch(host) is None:
+            raise UsageError(f"the {scheme} URL has no valid host name")
+    if port and not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65_536):
+        raise UsageError(f"the {scheme} URL has no valid port", hint="a port is 1 to 65535")
+    return host, int(port) if port else None
+
+
+def with_credentials(
+    url: StoreUrl, *, username: str | None = None, password: Secret | None = None
+) -> StoreUrl:
+    """The URL with credentials that a config keeps apart from it; what is given wins."""
+    from dataclasses import replace
+
+    return replace(
+        url, username=username or url.username, password=password or url.password
+    )
+
+
+def flags(options: Mapping[str, str], known: tuple[str, ...], scheme: str) -> None:
+    """Refuse query options that an engine does not know.
+
+    Raises:
+        UsageError: names the ones it knows.
+    """
+    for key in options:
+        if key not in known:
+            raise UsageError(
+                f"{scheme} URLs have no option '{key}'", hint=f"known: {', '.join(known) or 'none'}"
+            )

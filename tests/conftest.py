@@ -1,0 +1,84 @@
+"""Fixtures over `tests.support`; every worker of pytest-xdist has servers of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import run
+from tests.support.express import ExpressApp
+from tests.support.servers import RedisServer
+
+SECRETS = ["keyboard cat"]
+
+ExpressFactory = Callable[..., ExpressApp]
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """One plain redis-server for all tests of this worker."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """The address of an empty Redis database 0."""
+    redis_server.cli("FLUSHALL")
+    return redis_server.url
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """An empty home directory for the commands of one test."""
+    path = tmp_path / "home"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def sessctl(home: Path) -> Callable[..., run.Result]:
+    """`tests.support.run.sessctl` with this test's home."""
+    return partial(run.sessctl, home=home)
+
+
+@pytest.fixture
+def sessctl_tty(home: Path) -> Callable[..., run.TtyResult]:
+    """`tests.support.run.sessctl_tty` with this test's home."""
+    return partial(run.sessctl_tty, home=home)
+
+
+@pytest.fixture
+def sqlite_path(tmp_path: Path) -> Path:
+    """Where `express_sqlite` keeps its sessions; connect-sqlite3 gives the file no extension."""
+    return tmp_path / "sessions"
+
+
+@pytest.fixture
+def express_redis(redis_url: str) -> Iterator[ExpressFactory]:
+    """Start Express apps on the empty Redis; each call starts one with the given options."""
+    with ExitStack() as running:
+
+        def start(**options: Any) -> ExpressApp:
+            given = {"store": "redis", "redisUrl": redis_url, "secrets": SECRETS, **options}
+            return running.enter_context(ExpressApp(**given))
+
+        yield start
+
+
+@pytest.fixture
+def express_sqlite(sqlite_path: Path) -> Iterator[ExpressFactory]:
+    """Start Express apps on the SQLite file; each call starts one with the given options."""
+    with ExitStack() as running:
+
+        def start(**options: Any) -> ExpressApp:
+            where = {"dir": str(sqlite_path.parent), "db": sqlite_path.name}
+            given = {"store": "sqlite3", **where, "secrets": SECRETS, **options}
+            return running.enter_context(ExpressApp(**given))
+
+        yield start

@@ -1,0 +1,239 @@
+"""The Express peer behaves like the applications it stands for; no sessctl in here.
+
+When a proof against the peer fails, this file tells whether the peer or sessctl is to blame.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import sqlite3
+import subprocess
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from redis import Redis
+
+from tests.support.express import ExpressApp
+from tests.support.npm import PEERS, express_modules, program
+from tests.support.servers import RedisServer
+
+Factory = Callable[..., ExpressApp]
+
+
+@pytest.fixture(params=["redis", "sqlite"])
+def express(request: pytest.FixtureRequest) -> Factory:
+    """The same promises on both stores."""
+    factory: Factory = request.getfixturevalue(f"express_{request.param}")
+    return factory
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    with Redis.from_url(redis_url, decode_responses=True) as client:
+        yield client
+
+
+@pytest.mark.parametrize("user", [7, "ana", "64b7f0c2a1", {"id": 1, "role": "admin"}])
+def test_login_is_remembered_until_logout(express: Factory, user: Any) -> None:
+    browser = express().browser()
+    assert browser.get("/me").json["user"] is None
+    assert browser.post("/login", {"user": user}).json["user"] == user
+    assert browser.get("/me").json["user"] == user
+    assert browser.get("/session").json["passport"] == {"user": user}
+    assert browser.post("/logout").status == 200
+    assert browser.get("/me").json["user"] is None
+
+
+def test_login_changes_the_session_id(express: Factory) -> None:
+    """Passport regenerates the session, so an old cookie is worth nothing."""
+    browser = express().browser()
+    browser.get("/views")
+    before = browser.get("/touch").json["sid"]
+    browser.post("/login", {"user": 1})
+    assert browser.get("/touch").json["sid"] != before
+
+
+def test_views_cart_and_flash(express: Factory) -> None:
+    browser = express().browser()
+    assert [browser.get("/views").json["views"] for _ in range(3)] == [1, 2, 3]
+    browser.post("/cart", {"item": "apple", "qty": 2})
+    browser.post("/cart", {"item": "çay", "qty": 1})
+    assert browser.get("/cart").json["cart"] == [
+        {"item": "apple", "qty": 2},
+        {"item": "çay", "qty": 1},
+    ]
+    browser.post("/flash", {"type": "info", "message": "Saved"})
+    assert browser.get("/flash").json["flash"] == {"info": ["Saved"]}
+    assert browser.get("/flash").json["flash"] == {}
+    browser.post("/data", {"theme": "dark", "cookie": "ignored"})
+    assert browser.get("/session").json["theme"] == "dark"
+
+
+def test_cookie_outlives_the_app(express: Factory) -> None:
+    """The store, not the process, holds the session: a restarted app takes the cookie again."""
+    first, second = express(), express()
+    browser, other = first.browser(), second.browser()
+    browser.get("/views")
+    first.stop()
+    other.cookies = browser.cookies
+    assert other.get("/views").json["views"] == 2
+
+
+def test_cookie_is_signed_by_the_first_secret_and_taken_by_all(express: Factory) -> None:
+    old, new = express(secrets=["old"]), express(secrets=["new", "old"])
+    browser = old.browser()
+    browser.get("/views")
+    sid, _, signature = unquote(browser.cookie()).removeprefix("s:").rpartition(".")
+    mac = hmac.digest(b"old", sid.encode(), hashlib.sha256)
+    assert signature == b64encode(mac).decode().rstrip("=")
+    browser.port = new.port
+    assert browser.get("/views").json["views"] == 2
+
+
+def test_forged_cookie_gets_a_new_session(express: Factory) -> None:
+    browser = express().browser()
+    browser.get("/views")
+    browser.cookies["connect.sid"] = browser.cookie()[:-3] + "AAA"
+    assert browser.get("/views").json["views"] == 1
+
+
+def test_options_reach_express_session(express: Factory) -> None:
+    browser = express(name="app.sid", cookie={"maxAge": 60_000, "sameSite": "lax"}).browser()
+    line = browser.get("/views").set_cookie[0]
+    assert line.startswith("app.sid=s%3A")
+    assert "SameSite=Lax" in line
+    assert browser.get("/session").json["cookie"]["originalMaxAge"] == 60_000
+    answer = browser.post("/maxage", {"ms": None})
+    assert answer.json["cookie"]["expires"] is None
+
+
+def test_redis_key_and_ttl(express_redis: Factory, redis: Redis) -> None:
+    browser = express_redis(prefix="shop:", cookie={"maxAge": 100_000}).browser()
+    browser.post("/login", {"user": 7})
+    sid = browser.get("/me").json["sid"]
+    assert redis.keys("*") == [f"shop:{sid}"]
+    assert 90 < int(redis.ttl(f"shop:{sid}")) <= 100
+    assert json.loads(str(redis.get(f"shop:{sid}")))["passport"] == {"user": 7}
+
+
+@pytest.mark.parametrize(
+    ("options", "ttl_s"), [({}, 86400), ({"ttl": 50}, 50), ({"disableTTL": True}, -1)]
+)
+def test_redis_ttl_without_cookie_expiry(
+    express_redis: Factory, redis: Redis, options: dict[str, Any], ttl_s: int
+) -> None:
+    browser = express_redis(**options).browser()
+    browser.get("/views")
+    sid = browser.get("/me").json["sid"]
+    assert ttl_s - 5 <= int(redis.ttl(f"sess:{sid}")) <= ttl_s
+
+
+@pytest.mark.parametrize("wal", [False, True])
+def test_sqlite_row(express_sqlite: Factory, sqlite_path: Path, wal: bool) -> None:
+    browser = express_sqlite(table="web", concurrentDb=wal, cookie={"maxAge": 100_000}).browser()
+    browser.get("/views")
+    sid = browser.get("/me").json["sid"]
+    with closing(sqlite3.connect(sqlite_path)) as db:
+        rows = db.execute("SELECT sid, typeof(expired), expired, sess FROM web").fetchall()
+        mode = db.execute("PRAGMA journal_mode").fetchone()[0]
+    assert [row[:2] for row in rows] == [(sid, "integer")]
+    assert 90_000 < rows[0][2] - time.time() * 1000 <= 100_000
+    assert json.loads(rows[0][3])["views"] == 1
+    assert mode == ("wal" if wal else "delete")
+
+
+@pytest.mark.parametrize(("change", "survives"), [("yes", True), ("no", False)])
+def test_request_in_flight_brings_a_deleted_session_back(
+    express_redis: Factory, redis: Redis, change: str, survives: bool
+) -> None:
+    """The race that an admin tool has to tell its users about."""
+    browser = express_redis().browser()
+    browser.get("/views")
+    slow = Thread(target=browser.get, args=[f"/slow?ms=600&change={change}"])
+    slow.start()
+    time.sleep(0.2)  # nothing outside the app shows that it has loaded the session
+    redis.flushall()
+    slow.join()
+    assert len(redis.keys("*")) == survives
+
+
+def test_store_errors_are_500(express_sqlite: Factory, sqlite_path: Path) -> None:
+    app = express_sqlite()
+    browser = app.browser()
+    browser.get("/views")
+    with closing(sqlite3.connect(sqlite_path)) as db:
+        db.execute("DROP TABLE sessions")
+    answer = browser.get("/views")
+    assert (answer.status, answer.json) == (500, {"error": "SQLITE_ERROR: no such table: sessions"})
+
+
+def test_dead_redis_is_500_at_once() -> None:
+    with RedisServer() as server:
+        options = {"store": "redis", "redisUrl": server.url, "secrets": ["x"]}
+        with ExpressApp(**options) as app:
+            browser = app.browser()
+            browser.get("/views")
+            server.kill()
+            answer = browser.get("/views")
+    assert answer.status == 500
+    assert answer.json["error"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"password": 'p w"#'[:3]}, {"tls": True}, {"tls": True, "password": "x"}],
+    ids=["password", "tls", "tls-password"],
+)
+def test_redis_with_password_and_tls(options: dict[str, Any]) -> None:
+    with RedisServer(**options) as server:
+        ca = str(server.ca_file) if server.tls else None
+        with ExpressApp(store="redis", redisUrl=server.url, redisCa=ca, secrets=["x"]) as app:
+            assert app.browser().get("/views").json == {"views": 1}
+        assert server.cli("DBSIZE") == "1"
+
+
+def test_redis_users_and_socket() -> None:
+    reader = "user reader on >pw ~sess:* +@read +@connection"
+    with (
+        RedisServer(acl=[reader], unixsocket=True) as server,
+        Redis.from_url(server.url_for("reader", "pw"), decode_responses=True) as client,
+    ):
+        server.cli("SET", "sess:a", "1")
+        assert client.get("sess:a") == "1"
+        with pytest.raises(Exception, match="no permissions"):
+            client.delete("sess:a")
+
+
+def test_app_ends_with_its_stdin(express_redis: Factory) -> None:
+    app = express_redis()
+    assert app._process.stdin is not None
+    app._process.stdin.close()
+    assert app._process.wait(timeout=10) == 0
+
+
+@pytest.mark.parametrize(("action", "left"), [("list", 3), ("purge", 2)])
+def test_all_js_lists_and_purges(redis_url: str, redis: Redis, action: str, left: int) -> None:
+    for sid, expires in [("a", None), ("b", "2001-01-01T00:00:00.000Z"), ("c", "2999-01-01")]:
+        redis.set(f"sess:{sid}", json.dumps({"cookie": {"expires": expires}}))
+    done = subprocess.run(
+        [program("node"), str(PEERS / "express" / "all.js"), action, redis_url],
+        env={**os.environ, "NODE_PATH": str(express_modules())},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert len(redis.keys("*")) == left
+    assert len(done.stdout.splitlines()) == (3 if action == "list" else 0)
+    report = json.loads(done.stderr.splitlines()[-1])
+    assert (report["sessions"], report["destroyed"]) == (3, 3 - left)
+    assert report["rss_bytes"] > 1_000_000

@@ -1,0 +1,137 @@
+"use strict";
+// A real Express application: what it leaves in its store is what sessctl must read.
+// Everything is set by one JSON object in SESSCTL_PEER; see `tests/support/express.py` for its keys.
+// It prints {"port":N} when ready and ends when stdin closes, so no test can leave one behind.
+
+const fs = require("node:fs");
+const express = require("express");
+const flash = require("connect-flash");
+const passport = require("passport");
+const session = require("express-session");
+const { Strategy } = require("passport-local");
+
+const config = JSON.parse(process.env.SESSCTL_PEER ?? "{}");
+
+function defined(object) {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined));
+}
+
+async function redisStore() {
+  const { createClient } = require("redis");
+  const { RedisStore } = require("connect-redis");
+  const socket = config.redisCa ? { tls: true, ca: fs.readFileSync(config.redisCa) } : undefined;
+  // No offline queue: a dead server must be an error now, not a request that hangs.
+  const client = createClient(defined({ url: config.redisUrl, socket, disableOfflineQueue: true }));
+  client.on("error", (error) => console.error(`redis: ${error.message}`));
+  await client.connect();
+  const { prefix, disableTTL, disableTouch } = config;
+  // JSON holds no function: `ttlAlways` stands for connect-redis' `ttl: () => seconds`.
+  const ttl = config.ttlAlways === undefined ? config.ttl : () => config.ttlAlways;
+  return new RedisStore(defined({ client, prefix, ttl, disableTTL, disableTouch }));
+}
+
+function sqliteStore() {
+  const SQLiteStore = require("connect-sqlite3")(session);
+  const { dir, db, table, concurrentDb } = config;
+  const store = new SQLiteStore(defined({ dir, db, table, concurrentDb }));
+  return new Promise((resolve) => store.client.once("connect", () => resolve(store)));
+}
+
+// Routes save before they answer: by itself express-session reports a failed save only after
+// the 200 is on its way, and a test could not tell.
+function saved(req, res, next, body) {
+  req.session.save((error) => (error ? next(error) : res.json(body)));
+}
+
+function usePassport(app) {
+  // The user is whatever was posted: number, text or object, and goes into the session unchanged.
+  passport.use(new Strategy({ usernameField: "user" }, (user, _password, done) => done(null, { user })));
+  passport.serializeUser((account, done) => done(null, account.user));
+  passport.deserializeUser((user, done) => done(null, { user }));
+  app.use(passport.session());
+  const withPassword = (req, _res, next) => {
+    req.body = { password: "any", ...req.body };
+    next();
+  };
+  app.post("/login", withPassword, passport.authenticate("local"), (req, res) => {
+    res.json({ user: req.user.user, sid: req.sessionID });
+  });
+  app.post("/logout", (req, res, next) => {
+    req.logout((error) => (error ? next(error) : res.json({ sid: req.sessionID })));
+  });
+  app.get("/me", (req, res) => res.json({ user: req.user?.user ?? null, sid: req.sessionID }));
+}
+
+function useRoutes(app) {
+  app.get("/views", (req, res, next) => {
+    req.session.views = (req.session.views ?? 0) + 1;
+    saved(req, res, next, { views: req.session.views });
+  });
+  app.post("/cart", (req, res, next) => {
+    const { item, qty } = req.body;
+    (req.session.shoppingCart ??= []).push({ item, qty });
+    saved(req, res, next, { cart: req.session.shoppingCart });
+  });
+  app.get("/cart", (req, res) => res.json({ cart: req.session.shoppingCart ?? [] }));
+  app.post("/flash", (req, res, next) => {
+    req.flash(req.body.type, req.body.message);
+    saved(req, res, next, { ok: true });
+  });
+  app.get("/flash", (req, res, next) => saved(req, res, next, { flash: req.flash() }));
+  app.get("/touch", (req, res) => res.json({ sid: req.sessionID }));
+  app.post("/data", (req, res, next) => {
+    const { cookie: _never, ...data } = req.body;
+    Object.assign(req.session, data);
+    saved(req, res, next, { ok: true });
+  });
+  app.get("/session", (req, res) => res.json(req.session));
+  app.post("/maxage", (req, res, next) => {
+    req.session.cookie.maxAge = req.body.ms;
+    saved(req, res, next, { cookie: req.session.cookie });
+  });
+  // A request in flight: its session is loaded, then it waits; with change=no it only reads.
+  app.get("/slow", (req, res, next) => {
+    setTimeout(() => {
+      if (req.query.change === "no") return res.json({ sid: req.sessionID });
+      req.session.slow = (req.session.slow ?? 0) + 1;
+      return saved(req, res, next, { sid: req.sessionID });
+    }, Number(req.query.ms ?? 0));
+  });
+}
+
+async function main() {
+  const store = await (config.store === "sqlite3" ? sqliteStore() : redisStore());
+  const app = express();
+  app.use(express.json({ strict: false, limit: "16mb" }));
+  app.use(
+    session(
+      defined({
+        store,
+        name: config.name,
+        secret: config.secrets,
+        cookie: config.cookie,
+        resave: config.resave ?? false,
+        saveUninitialized: config.saveUninitialized ?? false,
+        rolling: config.rolling,
+      }),
+    ),
+  );
+  app.use(flash());
+  usePassport(app);
+  useRoutes(app);
+  app.use((error, _req, res, _next) => {
+    // connect-sqlite3 calls back twice after an error; the first answer stands.
+    if (!res.headersSent) res.status(error.status ?? 500).json({ error: error.message });
+  });
+  const server = app.listen(0, "127.0.0.1", () => {
+    console.log(JSON.stringify({ port: server.address().port }));
+  });
+}
+
+process.stdin.resume();
+process.stdin.on("end", () => process.exit(0));
+process.on("SIGTERM", () => process.exit(0));
+main().catch((error) => {
+  console.error(error);
+  process.exit(1);
+});

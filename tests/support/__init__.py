@@ -1,0 +1,1 @@
+"""Real servers, the real peer application and a runner for the command line."""

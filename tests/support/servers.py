@@ -1,0 +1,219 @@
+"""Real servers on free loopback ports, each in its own temporary directory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+START_TIMEOUT_S = 20.0
+
+
+def find_program(name: str, package: str) -> str:
+    """Return the path of a program, looking beside this Python first.
+
+    Raises:
+        FileNotFoundError: with the command that installs it; a missing server fails the test,
+            because a skipped proof proves nothing.
+    """
+    beside = str(Path(sys.executable).parent)
+    found = shutil.which(name, path=os.pathsep.join([beside, os.environ.get("PATH", "")]))
+    if found is None:
+        msg = f"{name!r} is not on PATH; run tests/run, or: apt-get install {package}"
+        raise FileNotFoundError(msg)
+    return found
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class RedisServer:
+    """A redis-server that keeps nothing on disk; started on construction, ended by `stop`.
+
+    Args:
+        password: of the default user.
+        acl: lines of `user …` as redis.conf takes them; leave `default` on, `cli` uses it.
+        tls: TLS only, with a certificate from a CA of its own (`ca_file`).
+        unixsocket: a socket only (`socket_path`), no port.
+        settings: further lines of redis.conf.
+    """
+
+    def __init__(
+        self,
+        *,
+        password: str | None = None,
+        acl: Sequence[str] = (),
+        tls: bool = False,
+        unixsocket: bool = False,
+        settings: Sequence[str] = (),
+    ) -> None:
+        self.password = password
+        self.tls = tls
+        # A short path: a socket's may have 107 bytes at most.
+        self.dir = Path(tempfile.mkdtemp(prefix="sessctl-redis-"))
+        self.ca_file = self.dir / "ca.crt"
+        self.socket_path = self.dir / "redis.sock" if unixsocket else None
+        self.port = 0
+        self._lines = [*acl, *settings]
+        try:
+            if tls:
+                make_certificates(self.dir)
+            self._process = self._start()
+        except BaseException:
+            shutil.rmtree(self.dir, ignore_errors=True)
+            raise
+
+    @property
+    def url(self) -> str:
+        """The address with the default user's password, database 0."""
+        return self.url_for(None, self.password)
+
+    def url_for(self, user: str | None, password: str | None, *, db: int = 0) -> str:
+        """Return the address for another user or database."""
+        login = "" if password is None else f"{quote(user or '', safe='')}:{quote(password, safe='')}@"
+        if self.socket_path:
+            return f"unix://{login}{self.socket_path}?db={db}"
+        return f"{'rediss' if self.tls else 'redis'}://{login}127.0.0.1:{self.port}/{db}"
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def cli(self, *args: str | bytes, stdin: bytes | None = None) -> str:
+        """Run redis-cli as the default user and return its raw output without the last newline."""
+        where: list[str] = ["-s", str(self.socket_path)] if self.socket_path else ["-p", str(self.port)]
+        if self.tls:
+            where += ["--tls", "--cacert", str(self.ca_file)]
+        environment = {**os.environ, "REDISCLI_AUTH": self.password or ""}
+        if self.password is None:
+            del environment["REDISCLI_AUTH"]
+        command = [find_program("redis-cli", "redis-tools"), *where, "--raw", *args]
+        done = subprocess.run(
+            command, env=environment, input=stdin or b"", capture_output=True, check=True, timeout=60
+        )
+        return done.stdout.decode("utf-8", "surrogateescape").removesuffix("\n")
+
+    def stop(self) -> None:
+        """End the server and remove its directory; harmless when repeated."""
+        self._end(self._process)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def kill(self) -> None:
+        """End the server the hard way, as a crash would; the port stays free."""
+        self._process.kill()
+        self._process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # Between finding a port and using it somebody else may take it: try again then.
+        for _attempt in range(5):
+            if not self.socket_path:
+                self.port = free_port()
+            config = self.dir / "redis.conf"
+            config.write_text("\n".join(self._config()) + "\n", encoding="utf-8")
+            log = self.dir / "log"
+            with log.open("wb") as out:
+                process = subprocess.Popen(
+                    [find_program("redis-server", "redis-server"), str(config)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=subprocess.STDOUT,
+                )
+            if self._is_ready(process, log):
+                return process
+            self._end(process)
+            text = log.read_text(encoding="utf-8", errors="replace")
+            if "Address already in use" not in text:
+                break
+        msg = f"redis-server did not start:\n{text}"
+        raise RuntimeError(msg)
+
+    def _is_ready(self, process: subprocess.Popen[bytes], log: Path) -> bool:
+        """Wait for the server's own word; a PING could be answered by a stranger on that port."""
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while process.poll() is None and time.monotonic() < deadline:
+            if b"Ready to accept connections" in log.read_bytes():
+                return True
+            time.sleep(0.01)
+        return False
+
+    def _config(self) -> list[str]:
+        lines = [
+            "bind 127.0.0.1",
+            f"dir {self.dir}",
+            "daemonize no",
+            'save ""',
+            "appendonly no",
+            f"port {0 if self.tls else self.port}",
+        ]
+        if self.socket_path:
+            lines.append(f"unixsocket {self.socket_path}")
+        if self.password is not None:
+            lines.append(f'requirepass "{self.password}"')
+        if self.tls:
+            lines += [
+                f"tls-port {self.port}",
+                f"tls-cert-file {self.dir / 'server.crt'}",
+                f"tls-key-file {self.dir / 'server.key'}",
+                f"tls-ca-cert-file {self.ca_file}",
+                "tls-auth-clients no",
+            ]
+        return lines + self._lines
+
+    @staticmethod
+    def _end(process: subprocess.Popen[bytes]) -> None:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        process.wait()
+
+
+def make_certificates(folder: Path) -> None:
+    """Write `ca.crt` and, signed by it for 127.0.0.1 and localhost, `server.crt` and `server.key`."""
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    ca = ["-subj", "/CN=sessctl test CA", "-addext", "keyUsage=critical,keyCertSign"]
+    _openssl(folder, "req", "-x509", *key, *ca, "-days", "2", "-keyout", "ca.key", "-out", "ca.crt")
+    server = ["-subj", "/CN=localhost", "-keyout", "server.key", "-out", "server.csr"]
+    _openssl(folder, "req", *key, *server)
+    # The key identifiers are what Python 3.13 and later insist on.
+    (folder / "server.ext").write_text(
+        "subjectAltName=IP:127.0.0.1,DNS:localhost\n"
+        "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n",
+        encoding="ascii",
+    )
+    sign = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "server.ext"]
+    _openssl(folder, "x509", "-req", "-in", "server.csr", *sign, "-days", "2", "-out", "server.crt")
+
+
+def _openssl(folder: Path, *args: str) -> None:
+    command = [find_program("openssl", "openssl"), *args]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if done.returncode != 0:
+        msg = f"openssl {args[0]} failed: {done.stderr}"
+        raise RuntimeError(msg)
