@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support import run
 from tests.support.express import ExpressApp
 from tests.support.servers import RedisServer
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SECRETS = ["keyboard cat"]
 

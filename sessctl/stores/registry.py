@@ -67,6 +67,7 @@ def open_store(
     url: str | StoreUrl,
     layout: str | None = None,
     *,
+    write: bool = False,
     access: Access | None = None,
     **options: Any,
 ) -> Store:
@@ -79,7 +80,8 @@ def open_store(
     Args:
         url: `redis:// rediss:// redis+unix:// sqlite://`.
         layout: the library's package name; without it the engine's usual one.
-        access: reading only unless it says otherwise.
+        write: without it, nothing that could change the store is sent.
+        access: credentials and limits, for those who need more than the URL holds.
         options: the layout's own settings: `prefix`, `table`, `columns`, `user`.
 
     Raises:
@@ -96,7 +98,7 @@ def open_store(
             f"layout '{chosen.name}' does not live in a {place.scheme} store",
             hint=f"layouts for it: {', '.join(fits)}",
         )
-    store: Store = engine.open(place, chosen.configured(options), access or Access())
+    store: Store = engine.open(place, chosen.configured(options), access or Access(read_only=not write))
     return store
 
 

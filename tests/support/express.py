@@ -9,10 +9,12 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from http.client import HTTPConnection
-from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from tests.support.npm import PEERS, express_modules, program
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 START_TIMEOUT_S = 30.0
 
@@ -32,7 +34,8 @@ class ExpressApp:
     def __init__(self, *, secrets: list[str], **options: Any) -> None:
         self.secrets = secrets
         config = {key: value for key, value in options.items() if value is not None}
-        self._errors = tempfile.TemporaryFile()  # a pipe nobody reads would block the app
+        # Not a pipe: one that nobody reads would block the app.
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `stop`
         self._process = subprocess.Popen(
             [program("node"), str(PEERS / "express" / "app.js")],
             env={

@@ -13,10 +13,12 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "sessctl"]
 
@@ -56,7 +58,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class TtyResult:
-    """`screen` is every byte sent to the terminal; `stdout_bytes` only fills when stdout is a pipe."""
+    """`screen` is every byte sent to the terminal; `stdout_bytes` only what a piped stdout got."""
 
     screen: bytes
     stdout_bytes: bytes
@@ -173,8 +175,8 @@ def _converse(
                 answered = at + len(question)
                 os.write(master, answer)
             ready = waiting.select(max(0.0, deadline - time.monotonic()))
-            if not ready:
-                msg = f"no end and nothing new; waiting for {pairs[:1]}; screen: {bytes(seen[master])!r}"
+            if not ready or time.monotonic() > deadline:
+                msg = f"no end; waiting for {pairs[:1]}; screen: {bytes(seen[master])!r}"
                 raise TimeoutError(msg)
             for key, _ in ready:
                 chunk = _read(key.fd)

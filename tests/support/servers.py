@@ -9,11 +9,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
 
 START_TIMEOUT_S = 20.0
 
@@ -83,7 +85,9 @@ class RedisServer:
 
     def url_for(self, user: str | None, password: str | None, *, db: int = 0) -> str:
         """Return the address for another user or database."""
-        login = "" if password is None else f"{quote(user or '', safe='')}:{quote(password, safe='')}@"
+        login = ""
+        if password is not None:
+            login = f"{quote(user or '', safe='')}:{quote(password, safe='')}@"
         if self.socket_path:
             return f"unix://{login}{self.socket_path}?db={db}"
         return f"{'rediss' if self.tls else 'redis'}://{login}127.0.0.1:{self.port}/{db}"
@@ -94,15 +98,17 @@ class RedisServer:
 
     def cli(self, *args: str | bytes, stdin: bytes | None = None) -> str:
         """Run redis-cli as the default user and return its raw output without the last newline."""
-        where: list[str] = ["-s", str(self.socket_path)] if self.socket_path else ["-p", str(self.port)]
+        where = ["-s", str(self.socket_path)] if self.socket_path else ["-p", str(self.port)]
         if self.tls:
             where += ["--tls", "--cacert", str(self.ca_file)]
-        environment = {**os.environ, "REDISCLI_AUTH": self.password or ""}
-        if self.password is None:
-            del environment["REDISCLI_AUTH"]
-        command = [find_program("redis-cli", "redis-tools"), *where, "--raw", *args]
+        login = {} if self.password is None else {"REDISCLI_AUTH": self.password}
         done = subprocess.run(
-            command, env=environment, input=stdin or b"", capture_output=True, check=True, timeout=60
+            [find_program("redis-cli", "redis-tools"), *where, "--raw", *args],
+            env={**os.environ, **login},
+            input=stdin or b"",
+            capture_output=True,
+            check=True,
+            timeout=60,
         )
         return done.stdout.decode("utf-8", "surrogateescape").removesuffix("\n")
 
@@ -155,7 +161,7 @@ class RedisServer:
         """Wait for the server's own word; a PING could be answered by a stranger on that port."""
         deadline = time.monotonic() + START_TIMEOUT_S
         while process.poll() is None and time.monotonic() < deadline:
-            if b"Ready to accept connections" in log.read_bytes():
+            if b"eady to accept connections" in log.read_bytes():
                 return True
             time.sleep(0.01)
         return False
@@ -195,7 +201,7 @@ class RedisServer:
 
 
 def make_certificates(folder: Path) -> None:
-    """Write `ca.crt` and, signed by it for 127.0.0.1 and localhost, `server.crt` and `server.key`."""
+    """Write `ca.crt` and, signed by it, `server.crt` and `server.key` for 127.0.0.1."""
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     ca = ["-subj", "/CN=sessctl test CA", "-addext", "keyUsage=critical,keyCertSign"]
     _openssl(folder, "req", "-x509", *key, *ca, "-days", "2", "-keyout", "ca.key", "-out", "ca.crt")

@@ -1,0 +1,182 @@
+"""What a destructive run is about to do: counted, sampled, and judged by the guards.
+
+Nothing here writes. The counts are bounded: up to 10 001 matches are counted one by one, beyond
+that the store's own estimate is scaled by a sample and marked as such.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from sessctl.errors import GuardRefused, UsageError
+from sessctl.session import Expiry, Query, Session, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from sessctl.stores.base import Store
+
+COUNT_LIMIT = 10_001
+SAMPLE = 1_000
+LIVE_LIMIT = 10_000
+SHARE_LIMIT, SHARE_FLOOR = 0.10, 100
+
+
+@dataclass(slots=True)
+class Plan:
+    """Counts over the sessions that match. `exact` is False where counting stopped early."""
+
+    matches: int = 0
+    exact: bool = True
+    estimated: int = 0  # all matches, if not exact
+    live: int = 0
+    unknown: int = 0
+    by_cookie_date: int = 0
+    left_no_ttl: int = 0  # past by their cookie date only, and not to be touched
+    store_total: int = 0
+    size_bytes: int = 0
+    oldest_ms: int | None = None
+    newest_ms: int | None = None
+    samples: list[str] = field(default_factory=list)
+    sampled: int = 0
+    recognised: int = 0
+
+    @property
+    def share(self) -> float:
+        """Matches as a part of the store, 0 to 1."""
+        total = max(self.store_total, self.matches)
+        return (self.matches if self.exact else self.estimated) / total if total else 0.0
+
+    @property
+    def live_share(self) -> float:
+        total = max(self.store_total, self.live)
+        return self.live / total if total else 0.0
+
+    @property
+    def journal_bytes(self) -> int:
+        """About what the journal will take: half of the raw sizes (measured 180 for 330 bytes)."""
+        count = self.matches if self.exact else self.estimated
+        return int(self.size_bytes / self.matches * 0.55 * count) if self.matches else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Permissions:
+    """What the caller allows beyond the ordinary: `--force` words and ceilings."""
+
+    forced: frozenset[str] = frozenset()
+    max_delete: int | None = None
+    expect: int | None = None
+    no_ttl_by_cookie_date: bool = False
+
+    @property
+    def takes_cookie_dates(self) -> bool:
+        """Keys without TTL may be judged by the date inside their value."""
+        return self.no_ttl_by_cookie_date or "no-ttl" in self.forced
+
+
+def removable(
+    sessions: Iterable[Session], query: Query, permissions: Permissions, plan: Plan | None = None
+) -> Iterator[Session]:
+    """The sessions a purge may take: with `--expired`, none that only its cookie date condemns.
+
+    The inner date of an express session with `disableTTL` and `rolling` never moves while the
+    browser's cookie does; so such keys are counted, and taken only when the owner says so.
+    """
+    for session in sessions:
+        if query.expired and session.expiry is Expiry.COOKIE_DATE and not permissions.takes_cookie_dates:
+            if plan is not None:
+                plan.left_no_ttl += 1
+            continue
+        yield session
+
+
+def make_plan(
+    store: Store, query: Query, permissions: Permissions, *, exact: bool = False
+) -> Plan:
+    """Look at the store with the eyes of the run to come."""
+    plan = Plan(store_total=store.estimate())
+    now_ms = store.now_ms()
+    for session in islice(store.scan(Query()), SAMPLE):
+        plan.sampled += 1
+        plan.recognised += store.recognises(session)
+    hits = 0
+    for session in removable(store.scan(query), query, permissions, plan):
+        if plan.matches >= COUNT_LIMIT - 1 and not exact:
+            plan.exact = False
+            break
+        _count(plan, session, now_ms)
+    if not plan.exact:
+        for session in islice(store.scan(Query()), SAMPLE):
+            hits += query.matches(session, now_ms)
+        plan.estimated = max(plan.matches, round(plan.store_total * hits / max(plan.sampled, 1)))
+        plan.live = round(plan.live / plan.matches * plan.estimated)
+    return plan
+
+
+def _count(plan: Plan, session: Session, now_ms: int) -> None:
+    plan.matches += 1
+    plan.size_bytes += session.size_bytes
+    state = session.state(now_ms)
+    plan.live += state is State.ACTIVE
+    plan.unknown += state is State.UNKNOWN
+    plan.by_cookie_date += session.expiry is Expiry.COOKIE_DATE
+    if len(plan.samples) < 3:
+        plan.samples.append(session.sid)
+    ends = session.expires_ms
+    if ends is not None:
+        plan.oldest_ms = ends if plan.oldest_ms is None else min(plan.oldest_ms, ends)
+        plan.newest_ms = ends if plan.newest_ms is None else max(plan.newest_ms, ends)
+
+
+def check_query(query: Query) -> None:
+    """Guard 1: no filter is not "all". Raises UsageError."""
+    if query.is_empty:
+        raise UsageError(
+            "purge needs a query", hint="--expired, or --all for every session of the store"
+        )
+
+
+def check_guards(plan: Plan, store: Store, permissions: Permissions, *, by_rule: bool) -> None:
+    """Guards 2 and 6, cascades and `--expect`, before the first write.
+
+    Args:
+        by_rule: chosen by a query (`purge`) and not named one by one (`expire`).
+
+    Raises:
+        GuardRefused: names the guard and what lifts it.
+    """
+    forced, ceiling = permissions.forced, permissions.max_delete
+    if store.capabilities.cascades and "cascade" not in forced:
+        raise GuardRefused(
+            "cascade",
+            f"a delete sets off more than itself: {store.capabilities.cascades}",
+            hint="--force=cascade if that is wanted",
+        )
+    if by_rule and plan.sampled and not plan.recognised and "wrong-store" not in forced:
+        raise GuardRefused(
+            "wrong-store",
+            f"none of the first {plan.sampled} values is a {store.layout.name} session",
+            hint="check prefix, table and layout; --force=wrong-store if this is the right store",
+        )
+    if plan.live > LIVE_LIMIT and ceiling is None:
+        raise GuardRefused(
+            "max-delete",
+            f"{plan.live} live sessions would end, more than {LIVE_LIMIT}",
+            hint="--max-delete N allows up to N",
+        )
+    large = plan.live > SHARE_FLOOR and plan.live_share > SHARE_LIMIT
+    if by_rule and large and ceiling is None and "share" not in forced:
+        raise GuardRefused(
+            "share",
+            f"{plan.live} live sessions would end, {plan.live_share:.0%} of the store",
+            hint="--max-delete N or --force=share if that is meant",
+        )
+    count = plan.matches if plan.exact else plan.estimated
+    if permissions.expect is not None and count > permissions.expect * 1.1:
+        raise GuardRefused(
+            "expect",
+            f"{count} sessions match, more than the {permissions.expect} expected",
+            hint="look again with --dry-run",
+        )

@@ -1,0 +1,128 @@
+"""Putting back what a journalled run removed. Nothing newer is ever overwritten."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sessctl.errors import Refused
+from sessctl.session import Session, State
+from sessctl.stores.base import Outcome, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import timedelta
+
+    from sessctl.admin.journal import Journal
+    from sessctl.stores.base import Store
+
+# Only what our own run took away comes back: a session that was `changed` may have been ended by
+# the application since.
+_TAKEN = (Outcome.DELETED, Outcome.UNCONFIRMED)
+RESTORED = "restored"
+
+
+@dataclass(slots=True)
+class RestorePlan:
+    """What a journal holds, judged by the store's clock."""
+
+    sessions: int = 0
+    live: int = 0
+    lapsed: int = 0
+    uncertain: int = 0  # the run died between journal and outcome
+    samples: list[str] = field(default_factory=list)
+
+
+class Restore:
+    """One undo run.
+
+    Args:
+        ttl: a new lifetime for every session, from the server's now.
+        lapsed: put back sessions whose expiry has passed too, exactly as they were.
+        certain_only: leave pages without a recorded outcome.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        journal: Journal,
+        *,
+        ttl: timedelta | None = None,
+        lapsed: bool = False,
+        certain_only: bool = False,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.counts: Counter[str] = Counter()
+        self.uncertain = 0
+        self.complete = False
+        self._store = store
+        self._journal = journal
+        self._ttl = ttl
+        self._lapsed = lapsed
+        self._certain_only = certain_only
+        self._stop = stop
+
+    def check_store(self) -> None:
+        """The journal belongs to this store. Raises Refused."""
+        theirs: dict[str, Any] = self._journal.head.get("store", {})
+        ours = self._store.identity.as_dict()
+        wrong = [key for key in ours if key != "address" and theirs.get(key) != ours[key]]
+        if wrong:
+            key = wrong[0]
+            raise Refused(
+                f"the journal is of another store: {key} '{theirs.get(key)}', not '{ours[key]}'",
+                hint="name the backend it was written for with -b",
+            )
+
+    def plan(self) -> RestorePlan:
+        """Count what would come back."""
+        plan, now_ms = RestorePlan(), self._store.now_ms()
+        for sessions, certain in self._taken():
+            for session in sessions:
+                plan.sessions += 1
+                expired = session.state(now_ms) is State.EXPIRED
+                plan.lapsed += expired
+                plan.live += not expired
+                plan.uncertain += not certain
+                if len(plan.samples) < 3:
+                    plan.samples.append(session.sid)
+        return plan
+
+    def run(self) -> Iterator[list[Result]]:
+        """Put sessions back page by page; the results say `restored`, `present`, `newer`, `lapsed`."""
+        now_ms = self._store.now_ms()
+        for sessions, certain in self._taken():
+            if self._stop():
+                return
+            wanted = sessions if self._keeps_lapsed else [s for s in sessions if s.state(now_ms) is not State.EXPIRED]
+            kept = {id(session) for session in wanted}
+            results = [Result(s.sid, Outcome.LAPSED) for s in sessions if id(s) not in kept]
+            results += self._store.put(wanted)
+            for result in results:
+                word = RESTORED if result.outcome is Outcome.STORED else result.outcome.value
+                self.counts[word] += 1
+                self.uncertain += not certain and result.outcome is Outcome.STORED
+            yield results
+        self.complete = True
+
+    @property
+    def _keeps_lapsed(self) -> bool:
+        return self._lapsed or self._ttl is not None
+
+    def _taken(self) -> Iterator[tuple[list[Session], bool]]:
+        """(sessions our run took away, their outcome is recorded), a page at a time."""
+        for page in self._journal.pages():
+            certain = page.outcomes is not None
+            if not certain and self._certain_only:
+                continue
+            outcomes = page.outcomes or [Outcome.DELETED] * len(page.sessions)
+            frozen = [f for f, o in zip(page.sessions, outcomes, strict=True) if o in _TAKEN]
+            if frozen:
+                yield [self._thaw(item) for item in frozen], certain
+
+    def _thaw(self, frozen: dict[str, Any]) -> Session:
+        if self._ttl is None:
+            return self._store.thaw(frozen)
+        ends = self._store.now_ms() + round(self._ttl.total_seconds() * 1000)
+        return self._store.thaw(frozen, expires_ms=ends)

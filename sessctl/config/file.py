@@ -1,0 +1,242 @@
+"""Finding, reading, merging and checking configuration files.
+
+Nearest wins, and per backend the nearest definition wins whole: `--config` or SESSCTL_CONFIG alone;
+else `sessctl.toml` or `[tool.sessctl]` of pyproject.toml from here up to the repository's root,
+then the user's own file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tomllib
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from sessctl.config.model import (
+    BACKEND_KEYS,
+    TOP_KEYS,
+    Backend,
+    Config,
+    JournalSettings,
+    RedactSettings,
+)
+from sessctl.config.secrets import is_reference
+from sessctl.errors import ConfigError, SessctlError
+from sessctl.text import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_LOOPBACK = re.compile(r"@(localhost|127\.\d+\.\d+\.\d+|\[::1\])?([:/?]|$)")
+_INLINE_PASSWORD = re.compile(r"://[^/]*:[^/]+@")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file that takes part, and how people call it."""
+
+    path: Path
+    label: str  # "user config", "project file" or the path of --config
+    table: tuple[str, ...] = ()  # where in the file: ("tool", "sessctl") in a pyproject.toml
+    is_project: bool = False
+
+
+def load_config(*, explicit: str | None, environ: Mapping[str, str], cwd: Path) -> Config:
+    """Read every source and merge them.
+
+    Args:
+        explicit: the path of `--config`; then, or with SESSCTL_CONFIG, this file alone counts.
+
+    Raises:
+        ConfigError: a file that was named is missing, TOML is broken, a key is unknown or has the
+            wrong type, or secrets in a file lie open to other users.
+    """
+    named = explicit or environ.get("SESSCTL_CONFIG")
+    if named:
+        path = Path(named).expanduser()
+        if not path.is_file():
+            raise ConfigError(f"no config file at {named}", hint="check --config or SESSCTL_CONFIG")
+        return _merge([Source(path, str(path))], [])
+    notes: list[str] = []
+    sources = [s for s in _project_sources(cwd) if _is_trusted(s.path, notes)]
+    user = user_config_path(environ)
+    if user.is_file():
+        sources.append(Source(user, "user config"))
+    return _merge(sources, notes)
+
+
+def user_config_path(environ: Mapping[str, str]) -> Path:
+    """The user's own file: XDG, or the platform's place."""
+    if environ.get("XDG_CONFIG_HOME"):
+        return Path(environ["XDG_CONFIG_HOME"]) / "sessctl" / "config.toml"
+    from platformdirs import user_config_path as place  # 4 ms
+
+    return place("sessctl") / "config.toml"
+
+
+def state_dir(environ: Mapping[str, str]) -> Path:
+    """The user's state directory, where journals live."""
+    if environ.get("XDG_STATE_HOME"):
+        return Path(environ["XDG_STATE_HOME"]) / "sessctl"
+    from platformdirs import user_state_path
+
+    return user_state_path("sessctl")
+
+
+def _project_sources(cwd: Path) -> list[Source]:
+    """sessctl.toml or pyproject.toml with our table, from here up to the repository's root."""
+    for folder in (cwd, *cwd.parents):
+        own = folder / "sessctl.toml"
+        if own.is_file():
+            return [Source(own, "project file", is_project=True)]
+        shared = folder / "pyproject.toml"
+        if shared.is_file() and b"[tool.sessctl" in shared.read_bytes():
+            return [Source(shared, "project file", ("tool", "sessctl"), is_project=True)]
+        if (folder / ".git").exists():
+            break
+    return []
+
+
+def _is_trusted(path: Path, notes: list[str]) -> bool:
+    """A project file that strangers may write decides nothing."""
+    found = path.stat()
+    if found.st_mode & stat.S_IWOTH:
+        notes.append(f"{path} is ignored: anybody may write it")
+        return False
+    if hasattr(os, "getuid") and found.st_uid not in (0, os.getuid()):
+        notes.append(f"{path} is ignored: it belongs to another user")
+        return False
+    return True
+
+
+def _merge(sources: list[Source], notes: list[str]) -> Config:
+    backends: dict[str, Backend] = {}
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for source in sources:
+        table = _read(source)
+        _check_keys(table, TOP_KEYS, source)
+        for name, entry in table.pop("backends", {}).items():
+            if name not in backends:
+                backends[name] = _backend(name, entry, source, notes)
+        for key, value in table.items():
+            if key not in values:
+                values[key] = _section(key, value, source)
+                origins[key] = source.label
+    config = Config(
+        backends=backends,
+        origins=origins,
+        files=[str(source.path) for source in sources],
+        notes=notes,
+        **values,
+    )
+    if config.default_backend is not None and config.default_backend not in backends:
+        raise ConfigError(
+            f"default_backend names '{config.default_backend}', which is not configured",
+            hint=f"configured: {', '.join(backends) or 'none'}",
+        ).at(file=origins["default_backend"])
+    return config
+
+
+def _read(source: Source) -> dict[str, Any]:
+    try:
+        table: Any = tomllib.loads(source.path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigError(f"not TOML: {str(exc)[:1].lower()}{str(exc)[1:]}").at(
+            file=str(source.path)
+        ) from None
+    except (OSError, UnicodeDecodeError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else "not UTF-8"
+        raise ConfigError(f"cannot read the config file ({reason})").at(file=str(source.path)) from None
+    for key in source.table:
+        table = table.get(key, {}) if isinstance(table, dict) else {}
+    if not isinstance(table, dict):
+        raise ConfigError("the sessctl settings are not a table").at(file=str(source.path))
+    return dict(table)
+
+
+def _check_keys(table: dict[str, Any], known: tuple[str, ...], source: Source, prefix: str = "") -> None:
+    for key in table:
+        if key not in known:
+            near = get_close_matches(key, known, n=1, cutoff=0.5)
+            raise ConfigError(
+                f"unknown key '{prefix}{key}'",
+                hint=f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}",
+            ).at(file=str(source.path))
+
+
+def _section(key: str, value: Any, source: Source) -> Any:
+    types: dict[str, Any] = {"journal": JournalSettings, "redact": RedactSettings, "default_backend": str}
+    kind = types[key]
+    if isinstance(value, dict) and hasattr(kind, "__struct_fields__"):
+        _check_keys(value, kind.__struct_fields__, source, f"{key}.")
+    section = _convert(value, kind, key, source)
+    if isinstance(section, JournalSettings):
+        try:
+            section.keep_for  # noqa: B018 - a bad duration is a mistake of the file, said here
+        except SessctlError as exc:
+            raise ConfigError(f"journal.keep: {exc.message}", hint=exc.hint).at(
+                file=str(source.path)
+            ) from None
+    if isinstance(section, RedactSettings):
+        for shape in section.shapes:
+            try:
+                re.compile(shape)
+            except re.error as exc:
+                raise ConfigError(f"redact.shapes: '{shape}' is not a pattern ({exc})").at(
+                    file=str(source.path)
+                ) from None
+    return section
+
+
+def _convert(value: Any, kind: Any, key: str, source: Source) -> Any:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as exc:
+        reason, _, place = str(exc).partition(" - at `$")
+        path = key + place.rstrip("`")
+        raise ConfigError(f"{path}: {reason[:1].lower()}{reason[1:]}").at(
+            file=str(source.path)
+        ) from None
+
+
+def _backend(name: str, entry: Any, source: Source, notes: list[str]) -> Backend:
+    key = f"backends.{name}"
+    if not isinstance(entry, dict):
+        raise ConfigError(f"{key} is not a table").at(file=str(source.path))
+    _check_keys(entry, BACKEND_KEYS, source, f"{key}.")
+    backend: Backend = _convert(entry, Backend, key, source)
+    if "://" not in backend.url:
+        raise ConfigError(f"{key}.url is not a URL", hint='write url = "redis://host:6379/0"').at(
+            file=str(source.path)
+        )
+    _check_inline_secrets(key, backend, source, notes)
+    return msgspec.structs.replace(backend, name=name, source=source.label)
+
+
+def _check_inline_secrets(key: str, backend: Backend, source: Source, notes: list[str]) -> None:
+    """Secrets written into a file must not lie open to others (S26)."""
+    inline = [secret for secret in backend.secrets if not is_reference(secret)]
+    if backend.password is not None and not is_reference(backend.password):
+        inline.append(backend.password)
+    for secret in inline:
+        Secret(secret)  # known from here on, so that nothing ever prints it
+    in_url = _INLINE_PASSWORD.search(backend.url) is not None
+    if not inline and not in_url:
+        return
+    if not source.path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        return
+    local = not inline and _LOOPBACK.search(backend.url) is not None
+    if source.is_project and local:  # git checks files out 0644
+        notes.append(f"{source.path}: {key} holds a password that others can read")
+        return
+    raise ConfigError(
+        f"{key} holds a secret in a file that others can read",
+        hint=f"chmod 600 {source.path}, or write a reference such as env:NAME or file:PATH",
+    ).at(file=str(source.path))

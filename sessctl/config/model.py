@@ -1,0 +1,102 @@
+"""What a configuration holds. The keys of these structs are the keys of the TOML file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from sessctl.errors import ConfigError
+from sessctl.timespec import parse_duration
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+
+class Backend(msgspec.Struct, frozen=True, kw_only=True):
+    """One named store: an engine (by its URL), a layout, and what belongs to its cookies.
+
+    `secrets` and `password` hold references such as `env:NAME`, or, in a file that nobody else
+    can read, the secret itself.
+    """
+
+    url: str
+    layout: str | None = None
+    prefix: str | None = None
+    schema: str | None = None
+    table: str | None = None
+    columns: dict[str, str] | None = None
+    collection: str | None = None
+    directory: str | None = None
+    user: str | list[str] | None = None
+    secrets: list[str] = []
+    cookie_name: str | None = None
+    cookie_format: str | None = None
+    salt: str | None = None
+    digest: str | None = None
+    password: str | None = None
+    username: str | None = None
+    require_tls: bool = False
+    ca_file: str | None = None
+    expires_zone: str | None = None
+    no_ttl: Literal["never", "cookie-date"] = "never"
+    lifetime: str | None = None
+    protected: bool = False
+    read_only: bool = False
+    # Not keys of the file:
+    name: str = ""
+    source: str = ""
+
+    @property
+    def layout_options(self) -> dict[str, Any]:
+        """What the layout is configured with."""
+        keys = ("prefix", "schema", "table", "columns", "collection", "directory", "user", "cookie_name")
+        return {key: value for key in keys if (value := getattr(self, key)) is not None}
+
+
+class JournalSettings(msgspec.Struct, frozen=True):
+    """`[journal]`: how long undo files are kept, and where."""
+
+    keep: str = "30d"
+    directory: str | None = None
+
+    @property
+    def keep_for(self) -> timedelta:
+        return parse_duration(self.keep)
+
+
+class RedactSettings(msgspec.Struct, frozen=True):
+    """`[redact]`: redaction everywhere, and what else is sensitive."""
+
+    always: bool = False
+    keys: list[str] = []
+    shapes: list[str] = []
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """All sources merged. `origins` tells which file each top-level value came from."""
+
+    backends: dict[str, Backend] = {}
+    default_backend: str | None = None
+    journal: JournalSettings = JournalSettings()
+    redact: RedactSettings = RedactSettings()
+    origins: dict[str, str] = {}
+    files: list[str] = []
+    notes: list[str] = []
+
+    def backend(self, name: str) -> Backend:
+        """A backend by its name. Raises ConfigError with the nearest name."""
+        if name in self.backends:
+            return self.backends[name]
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, self.backends, n=1)
+        known = ", ".join(self.backends) or "none"
+        raise ConfigError(
+            f"no backend '{name}' is configured",
+            hint=f"did you mean '{near[0]}'?" if near else f"configured: {known}",
+        )
+
+
+BACKEND_KEYS = tuple(f for f in Backend.__struct_fields__ if f not in ("name", "source"))
+TOP_KEYS = ("default_backend", "backends", "journal", "redact")

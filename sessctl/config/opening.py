@@ -1,0 +1,107 @@
+"""From a backend of the configuration to an opened store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sessctl.config.model import Backend
+from sessctl.config.secrets import resolve
+from sessctl.errors import ConfigError, Refused, SessctlError
+from sessctl.stores.registry import Access, open_store, parse_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sessctl.config.model import Config
+    from sessctl.config.secrets import Asker
+    from sessctl.stores.base import Store
+    from sessctl.text import Secret
+
+
+def choose_backend(config: Config, wanted: str | None) -> Backend:
+    """The backend meant by `-b`: a name, a URL, or, without it, the only or the default one.
+
+    Raises:
+        ConfigError: none is configured, or several and no default.
+    """
+    if wanted is not None:
+        if "://" in wanted:
+            parse_url(wanted)  # learns and hides the password before anything can go wrong
+            return Backend(url=wanted, source="command line")
+        return config.backend(wanted)
+    if config.default_backend is not None:
+        return config.backend(config.default_backend)
+    if len(config.backends) == 1:
+        return next(iter(config.backends.values()))
+    if not config.backends:
+        raise ConfigError(
+            "no backend is configured",
+            hint="name one with -b URL, write a sessctl.toml (`sessctl config path` says where), "
+            "or look around with `sessctl demo`",
+        )
+    raise ConfigError(
+        f"which backend? configured: {', '.join(config.backends)}",
+        hint="name one with -b, or set default_backend",
+    )
+
+
+def open_backend(
+    backend: Backend, *, write: bool, timeout_s: float, environ: Mapping[str, str], asker: Asker
+) -> Store:
+    """Open a backend's store.
+
+    Raises:
+        Refused: to be written, and the backend says `read_only`, or no layout is named for it.
+        StoreError: no connection or no access.
+    """
+    try:
+        if write and backend.read_only:
+            raise Refused(
+                "this backend is read-only", hint="`read_only = false` in its configuration allows it"
+            )
+        access = Access(
+            read_only=not write,
+            timeout_s=timeout_s,
+            username=_text(backend.username, environ, asker),
+            password=_secret(backend.password, "store password", environ, asker),
+            require_tls=backend.require_tls or (backend.protected and _is_remote(backend)),
+            ca_file=backend.ca_file,
+        )
+        return open_store(backend.url, backend.layout, access=access, **backend.layout_options)
+    except SessctlError as exc:
+        raise exc.at(**place_of(backend)) from None
+
+
+def place_of(backend: Backend) -> dict[str, str]:
+    """How an error names a backend: `prod (user config)`."""
+    if not backend.name:
+        return {"backend": parse_url(backend.url).masked}
+    return {"backend": f"{backend.name} ({backend.source})"}
+
+
+def backend_secrets(backend: Backend, *, environ: Mapping[str, str], asker: Asker) -> list[Secret]:
+    """The signing secrets of a backend, newest first; each knows its reference."""
+    found = []
+    for index, reference in enumerate(backend.secrets):
+        secret = resolve(reference, environ=environ, asker=asker, label=f"secret of {backend.name}")
+        secret.reference = secret.reference or f"secrets[{index}]"
+        found.append(secret)
+    return found
+
+
+
+
+def _secret(reference: str | None, label: str, environ: Mapping[str, str], asker: Asker) -> Secret | None:
+    if reference is None:
+        return None
+    return resolve(reference, environ=environ, asker=asker, label=label)
+
+
+def _text(reference: str | None, environ: Mapping[str, str], asker: Asker) -> str | None:
+    found = _secret(reference, "user name", environ, asker) if reference and ":" in reference else None
+    return found.reveal_text() if found else reference
+
+
+def _is_remote(backend: Backend) -> bool:
+    url = parse_url(backend.url)
+    return bool(url.host) and url.host not in ("localhost", "127.0.0.1", "::1")
