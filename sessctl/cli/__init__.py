@@ -1,0 +1,1 @@
+"""The command line: signatures, prompts and output. No store or crypto logic lives here."""

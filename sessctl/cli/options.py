@@ -1,0 +1,161 @@
+"""Options that many commands take, declared once; accepted before or after the command.
+
+A command is a function whose first parameter is a `Run`. `command("output", "safety")` adds the
+shared options of these groups to its signature, so that typer sees them and the function does not.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_FORMATS = "table, wide, json, jsonl, csv, tsv, name"
+
+
+@dataclass(slots=True)
+class Options:
+    """The shared options of one invocation, the root's and the command's merged."""
+
+    backend: list[str] = field(default_factory=list)
+    all_backends: bool = False
+    config: str | None = None
+    timeout: str | None = None
+    output: str | None = None
+    fields: str | None = None
+    no_headers: bool = False
+    out_file: str | None = None
+    csv_raw: bool = False
+    show_ids: bool = False
+    redact: bool = False
+    utc: bool = False
+    color: str | None = None
+    no_color: bool = False
+    no_pager: bool = False
+    dry_run: bool = False
+    yes: bool = False
+    confirm: str | None = None
+    force: list[str] = field(default_factory=list)
+    no_input: bool = False
+    quiet: int = 0
+    verbose: int = 0
+    traceback: bool = False
+
+
+def _option(*names: str, help: str, panel: str, **more: Any) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel=panel, show_default=False, **more)
+
+
+def _text(*names: str, help: str, panel: str, **more: Any) -> tuple[Any, Any]:
+    return Annotated[str | None, _option(*names, help=help, panel=panel, **more)], None
+
+
+def _flag(*names: str, help: str, panel: str) -> tuple[Any, Any]:
+    return Annotated[bool, _option(*names, help=help, panel=panel)], False
+
+
+def _many(*names: str, help: str, panel: str, **more: Any) -> tuple[Any, Any]:
+    return Annotated[list[str] | None, _option(*names, help=help, panel=panel, **more)], None
+
+
+def _counter(*names: str, help: str, panel: str) -> tuple[Any, Any]:
+    return Annotated[int, _option(*names, help=help, panel=panel, count=True)], 0
+
+
+C, O, S = "Connection", "Output", "Safety"  # noqa: E741
+GROUPS: dict[str, dict[str, tuple[Any, Any]]] = {
+    "connection": {
+        "backend": _many("-b", "--backend", help="A configured name, or a URL.", panel=C, metavar="NAME|URL"),
+        "config": _text("--config", help="Read this config file only.", panel=C, metavar="PATH"),
+        "timeout": _text("--timeout", help="Network budget (10s).", panel=C, metavar="DURATION"),
+    },
+    "backends": {
+        "all_backends": _flag("--all-backends", help="Every configured backend.", panel=C),
+    },
+    "output": {
+        "output": _text("-o", "--output", help=f"{_FORMATS}.", panel=O, metavar="FORMAT"),
+        "fields": _text("--fields", help="Choose and order columns or keys.", panel=O, metavar="A,B,C"),
+        "no_headers": _flag("--no-headers", help="No header line.", panel=O),
+        "out_file": _text("--out-file", help="Write there, readable by you only.", panel=O, metavar="PATH"),
+        "csv_raw": _flag("--csv-raw", help="No guard against spreadsheet formulas.", panel=O),
+        "show_ids": _flag("--show-ids", help="Full session ids in tables.", panel=O),
+        "redact": _flag("--redact", help="Shorten ids and mask data everywhere.", panel=O),
+        "utc": _flag("--utc", help="Tables in UTC.", panel=O),
+        "color": _text("--color", help="auto, always or never.", panel=O, metavar="WHEN"),
+        "no_color": _flag("--no-color", help="The same as --color never.", panel=O),
+        "no_pager": _flag("--no-pager", help="Never start a pager.", panel=O),
+    },
+    "safety": {
+        "dry_run": _flag("-n", "--dry-run", help="Show the plan, change nothing.", panel=S),
+        "yes": _flag("-y", "--yes", help="Answer the question with yes.", panel=S),
+        "confirm": _text("--confirm", help="Type the backend's name here.", panel=S, metavar="NAME"),
+        "force": _many("--force", help="Lift one guard: share, no-ttl, wrong-store ...", panel=S, metavar="GUARD"),
+    },
+    "general": {
+        "no_input": _flag("--no-input", help="Never prompt.", panel="General"),
+        "quiet": _counter("-q", help="Say less on standard error.", panel="General"),
+        "verbose": _counter("-v", help="Say more on standard error.", panel="General"),
+        "traceback": _flag("--traceback", help="Show tracebacks of internal errors.", panel="General"),
+    },
+}
+GUARDS = ("share", "zone", "no-ttl", "wrong-store", "cascade", "journal", "old-journal")
+_ALWAYS = ("general",)
+
+
+def command(*groups: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Make a typer command of a function that takes a `Run` first."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        shared = {k: v for group in (*groups, *_ALWAYS) for k, v in GROUPS[group].items()}
+        own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+
+        @functools.wraps(function)
+        def call(*, ctx: typer.Context, **given: Any) -> Any:
+            run = ctx.obj["run"]
+            merge(run.options, {key: given.pop(key) for key in shared})
+            run.configure()
+            return run.answer(function(run, **given))
+
+        call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [
+                inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
+                *[p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own],
+                *[
+                    inspect.Parameter(
+                        key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+                    )
+                    for key, (annotation, default) in shared.items()
+                ],
+            ]
+        )
+        call.__annotations__ = {}
+        return call
+
+    return decorate
+
+
+def merge(options: Options, given: dict[str, Any]) -> None:
+    """Take over what was said; what was not said leaves the earlier word standing."""
+    for key, value in given.items():
+        if isinstance(value, list):
+            getattr(options, key).extend(value)
+        elif value not in (None, False, 0):
+            setattr(options, key, value)
+
+
+def root_parameters() -> list[inspect.Parameter]:
+    """The shared options once more, for before the command."""
+    return [
+        inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for group in GROUPS.values()
+        for key, (annotation, default) in group.items()
+    ]
+
+
+assert {f.name for f in fields(Options)} == {key for group in GROUPS.values() for key in group}

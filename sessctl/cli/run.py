@@ -1,0 +1,200 @@
+"""One invocation: options, streams, configuration, the backends it opens, the people it asks."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sessctl.cli.options import GUARDS, Options
+from sessctl.errors import ConfirmationNeeded, ExitCode, UsageError
+from sessctl.timespec import parse_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sessctl.cli.streams import Streams
+    from sessctl.config.model import Backend, Config
+    from sessctl.stores.base import Store
+    from sessctl.text import Masker, Secret
+
+_MACHINE = frozenset(("json", "jsonl", "csv", "tsv", "name", "raw"))
+
+
+class Run:
+    """What a command is given. Nothing here is remembered from one invocation to the next."""
+
+    def __init__(self, streams: Streams, *, cwd: Path | None = None) -> None:
+        self.streams = streams
+        self.environ = streams.environ
+        self.cwd = cwd or Path.cwd()
+        self.options = Options()
+        self.writes = False  # a store is being changed: a closed pipe is 141 then, not 0
+        self._config: Config | None = None
+        self._out_file: Any = None
+
+    # -- options ----------------------------------------------------------------------------------
+
+    def configure(self) -> None:
+        """Check the shared options and apply them to the streams. Raises UsageError."""
+        options = self.options
+        colour = "never" if options.no_color else options.color or "auto"
+        if colour not in ("auto", "always", "never"):
+            raise UsageError(f"--color takes auto, always or never, not '{colour}'")
+        for guard in options.force:
+            if guard not in GUARDS:
+                raise UsageError(f"no guard '{guard}'", hint=f"--force takes {', '.join(GUARDS)}")
+        self.streams.configure(colour, pager=not options.no_pager)
+
+    def output_format(self, allowed: tuple[str, ...], *, terminal: str, pipe: str) -> str:
+        """The format asked for, or the right one for a terminal or a pipe. Raises UsageError."""
+        chosen = self.options.output
+        if chosen is None:
+            return terminal if self.streams.stdout_is_terminal else pipe
+        if chosen not in allowed:
+            raise UsageError(
+                f"no output format '{chosen}' here", hint=f"-o takes {', '.join(allowed)}"
+            )
+        return chosen
+
+    @property
+    def timeout_s(self) -> float:
+        text = self.options.timeout
+        return parse_duration(text).total_seconds() if text else 10.0
+
+    @property
+    def redacting(self) -> bool:
+        """Redaction everywhere was asked for: by flag, environment or config."""
+        if self.options.redact or self.environ.get("SESSCTL_REDACT", "") not in ("", "0"):
+            return True
+        return self.config_or_none is not None and self.config.redact.always
+
+    def is_machine(self, output: str) -> bool:
+        """Programs read this format: ids whole, data unmasked, unless redaction is on."""
+        return output in _MACHINE
+
+    def masker(self) -> Masker:
+        from sessctl.text import Masker
+
+        found = self.config_or_none
+        return Masker(found.redact.keys, found.redact.shapes) if found else Masker()
+
+    # -- configuration and stores -----------------------------------------------------------------
+
+    @property
+    def config(self) -> Config:
+        """All configuration files, merged at the first use."""
+        if self._config is None:
+            from sessctl.config.file import load_config  # 11 ms with tomllib and msgspec
+
+            self._config = load_config(
+                explicit=self.options.config, environ=self.environ, cwd=self.cwd
+            )
+            for note in self._config.notes:
+                self.note(note)
+        return self._config
+
+    @property
+    def config_or_none(self) -> Config | None:
+        """The configuration if it has been read already: asking for it must not read it."""
+        return self._config
+
+    def backends(self) -> list[Backend]:
+        """The backends meant, at least one. Raises ConfigError."""
+        from sessctl.config.opening import choose_backend
+
+        if self.options.all_backends:
+            found = list(self.config.backends.values())
+            if not found:
+                raise UsageError("no backend is configured", hint="name one with -b URL")
+            return found
+        wanted = self.options.backend or [self.environ.get("SESSCTL_BACKEND") or None]
+        return [choose_backend(self.config, name) for name in wanted]
+
+    def backend(self) -> Backend:
+        """The one backend meant. Raises UsageError when several are named."""
+        found = self.backends()
+        if len(found) > 1:
+            raise UsageError("this command takes one backend", hint="give -b once")
+        return found[0]
+
+    @contextmanager
+    def store(self, backend: Backend, *, write: bool = False) -> Iterator[Store]:
+        """An opened backend; what is to be told about it is told at the end, once."""
+        from sessctl.config.opening import open_backend
+
+        with open_backend(
+            backend, write=write, timeout_s=self.timeout_s, environ=self.environ, asker=self
+        ) as store:
+            try:
+                yield store
+            finally:
+                self._tell(store)
+
+    def _tell(self, store: Store) -> None:
+        remarks = store.remarks
+        for note in remarks.notes:
+            self.note(note)
+        if remarks.strangers:
+            samples = ", ".join(remarks.stranger_samples)
+            more = ", ..." if remarks.strangers > len(remarks.stranger_samples) else ""
+            self.note(f"{remarks.strangers} not a session, left out: {samples}{more}")
+
+    def secrets(self, references: list[str], backend: Backend | None) -> list[Secret]:
+        """Signing secrets: those named on the command line, else the backend's."""
+        from sessctl.config.opening import backend_secrets
+        from sessctl.config.secrets import resolve
+
+        if references:
+            return [resolve(ref, environ=self.environ, asker=self) for ref in references]
+        return backend_secrets(backend, environ=self.environ, asker=self) if backend else []
+
+    # -- people -----------------------------------------------------------------------------------
+
+    @property
+    def can_ask(self) -> bool:
+        """There is somebody to ask: a terminal to read from, and no --no-input."""
+        streams = self.streams
+        return streams.stdin_is_terminal and streams.stderr_is_terminal and not self.options.no_input
+
+    def prompt(self, label: str) -> str:
+        """Ask for a secret without echo. Raises ConfirmationNeeded without a terminal."""
+        if not self.can_ask:
+            raise ConfirmationNeeded(f"the {label} has to be typed, and there is no terminal")
+        import getpass
+
+        return getpass.getpass(f"{label}: ")
+
+    def ask(self, question: str) -> str:
+        """Ask a visible question on standard error and return the answer."""
+        self.streams.say_raw(question.encode())
+        return self.streams.stdin.readline().decode(errors="replace").strip()
+
+    def stdin(self) -> bytes:
+        """All of standard input."""
+        return self.streams.stdin.read()
+
+    def note(self, text: str) -> None:
+        """Something worth knowing, on standard error; not with -q."""
+        if not self.options.quiet:
+            self.streams.say(("note: ", "muted"), text)
+
+    def warn(self, text: str) -> None:
+        """Something to worry about; always said."""
+        self.streams.say(("warning: ", "warn"), text)
+
+    def detail(self, text: str) -> None:
+        """Only with -v."""
+        if self.options.verbose:
+            self.streams.say((text, "muted"))
+
+    @staticmethod
+    def local_ms() -> int:
+        """This machine's clock, which judges nothing."""
+        return time.time_ns() // 1_000_000
+
+    @staticmethod
+    def answer(code: object) -> ExitCode:
+        """What a command returned as an exit code; nothing is success."""
+        return code if isinstance(code, ExitCode) else ExitCode.OK

@@ -1,0 +1,201 @@
+"""Standard input, output and error, and the one place where text leaves the process.
+
+Every line passes `escape` here and colour is added after it (S22). Standard output carries the
+answer and nothing else; what is said beside it goes to standard error.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, BinaryIO
+
+from sessctl.cli.theme import Role, paint, wants_colour
+from sessctl.text import escape, redact
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable, Iterable
+
+# A line is a list of pieces, each with its role.
+Piece = tuple[str, Role]
+Line = list[Piece]
+
+_BUFFER = 256 * 1024
+
+
+class Streams:
+    """What a command talks through. Tests hand in buffers and say what is a terminal."""
+
+    def __init__(
+        self,
+        stdin: BinaryIO,
+        stdout: BinaryIO,
+        stderr: BinaryIO,
+        environ: dict[str, str],
+        *,
+        terminals: tuple[bool, bool, bool] = (False, False, False),
+    ) -> None:
+        self.stdin = stdin
+        self.environ = environ
+        self.stdin_is_terminal, self.stdout_is_terminal, self.stderr_is_terminal = terminals
+        self._out = stdout
+        self._err = stderr
+        self._colour = {"out": False, "err": False}
+        self._pager: Pager | None = None
+        self.configure()
+
+    @classmethod
+    def of_process(cls) -> Streams:
+        """The real ones."""
+        terminals = tuple(_is_terminal(stream) for stream in (sys.stdin, sys.stdout, sys.stderr))
+        stdout: BinaryIO = _buffered(sys.stdout.fileno())
+        return cls(
+            sys.stdin.buffer if sys.stdin else io.BytesIO(),
+            stdout,
+            sys.stderr.buffer,
+            dict(os.environ),
+            terminals=terminals,  # type: ignore[arg-type]
+        )
+
+    def configure(self, colour: str = "auto", *, pager: bool = True) -> None:
+        """Apply --color and --no-pager."""
+        for name, terminal in (("out", self.stdout_is_terminal), ("err", self.stderr_is_terminal)):
+            self._colour[name] = wants_colour(colour, is_terminal=terminal, environ=self.environ)
+        self._pages = pager
+
+    @property
+    def width(self) -> int:
+        """Columns of the terminal; 80 where there is none."""
+        return shutil.get_terminal_size((80, 24)).columns
+
+    # -- output -----------------------------------------------------------------------------------
+
+    def line(self, *pieces: Piece | str) -> None:
+        """One line of the answer, escaped, coloured where colour is on."""
+        self._write_out(_rendered(pieces, self._colour["out"]))
+
+    def raw(self, data: bytes) -> None:
+        """Bytes of a machine format, which is ASCII by construction."""
+        self._out.write(data)
+
+    def lines(self, lines: Iterable[Line]) -> None:
+        """Lines for a person: through a pager if they do not fit the terminal."""
+        if not (self.stdout_is_terminal and self._pages):
+            for line in lines:
+                self.line(*line)
+            return
+        with Pager(self) as self._pager:
+            for line in lines:
+                self.line(*line)
+        self._pager = None
+
+    def _write_out(self, data: bytes) -> None:
+        if self._pager is not None:
+            self._pager.write(data)
+        else:
+            self._out.write(data)
+
+    def direct(self, data: bytes) -> None:
+        """To standard output itself, past the pager."""
+        self._out.write(data)
+
+    def flush(self) -> None:
+        """Push the answer out before anything is said beside it."""
+        self._out.flush()
+
+    # -- beside the answer ------------------------------------------------------------------------
+
+    def say(self, *pieces: Piece | str) -> None:
+        """One line on standard error, escaped; no secret this process knows gets out."""
+        self.flush()
+        hidden = [redact(p) if isinstance(p, str) else (redact(p[0]), p[1]) for p in pieces]
+        self._err.write(_rendered(hidden, self._colour["err"]))
+        self._err.flush()
+
+    def say_raw(self, data: bytes) -> None:
+        """Bytes on standard error: a JSON error, or progress."""
+        self.flush()
+        self._err.write(data)
+        self._err.flush()
+
+    def discard_output(self) -> None:
+        """The reader has gone; whatever is still written goes nowhere."""
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
+        self._out = io.BytesIO()
+
+
+class Pager:
+    """Holds back a screenful; if more comes, the rest goes through the user's pager."""
+
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
+        self._held: list[bytes] = []
+        self._room = shutil.get_terminal_size((80, 24)).lines - 1
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def write(self, data: bytes) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.write(data)
+            return
+        self._held.append(data)
+        if len(self._held) > self._room:
+            self._start()
+
+    def _start(self) -> None:
+        import shlex
+        import subprocess
+
+        environ = self._streams.environ
+        command = environ.get("SESSCTL_PAGER", environ.get("PAGER", "less -FIRX"))
+        words = shlex.split(command)
+        if not words or words == ["cat"] or shutil.which(words[0]) is None:
+            self._room = sys.maxsize
+            self._release(self._streams.direct)
+            return
+        self._streams.flush()
+        process = subprocess.Popen(words, stdin=subprocess.PIPE)  # noqa: S603 - the user's own pager
+        if process.stdin is not None:
+            self._release(process.stdin.write)
+        self._process = process
+
+    def _release(self, write: Callable[[bytes], object]) -> None:
+        for data in self._held:
+            write(data)
+        self._held.clear()
+
+    def __enter__(self) -> Pager:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._process is None:
+            self._release(self._streams.direct)
+        elif self._process.stdin is not None:
+            with suppress(BrokenPipeError):  # the reader quit before the end; nobody minds
+                self._process.stdin.close()
+            self._process.wait()
+
+
+def _rendered(pieces: Iterable[Piece | str], colour: bool) -> bytes:
+    out = []
+    for piece in pieces:
+        text, role = (piece, "plain") if isinstance(piece, str) else piece
+        shown = escape(text)
+        out.append(paint(shown, role) if colour else shown)  # type: ignore[arg-type]
+    return ("".join(out) + "\n").encode("utf-8", "backslashreplace")
+
+
+def _is_terminal(stream: object) -> bool:
+    try:
+        return bool(stream.isatty())  # type: ignore[attr-defined]
+    except (AttributeError, ValueError):
+        return False
+
+
+def _buffered(descriptor: int) -> BinaryIO:
+    """Large writes: a million JSON lines are 300 MB."""
+    return open(descriptor, "wb", buffering=_BUFFER, closefd=False)  # noqa: SIM115, PTH123

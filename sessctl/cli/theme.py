@@ -1,0 +1,33 @@
+"""Roles and their colours. Code names roles; colour never carries a meaning alone."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Role = Literal["ok", "warn", "danger", "muted", "key", "accent", "plain"]
+
+_SGR: dict[str, str] = {
+    "ok": "32",
+    "warn": "33",
+    "danger": "31",
+    "muted": "2",
+    "key": "36",
+    "accent": "1",
+}
+
+
+def paint(text: str, role: Role) -> str:
+    """Text in the colour of a role. The text must have been escaped before."""
+    code = _SGR.get(role)
+    return f"\x1b[{code}m{text}\x1b[0m" if code and text else text
+
+
+def wants_colour(mode: str, *, is_terminal: bool, environ: dict[str, str]) -> bool:
+    """Whether a stream gets colour: flag before environment before terminal."""
+    if mode != "auto":
+        return mode == "always"
+    if environ.get("NO_COLOR"):
+        return False
+    if environ.get("FORCE_COLOR"):
+        return True
+    return is_terminal and environ.get("TERM") != "dumb"
