@@ -1,10 +1,10 @@
-"""`Session`, one record of server-side state, and `Query`, which sessions are meant. No I/O here."""
+"""`Session`, one record of server-side state, and `Query`, which sessions are meant. No I/O."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntFlag, StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -13,7 +13,6 @@ from sessctl.text import short_id
 from sessctl.timespec import format_duration, format_size, from_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime, timedelta
 
 
@@ -49,6 +48,18 @@ class Decoded(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
+class ValueReader(Protocol):
+    """Reads stored values whole; a store hands it to the sessions it makes."""
+
+    def decode(self, raw: bytes) -> Decoded:
+        """The value. Raises SerializerError, and nothing else."""
+        ...
+
+    def split(self, raw: bytes) -> tuple[bytes, bytes] | None:
+        """(data, extra) as one-line ASCII JSON texts, where that takes no decoding; else None."""
+        ...
+
+
 class Session(msgspec.Struct, frozen=True, kw_only=True):
     """One session as it was read.
 
@@ -68,7 +79,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     problem: Problem | None = None
     # What the engine compares before it writes: a TTL, the cells of a row. Its own business.
     original: Any = None
-    decoder: Callable[[bytes], Decoded] | None = None
+    reader: ValueReader | None = None
 
     @property
     def decoded(self) -> Decoded:
@@ -77,10 +88,10 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             SerializerError: it does not decode; names the session and the cause.
         """
-        if self.decoder is None:
+        if self.reader is None:
             raise SerializerError(f"session {short_id(self.sid)} was read without its value")
         try:
-            return self.decoder(self.raw)
+            return self.reader.decode(self.raw)
         except SerializerError as exc:
             raise exc.at(session=short_id(self.sid)) from None
 
@@ -151,9 +162,10 @@ class Query:
     @property
     def filters(self) -> bool:
         """At least one condition narrows the store."""
-        return bool(
-            self.sids or self.expired or self.active or self.user is not None
-        ) or any(x is not None for x in (self.expires_within, self.older_than, self.idle, self.larger_than))
+        return bool(self.sids or self.expired or self.active or self.user is not None) or any(
+            x is not None
+            for x in (self.expires_within, self.older_than, self.idle, self.larger_than)
+        )
 
     @property
     def need(self) -> Need:
@@ -191,14 +203,18 @@ class Query:
         """The query in words, for a plan: `expired, user 42`."""
         words: list[str] = []
         if self.expired:
-            grace = f" (for more than {format_duration(self.grace_ms / 1000)})" if self.grace_ms else ""
+            grace = (
+                f" (for more than {format_duration(self.grace_ms / 1000)})" if self.grace_ms else ""
+            )
             words.append(f"expired{grace}")
         if self.active:
             words.append("active")
         if self.user is not None:
             words.append(f"user {self.user}")
         if self.sids:
-            words.append("1 named session" if len(self.sids) == 1 else f"{len(self.sids)} named sessions")
+            words.append(
+                "1 named session" if len(self.sids) == 1 else f"{len(self.sids)} named sessions"
+            )
         for label, span in (
             ("expires within", self.expires_within),
             ("older than", self.older_than),
@@ -219,4 +235,4 @@ def _before(instant_ms: int | None, span: timedelta | None, now_ms: int) -> bool
     return span is None or (instant_ms is not None and instant_ms < now_ms - _ms(span))
 
 
-__all__ = ["Decoded", "Expiry", "Need", "Problem", "Query", "Session", "State"]
+__all__ = ["Decoded", "Expiry", "Need", "Problem", "Query", "Session", "State", "ValueReader"]

@@ -23,7 +23,9 @@ _UNSAFE = re.compile(
     "\ufff0-\uffff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 # A base character may carry two marks (Vietnamese needs them); towers of them leave their line.
-_MARK_TOWER = re.compile("([\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{3,})")
+_MARK_TOWER = re.compile(
+    "([\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{3,})"
+)
 
 
 def _visible(match: re.Match[str]) -> str:
@@ -85,7 +87,9 @@ _SENSITIVE_KEY = re.compile(
     re.IGNORECASE,
 )
 _JWT = re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
-_TOKEN_LIKE = re.compile(r"(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])(?=[^0-9]*[0-9])[A-Za-z0-9_\-+/=]{24,}|[0-9a-f]{32,}")
+_TOKEN_LIKE = re.compile(
+    r"(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])(?=[^0-9]*[0-9])[A-Za-z0-9_\-+/=]{24,}|[0-9a-f]{32,}"
+)
 
 
 class Masker:
@@ -99,7 +103,9 @@ class Masker:
         """Return a copy of decoded session data with what is sensitive replaced by `***`."""
         if isinstance(data, dict):
             return {
-                key: MASK if self._hides(str(key)) and value not in (None, "", {}, []) else self.mask(value)
+                key: MASK
+                if self._hides(str(key)) and value not in (None, "", {}, [])
+                else self.mask(value)
                 for key, value in data.items()
             }
         if isinstance(data, list):
@@ -128,7 +134,9 @@ class Secret:
     __slots__ = ("_value", "reference")
 
     def __init__(self, value: bytes | str, reference: str = "") -> None:
-        self._value = value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")
+        self._value = (
+            value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")
+        )
         self.reference = reference
         _remember(self._value)
 

@@ -9,6 +9,7 @@ import re
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from sessctl.errors import UsageError
+from sessctl.text import shorten
 
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
@@ -18,10 +19,16 @@ _ISO_DURATION = re.compile(
 )
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 _UNITS_B = {
-    **{"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9},
-    **{"kib": 2**10, "mib": 2**20, "gib": 2**30},
+    **dict.fromkeys(("", "b"), 1),
+    "kb": 10**3,
+    "mb": 10**6,
+    "gb": 10**9,
+    "kib": 2**10,
+    "mib": 2**20,
+    "gib": 2**30,
 }
 _MAX = timedelta(days=36_500)
+_MAX_BYTES = 2**63
 # The instants that a datetime can hold, in ms; outside of them an expiry is "unknown".
 MIN_MS = -62_135_596_800_000
 MAX_MS = 253_402_300_799_999
@@ -65,18 +72,22 @@ def parse_instant(text: str, now: datetime, zone: tzinfo | None = None) -> datet
         if word.startswith("@"):
             return datetime.fromtimestamp(float(word[1:]), UTC)
         if m := re.fullmatch(r"(now|today)(?:([+-])(.+))?", word):
-            start = now if m[1] == "now" else now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+            start = (
+                now
+                if m[1] == "now"
+                else now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+            )
             shift = parse_duration(m[3]) if m[3] else timedelta()
             return (start - shift if m[2] == "-" else start + shift).astimezone(UTC)
         found = datetime.fromisoformat(word)
+        if found.tzinfo is None:
+            found = found.replace(tzinfo=zone) if zone else found.astimezone()
+        return found.astimezone(UTC)
     except (ValueError, OverflowError, OSError):
         raise UsageError(
             f"'{text}' is not an instant",
             hint="write 2026-11-20T18:30:00Z, 2026-11-20, @1710000000, now, today or now-2h",
         ) from None
-    if found.tzinfo is None:
-        found = found.replace(tzinfo=zone) if zone else found.astimezone()
-    return found.astimezone(UTC)
 
 
 def parse_size(text: str) -> int:
@@ -85,7 +96,10 @@ def parse_size(text: str) -> int:
     unit = _UNITS_B.get(m[2].lower()) if m else None
     if m is None or unit is None:
         raise UsageError(f"'{text}' is not a size", hint="write 512, 8KiB, 1MB or 2GiB")
-    return int(float(m[1]) * unit)
+    amount = float(m[1]) * unit
+    if amount > _MAX_BYTES:
+        raise UsageError(f"'{shorten(text, 20)}' is not a size that anything could have")
+    return int(amount)
 
 
 def from_ms(ms: int) -> datetime:
@@ -114,14 +128,18 @@ def parse_iso_ms(text: str) -> int | None:
         found = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return None if found.tzinfo is None else to_ms(found)
+    if found.tzinfo is None:
+        return None
+    ms = to_ms(found)  # an offset can lead out of the calendar: 9999-12-31T23:59:59-05:00
+    return ms if MIN_MS <= ms <= MAX_MS else None
 
 
 def format_duration(seconds: float) -> str:
     """Two units at the most: `6d 23h`, `12m 5s`, `340ms`."""
     if abs(seconds) < 1:
         return f"{round(seconds * 1000)}ms"
-    sign, rest, parts = ("-" if seconds < 0 else ""), abs(round(seconds)), []
+    sign, rest = ("-" if seconds < 0 else ""), abs(round(seconds))
+    parts: list[str] = []
     for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
         count, rest = divmod(rest, size)
         if count or parts:

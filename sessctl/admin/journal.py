@@ -21,7 +21,6 @@ from binascii import Error as Base64Error
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -32,6 +31,7 @@ from sessctl.text import escape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from sessctl.session import Session
     from sessctl.stores.base import Result, Store
@@ -48,7 +48,7 @@ class JournalWriter:
         self.run = secrets.token_hex(4)
         started = datetime.now(UTC)
         name = re.sub(r"[^A-Za-z0-9_.-]+", "-", str(head.get("backend") or "store"))[:40]
-        stamp = started.strftime("%Y%m%dT%H%M%SZ")
+        stamp = started.strftime("%Y%m%dT%H%M%S.%fZ")  # names sort by time; two runs fit a second
         self.path = directory / f"{stamp}-{head['command']}-{name}-{self.run}{SUFFIX}"
         self.sessions = 0
         self.size_bytes = 0
@@ -123,7 +123,8 @@ class JournalWriter:
             if sync:
                 os.fsync(self._fd)
         except OSError as exc:
-            self._broken = True  # a failed fsync may have lost pages; this file is not trusted again
+            # A failed fsync may have lost pages; this file is not trusted again.
+            self._broken = True
             raise _disk_error(self.path, exc) from None
         self.size_bytes += len(line)
         self._previous = _line_digest(line)

@@ -85,16 +85,18 @@ def removable(
     browser's cookie does; so such keys are counted, and taken only when the owner says so.
     """
     for session in sessions:
-        if query.expired and session.expiry is Expiry.COOKIE_DATE and not permissions.takes_cookie_dates:
+        if (
+            query.expired
+            and session.expiry is Expiry.COOKIE_DATE
+            and not permissions.takes_cookie_dates
+        ):
             if plan is not None:
                 plan.left_no_ttl += 1
             continue
         yield session
 
 
-def make_plan(
-    store: Store, query: Query, permissions: Permissions, *, exact: bool = False
-) -> Plan:
+def make_plan(store: Store, query: Query, permissions: Permissions, *, exact: bool = False) -> Plan:
     """Look at the store with the eyes of the run to come."""
     plan = Plan(store_total=store.estimate())
     now_ms = store.now_ms()

@@ -84,7 +84,9 @@ class Removal:
             found = self._store.scan(query)
         yield from self._run(in_pages(iter(found), self._store.page_size), persistent=True)
 
-    def _run(self, pages: Iterator[list[Session]], *, persistent: bool = False) -> Iterator[list[Result]]:
+    def _run(
+        self, pages: Iterator[list[Session]], *, persistent: bool = False
+    ) -> Iterator[list[Result]]:
         try:
             for page in pages:
                 if self._stop():

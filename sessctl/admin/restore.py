@@ -61,18 +61,19 @@ class Restore:
         self._ttl = ttl
         self._lapsed = lapsed
         self._certain_only = certain_only
-        self._stop = stop
+        self.stop = stop
 
     def check_store(self) -> None:
-        """The journal belongs to this store. Raises Refused."""
+        """The journal belongs to this store. Raises Refused; `--force=wrong-store` skips this."""
         theirs: dict[str, Any] = self._journal.head.get("store", {})
         ours = self._store.identity.as_dict()
-        wrong = [key for key in ours if key != "address" and theirs.get(key) != ours[key]]
+        wrong = [key for key in ours if theirs.get(key) != ours[key]]
         if wrong:
             key = wrong[0]
             raise Refused(
                 f"the journal is of another store: {key} '{theirs.get(key)}', not '{ours[key]}'",
-                hint="name the backend it was written for with -b",
+                hint="name the backend it was written for with -b; --force=wrong-store if it is the same "
+                "store by another name",
             )
 
     def plan(self) -> RestorePlan:
@@ -90,12 +91,16 @@ class Restore:
         return plan
 
     def run(self) -> Iterator[list[Result]]:
-        """Put sessions back page by page; the results say `restored`, `present`, `newer`, `lapsed`."""
+        """Put sessions back page by page: `stored`, `present`, `newer`, `lapsed` or `failed`."""
         now_ms = self._store.now_ms()
         for sessions, certain in self._taken():
-            if self._stop():
+            if self.stop():
                 return
-            wanted = sessions if self._keeps_lapsed else [s for s in sessions if s.state(now_ms) is not State.EXPIRED]
+            wanted = (
+                sessions
+                if self._keeps_lapsed
+                else [s for s in sessions if s.state(now_ms) is not State.EXPIRED]
+            )
             kept = {id(session) for session in wanted}
             results = [Result(s.sid, Outcome.LAPSED) for s in sessions if id(s) not in kept]
             results += self._store.put(wanted)

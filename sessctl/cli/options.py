@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sessctl.cli.streams import PipeClosed
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -71,7 +73,9 @@ def _counter(*names: str, help: str, panel: str) -> tuple[Any, Any]:
 C, O, S = "Connection", "Output", "Safety"  # noqa: E741
 GROUPS: dict[str, dict[str, tuple[Any, Any]]] = {
     "connection": {
-        "backend": _many("-b", "--backend", help="A configured name, or a URL.", panel=C, metavar="NAME|URL"),
+        "backend": _many(
+            "-b", "--backend", help="A configured name, or a URL.", panel=C, metavar="NAME|URL"
+        ),
         "config": _text("--config", help="Read this config file only.", panel=C, metavar="PATH"),
         "timeout": _text("--timeout", help="Network budget (10s).", panel=C, metavar="DURATION"),
     },
@@ -80,9 +84,13 @@ GROUPS: dict[str, dict[str, tuple[Any, Any]]] = {
     },
     "output": {
         "output": _text("-o", "--output", help=f"{_FORMATS}.", panel=O, metavar="FORMAT"),
-        "fields": _text("--fields", help="Choose and order columns or keys.", panel=O, metavar="A,B,C"),
+        "fields": _text(
+            "--fields", help="Choose and order columns or keys.", panel=O, metavar="A,B,C"
+        ),
         "no_headers": _flag("--no-headers", help="No header line.", panel=O),
-        "out_file": _text("--out-file", help="Write there, readable by you only.", panel=O, metavar="PATH"),
+        "out_file": _text(
+            "--out-file", help="Write there, readable by you only.", panel=O, metavar="PATH"
+        ),
         "csv_raw": _flag("--csv-raw", help="No guard against spreadsheet formulas.", panel=O),
         "show_ids": _flag("--show-ids", help="Full session ids in tables.", panel=O),
         "redact": _flag("--redact", help="Shorten ids and mask data everywhere.", panel=O),
@@ -94,14 +102,23 @@ GROUPS: dict[str, dict[str, tuple[Any, Any]]] = {
     "safety": {
         "dry_run": _flag("-n", "--dry-run", help="Show the plan, change nothing.", panel=S),
         "yes": _flag("-y", "--yes", help="Answer the question with yes.", panel=S),
-        "confirm": _text("--confirm", help="Type the backend's name here.", panel=S, metavar="NAME"),
-        "force": _many("--force", help="Lift one guard: share, no-ttl, wrong-store ...", panel=S, metavar="GUARD"),
+        "confirm": _text(
+            "--confirm", help="Type the backend's name here.", panel=S, metavar="NAME"
+        ),
+        "force": _many(
+            "--force",
+            help="Lift one guard: share, no-ttl, wrong-store ...",
+            panel=S,
+            metavar="GUARD",
+        ),
     },
     "general": {
         "no_input": _flag("--no-input", help="Never prompt.", panel="General"),
         "quiet": _counter("-q", help="Say less on standard error.", panel="General"),
         "verbose": _counter("-v", help="Say more on standard error.", panel="General"),
-        "traceback": _flag("--traceback", help="Show tracebacks of internal errors.", panel="General"),
+        "traceback": _flag(
+            "--traceback", help="Show tracebacks of internal errors.", panel="General"
+        ),
     },
 }
 GUARDS = ("share", "zone", "no-ttl", "wrong-store", "cascade", "journal", "old-journal")
@@ -113,14 +130,22 @@ def command(*groups: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         shared = {k: v for group in (*groups, *_ALWAYS) for k, v in GROUPS[group].items()}
-        own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+        own = [
+            parameter.replace(annotation=eval(parameter.annotation, function.__globals__))  # noqa: S307
+            for parameter in list(inspect.signature(function).parameters.values())[1:]
+        ]
 
         @functools.wraps(function)
         def call(*, ctx: typer.Context, **given: Any) -> Any:
             run = ctx.obj["run"]
             merge(run.options, {key: given.pop(key) for key in shared})
             run.configure()
-            return run.answer(function(run, **given))
+            try:
+                code = run.answer(function(run, **given))
+                run.close()
+            except BrokenPipeError as exc:
+                raise PipeClosed from exc
+            return code
 
         call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [
@@ -152,7 +177,9 @@ def merge(options: Options, given: dict[str, Any]) -> None:
 def root_parameters() -> list[inspect.Parameter]:
     """The shared options once more, for before the command."""
     return [
-        inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        inspect.Parameter(
+            key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+        )
         for group in GROUPS.values()
         for key, (annotation, default) in group.items()
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sessctl.cli.options import GUARDS, Options
 from sessctl.errors import ConfirmationNeeded, ExitCode, UsageError
@@ -32,7 +32,6 @@ class Run:
         self.options = Options()
         self.writes = False  # a store is being changed: a closed pipe is 141 then, not 0
         self._config: Config | None = None
-        self._out_file: Any = None
 
     # -- options ----------------------------------------------------------------------------------
 
@@ -46,6 +45,12 @@ class Run:
             if guard not in GUARDS:
                 raise UsageError(f"no guard '{guard}'", hint=f"--force takes {', '.join(GUARDS)}")
         self.streams.configure(colour, pager=not options.no_pager)
+        if options.out_file is not None:
+            self.streams.to_file(Path(options.out_file))
+
+    def close(self) -> None:
+        """Everything of the answer is out; a file asked for with --out-file is in its place."""
+        self.streams.finish()
 
     def output_format(self, allowed: tuple[str, ...], *, terminal: str, pipe: str) -> str:
         """The format asked for, or the right one for a terminal or a pipe. Raises UsageError."""
@@ -156,7 +161,9 @@ class Run:
     def can_ask(self) -> bool:
         """There is somebody to ask: a terminal to read from, and no --no-input."""
         streams = self.streams
-        return streams.stdin_is_terminal and streams.stderr_is_terminal and not self.options.no_input
+        return (
+            streams.stdin_is_terminal and streams.stderr_is_terminal and not self.options.no_input
+        )
 
     def prompt(self, label: str) -> str:
         """Ask for a secret without echo. Raises ConfirmationNeeded without a terminal."""

@@ -14,11 +14,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 from sessctl.cli.theme import Role, paint, wants_colour
+from sessctl.errors import UsageError
 from sessctl.text import escape, redact
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
 # A line is a list of pieces, each with its role.
 Piece = tuple[str, Role]
@@ -46,6 +48,8 @@ class Streams:
         self._err = stderr
         self._colour = {"out": False, "err": False}
         self._pager: Pager | None = None
+        self._target: Path | None = None
+        self._partial: Path | None = None
         self.configure()
 
     @classmethod
@@ -105,7 +109,8 @@ class Streams:
 
     def flush(self) -> None:
         """Push the answer out before anything is said beside it."""
-        self._out.flush()
+        if not self._out.closed:
+            self._out.flush()
 
     # -- beside the answer ------------------------------------------------------------------------
 
@@ -122,11 +127,34 @@ class Streams:
         self._err.write(data)
         self._err.flush()
 
+    def to_file(self, path: Path) -> None:
+        """The answer goes to a new file, 0600, which takes its place only when all is written."""
+        self._target, self._partial = path, path.with_name(f".{path.name}.{os.getpid()}.part")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            self._out = os.fdopen(os.open(self._partial, flags, 0o600), "wb", buffering=_BUFFER)
+        except OSError as exc:
+            reason = (exc.strerror or "error").lower()
+            raise UsageError(f"cannot write {path} ({reason})") from None
+        self.stdout_is_terminal = False
+
+    def finish(self) -> None:
+        """Everything is out; a partial file takes the name that was asked for."""
+        self._out.flush()
+        if self._target is not None and self._partial is not None:
+            self._out.close()
+            self._partial.replace(self._target)
+            self._target = None
+
     def discard_output(self) -> None:
         """The reader has gone; whatever is still written goes nowhere."""
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
         self._out = io.BytesIO()
+
+
+class PipeClosed(Exception):
+    """The reader of standard output went away. Not an OSError, which typer turns into exit 1."""
 
 
 class Pager:
@@ -198,4 +226,4 @@ def _is_terminal(stream: object) -> bool:
 
 def _buffered(descriptor: int) -> BinaryIO:
     """Large writes: a million JSON lines are 300 MB."""
-    return open(descriptor, "wb", buffering=_BUFFER, closefd=False)  # noqa: SIM115, PTH123
+    return open(descriptor, "wb", buffering=_BUFFER, closefd=False)

@@ -26,6 +26,7 @@ from sessctl.config.model import (
     JournalSettings,
     RedactSettings,
 )
+from sessctl.config.paths import user_config_path
 from sessctl.config.secrets import is_reference
 from sessctl.errors import ConfigError, SessctlError
 from sessctl.text import Secret
@@ -69,24 +70,6 @@ def load_config(*, explicit: str | None, environ: Mapping[str, str], cwd: Path) 
     if user.is_file():
         sources.append(Source(user, "user config"))
     return _merge(sources, notes)
-
-
-def user_config_path(environ: Mapping[str, str]) -> Path:
-    """The user's own file: XDG, or the platform's place."""
-    if environ.get("XDG_CONFIG_HOME"):
-        return Path(environ["XDG_CONFIG_HOME"]) / "sessctl" / "config.toml"
-    from platformdirs import user_config_path as place  # 4 ms
-
-    return place("sessctl") / "config.toml"
-
-
-def state_dir(environ: Mapping[str, str]) -> Path:
-    """The user's state directory, where journals live."""
-    if environ.get("XDG_STATE_HOME"):
-        return Path(environ["XDG_STATE_HOME"]) / "sessctl"
-    from platformdirs import user_state_path
-
-    return user_state_path("sessctl")
 
 
 def _project_sources(cwd: Path) -> list[Source]:
@@ -153,7 +136,9 @@ def _read(source: Source) -> dict[str, Any]:
         ) from None
     except (OSError, UnicodeDecodeError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else "not UTF-8"
-        raise ConfigError(f"cannot read the config file ({reason})").at(file=str(source.path)) from None
+        raise ConfigError(f"cannot read the config file ({reason})").at(
+            file=str(source.path)
+        ) from None
     for key in source.table:
         table = table.get(key, {}) if isinstance(table, dict) else {}
     if not isinstance(table, dict):
@@ -161,7 +146,9 @@ def _read(source: Source) -> dict[str, Any]:
     return dict(table)
 
 
-def _check_keys(table: dict[str, Any], known: tuple[str, ...], source: Source, prefix: str = "") -> None:
+def _check_keys(
+    table: dict[str, Any], known: tuple[str, ...], source: Source, prefix: str = ""
+) -> None:
     for key in table:
         if key not in known:
             near = get_close_matches(key, known, n=1, cutoff=0.5)
@@ -172,7 +159,11 @@ def _check_keys(table: dict[str, Any], known: tuple[str, ...], source: Source, p
 
 
 def _section(key: str, value: Any, source: Source) -> Any:
-    types: dict[str, Any] = {"journal": JournalSettings, "redact": RedactSettings, "default_backend": str}
+    types: dict[str, Any] = {
+        "journal": JournalSettings,
+        "redact": RedactSettings,
+        "default_backend": str,
+    }
     kind = types[key]
     if isinstance(value, dict) and hasattr(kind, "__struct_fields__"):
         _check_keys(value, kind.__struct_fields__, source, f"{key}.")

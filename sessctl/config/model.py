@@ -50,7 +50,16 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def layout_options(self) -> dict[str, Any]:
         """What the layout is configured with."""
-        keys = ("prefix", "schema", "table", "columns", "collection", "directory", "user", "cookie_name")
+        keys = (
+            "prefix",
+            "schema",
+            "table",
+            "columns",
+            "collection",
+            "directory",
+            "user",
+            "cookie_name",
+        )
         return {key: value for key in keys if (value := getattr(self, key)) is not None}
 
 

@@ -28,6 +28,9 @@ def choose_backend(config: Config, wanted: str | None) -> Backend:
         if "://" in wanted:
             parse_url(wanted)  # learns and hides the password before anything can go wrong
             return Backend(url=wanted, source="command line")
+        if "@" in wanted and wanted not in config.backends:
+            # Not quoted: it may be a URL that lost its scheme, with its password.
+            raise ConfigError("neither a URL nor a backend", hint="write redis://user:...@host/0")
         return config.backend(wanted)
     if config.default_backend is not None:
         return config.backend(config.default_backend)
@@ -57,7 +60,8 @@ def open_backend(
     try:
         if write and backend.read_only:
             raise Refused(
-                "this backend is read-only", hint="`read_only = false` in its configuration allows it"
+                "this backend is read-only",
+                hint="`read_only = false` in its configuration allows it",
             )
         access = Access(
             read_only=not write,
@@ -89,16 +93,18 @@ def backend_secrets(backend: Backend, *, environ: Mapping[str, str], asker: Aske
     return found
 
 
-
-
-def _secret(reference: str | None, label: str, environ: Mapping[str, str], asker: Asker) -> Secret | None:
+def _secret(
+    reference: str | None, label: str, environ: Mapping[str, str], asker: Asker
+) -> Secret | None:
     if reference is None:
         return None
     return resolve(reference, environ=environ, asker=asker, label=label)
 
 
 def _text(reference: str | None, environ: Mapping[str, str], asker: Asker) -> str | None:
-    found = _secret(reference, "user name", environ, asker) if reference and ":" in reference else None
+    found = (
+        _secret(reference, "user name", environ, asker) if reference and ":" in reference else None
+    )
     return found.reveal_text() if found else reference
 
 

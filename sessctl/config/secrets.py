@@ -1,5 +1,5 @@
 """References to secrets: `env:NAME`, `file:PATH`, `dotenv:PATH#NAME`, `keyring:SERVICE/USER`,
-`prompt`, `stdin`. A configuration and the flags ending in `-from` name a secret; they do not hold it.
+`prompt`, `stdin`. A configuration and the flags ending in `-from` name a secret and hold none.
 """
 
 from __future__ import annotations
@@ -31,10 +31,12 @@ class Asker(Protocol):
 
 def is_reference(text: str) -> bool:
     """The text names a secret instead of being one."""
-    return text in _WORDS or text.partition(":")[0] in _SCHEMES and ":" in text
+    return text in _WORDS or (text.partition(":")[0] in _SCHEMES and ":" in text)
 
 
-def resolve(reference: str, *, environ: Mapping[str, str], asker: Asker, label: str = "secret") -> Secret:
+def resolve(
+    reference: str, *, environ: Mapping[str, str], asker: Asker, label: str = "secret"
+) -> Secret:
     """Fetch what a reference names. A text that is no reference is the secret itself.
 
     One line feed at the end of a file or of standard input is dropped; blanks are kept, as they
@@ -109,7 +111,7 @@ def _from_dotenv(rest: str) -> str:
 def _from_keyring(rest: str) -> str:
     service, _, user = rest.rpartition("/")
     try:
-        import keyring  # 44 ms, an extra
+        import keyring  # type: ignore[import-not-found,unused-ignore] # 44 ms, an extra
     except ImportError:
         raise MissingExtra(f"keyring:{rest}", "keyring") from None
     value: str | None = keyring.get_password(service, user)

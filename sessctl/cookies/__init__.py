@@ -1,1 +1,1 @@
-"""Cookie values: what is signed, with which MAC, and what they carry. One module per library family."""
+"""Cookie values: what is signed, with which MAC, and what they carry; a module per family."""

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 Secrets = "str | bytes | Secret | Sequence[str | bytes | Secret]"
 
 
-def decode_cookie(text: str, format: str | None = None, *, budget: Budget = DEFAULT) -> DecodedCookie:
+def decode_cookie(
+    text: str, format: str | None = None, *, budget: Budget = DEFAULT
+) -> DecodedCookie:
     """Read a cookie without proving anything.
 
         >>> decode_cookie("connect.sid=s%3Aabc.def", "express-session").sid
@@ -59,7 +61,11 @@ def verify_cookie(
     chosen = pick(text, budget=budget)
     judge = cookie_format(format) if format else best_format(chosen.value)
     return judge.verify(
-        chosen.value, as_secrets(secrets), budget=budget, now=now or datetime.now(UTC), max_age=max_age
+        chosen.value,
+        as_secrets(secrets),
+        budget=budget,
+        now=now or datetime.now(UTC),
+        max_age=max_age,
     )
 
 

@@ -124,7 +124,7 @@ class CookieFormat(Protocol):
         ...
 
     def decode(self, value: str, *, budget: Budget) -> DecodedCookie:
-        """Read the value without proving anything. Raises CookieError if it is not of this format."""
+        """Read the value without proving anything. Raises CookieError for another format's."""
         ...
 
     def verify(
@@ -136,7 +136,7 @@ class CookieFormat(Protocol):
         now: datetime,
         max_age: timedelta | None = None,
     ) -> Verdict:
-        """Judge the value by these secrets, newest first, as strictly as the library and never laxer.
+        """Judge the value by these secrets, newest first, as strictly as the library, never laxer.
 
         A value that is not of this format is `malformed`; nothing is raised.
         """

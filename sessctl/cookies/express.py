@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _SIGNATURE = re.compile(r"[A-Za-z0-9+/]{43}")
 _SID = re.compile(r"[A-Za-z0-9_-]{32}")  # uid-safe, 24 bytes: what `genid` makes by default
+_SURROGATE = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # the rest stands for bytes (PEP 383)
 _UNESCAPED = "-_.!~*'()"  # what encodeURIComponent leaves alone beside letters and digits
 
 
@@ -65,7 +66,7 @@ class ExpressSession:
         secrets: Sequence[Secret],
         *,
         budget: Budget,
-        now: datetime,  # noqa: ARG002 - there is no time in this cookie
+        now: datetime,  # there is no time in this cookie
         max_age: timedelta | None = None,
     ) -> Verdict:
         try:
@@ -82,14 +83,16 @@ class ExpressSession:
                 return Verdict(VerdictWord.VALID, Signature.VALID, decoded, index, notes)
         return Verdict(VerdictWord.BAD_SIGNATURE, Signature.INVALID, decoded, notes=notes)
 
-    def sign(self, content: Any, secret: Secret, *, name: str, now: datetime) -> list[Cookie]:  # noqa: ARG002
+    def sign(self, content: Any, secret: Secret, *, name: str, now: datetime) -> list[Cookie]:
         if not isinstance(content, str) or not content:
             raise UsageError(
                 "an express-session cookie carries a session id, not data",
                 hint="give the id of a session in the store, as `sessctl list -o name` prints them",
             )
+        if not _is_unicode(content):
+            raise UsageError("the session id is not UTF-8, which a cookie cannot carry")
         text = f"s:{content}.{_signature(content, secret).decode()}"
-        wire = quote(text, safe=_UNESCAPED, encoding="utf-8", errors="surrogateescape")
+        wire = quote(text, safe=_UNESCAPED, encoding="utf-8")
         return [Cookie(name, wire)]
 
 
@@ -102,7 +105,17 @@ def _split(value: str, budget: Budget) -> tuple[str, str]:
     sid, dot, signature = text[2:].rpartition(".")
     if not dot:
         raise CookieError("no '.' between session id and signature")
+    if _SURROGATE.search(text):
+        raise CookieError("a lone surrogate, which no cookie can carry")
     return sid, signature
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _signature(sid: str, secret: Secret) -> bytes:

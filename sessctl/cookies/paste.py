@@ -1,10 +1,10 @@
 """What people paste around a cookie: header names, curl flags, quotes, attributes, whole lines.
 
-    Cookie: theme=dark; connect.sid=s%3Aabc.def
-    Set-Cookie: connect.sid=s%3Aabc.def; Path=/; HttpOnly
-    -H 'Cookie: connect.sid=s%3Aabc.def'
-    connect.sid=s%3Aabc.def
-    "s%3Aabc.def"
+Cookie: theme=dark; connect.sid=s%3Aabc.def
+Set-Cookie: connect.sid=s%3Aabc.def; Path=/; HttpOnly
+-H 'Cookie: connect.sid=s%3Aabc.def'
+connect.sid=s%3Aabc.def
+"s%3Aabc.def"
 """
 
 from __future__ import annotations
@@ -14,11 +14,23 @@ from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 _HEADER = re.compile(r"[<>*\s]*(?P<set>set-)?cookie\s*:\s*", re.IGNORECASE)
-_CURL = re.compile(r"(?:-H|--header|-b|--cookie)[\s=]+(?P<quote>['\"])(?P<inner>.*)(?P=quote)\s*\\?", re.DOTALL)
+_CURL = re.compile(
+    r"(?:-H|--header|-b|--cookie)[\s=]+(?P<quote>['\"]?)(?P<inner>.*?)(?P=quote)\s*\\?", re.DOTALL
+)
 # RFC 6265 names are tokens; a value that merely ends in base64 padding is not name=value.
 _PAIR = re.compile(r"(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?P<value>(?!=*$).*)", re.DOTALL)
 _ATTRIBUTES = frozenset(
-    ("path", "domain", "expires", "max-age", "secure", "httponly", "samesite", "partitioned", "priority")
+    (
+        "path",
+        "domain",
+        "expires",
+        "max-age",
+        "secure",
+        "httponly",
+        "samesite",
+        "partitioned",
+        "priority",
+    )
 )
 _ESCAPES = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
@@ -83,5 +95,5 @@ def percent_decode(text: str) -> str:
         return text
     try:
         return unquote_to_bytes(text.encode("utf-8", "surrogateescape")).decode()
-    except UnicodeDecodeError:
+    except UnicodeError:
         return text

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sessctl.errors import CookieError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
 
     from sessctl.cookies.base import CookieFormat, Match
 
@@ -39,8 +39,9 @@ def cookie_format(name: str) -> CookieFormat:
 
 def detect(value: str) -> list[tuple[CookieFormat, Match]]:
     """Formats the value could be, the likeliest first."""
-    ranked = _ranked(_ours(name) for name in FORMATS)
-    return ranked(value) or _ranked(_load(entry) for entry in _third_party().values())(value)
+    return _ranked(value, map(_ours, FORMATS)) or _ranked(
+        value, map(_load, _third_party().values())
+    )
 
 
 def best_format(value: str) -> CookieFormat:
@@ -54,12 +55,9 @@ def best_format(value: str) -> CookieFormat:
     return found[0][0]
 
 
-def _ranked(formats: Iterator[CookieFormat]) -> Any:
-    def rank(value: str) -> list[tuple[CookieFormat, Match]]:
-        found = [(one, match) for one in formats if (match := one.sniff(value)) is not None]
-        return sorted(found, key=lambda pair: -pair[1].score)
-
-    return rank
+def _ranked(value: str, formats: Iterable[CookieFormat]) -> list[tuple[CookieFormat, Match]]:
+    found = [(one, match) for one in formats if (match := one.sniff(value)) is not None]
+    return sorted(found, key=lambda pair: -pair[1].score)
 
 
 def _ours(name: str) -> CookieFormat:
@@ -77,7 +75,7 @@ def _third_party() -> dict[str, Any]:
 def _load(entry: Any) -> CookieFormat:
     try:
         found: CookieFormat = entry.load()()
-    except Exception as exc:  # noqa: BLE001 - a plug-in may fail in any way; name it
+    except Exception as exc:  # a plug-in may fail in any way; name it
         raise UsageError(
             f"the plug-in '{entry.name}' (sessctl.cookie_formats) failed to load: "
             f"{type(exc).__name__}",

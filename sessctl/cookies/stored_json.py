@@ -7,7 +7,6 @@ It carries no signature; the store is trusted. `cookie` is express-session's own
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sessctl.cookies.base import Cookie, DecodedCookie, Match, Signature, Verdict, VerdictWord
@@ -16,7 +15,7 @@ from sessctl.timespec import from_ms, parse_iso_ms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from sessctl.limits import Budget
     from sessctl.text import Secret
@@ -33,7 +32,9 @@ class StoredJson:
         if not text.startswith(("{", "[")):
             return None
         own = '"cookie"' in text[:200]
-        return Match(90 if own else 60, "JSON with express-session's cookie object" if own else "JSON")
+        return Match(
+            90 if own else 60, "JSON with express-session's cookie object" if own else "JSON"
+        )
 
     def decode(self, value: str, *, budget: Budget) -> DecodedCookie:
         from sessctl.serializers.json import decode  # 9 ms; only stored values need it
@@ -51,11 +52,11 @@ class StoredJson:
     def verify(
         self,
         value: str,
-        secrets: Sequence[Secret],  # noqa: ARG002 - nothing is signed
+        secrets: Sequence[Secret],
         *,
         budget: Budget,
-        now: datetime,  # noqa: ARG002
-        max_age: timedelta | None = None,  # noqa: ARG002
+        now: datetime,
+        max_age: timedelta | None = None,
     ) -> Verdict:
         try:
             decoded = self.decode(value, budget=budget)
@@ -63,5 +64,7 @@ class StoredJson:
             return Verdict(VerdictWord.MALFORMED, Signature.NONE, notes=(exc.message,))
         return Verdict(VerdictWord.MISSING_SIGNATURE, Signature.NONE, decoded)
 
-    def sign(self, content: Any, secret: Secret, *, name: str, now: datetime) -> list[Cookie]:  # noqa: ARG002
-        raise UsageError("a stored value is not signed", hint="sessctl sign --format express-session")
+    def sign(self, content: Any, secret: Secret, *, name: str, now: datetime) -> list[Cookie]:
+        raise UsageError(
+            "a stored value is not signed", hint="sessctl sign --format express-session"
+        )

@@ -1,4 +1,4 @@
-"""JSON as JavaScript writes it (`JSON.stringify`): express-session's own and connect-redis's default.
+"""JSON as JavaScript writes it (`JSON.stringify`): the default of express-session and its stores.
 
 Example: `{"cookie":{"originalMaxAge":null,"expires":null},"passport":{"user":1}}`.
 Not supported: BOMs and UTF-16 (JavaScript's own parser refuses them too).
@@ -23,8 +23,9 @@ from sessctl.serializers import Value
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-# A string (skipped) or something that opens, closes or separates.
-_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
+# A string (skipped, closed or not) or something that opens, closes or separates. Possessive: going
+# back over a string that never closes would take quadratic time.
+_STRUCTURE = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{},]', re.DOTALL)
 
 
 def decode(raw: bytes, budget: Budget = DEFAULT) -> Value:
@@ -74,7 +75,11 @@ def decode(raw: bytes, budget: Budget = DEFAULT) -> Value:
 
     try:
         data = json.loads(
-            text, object_pairs_hook=pairs, parse_constant=constant, parse_int=integer, parse_float=real
+            text,
+            object_pairs_hook=pairs,
+            parse_constant=constant,
+            parse_int=integer,
+            parse_float=real,
         )
     except json.JSONDecodeError as exc:
         offset = len(text[: exc.pos].encode())
@@ -100,7 +105,9 @@ def _check_shape(raw: bytes, budget: Budget) -> None:
             depth += 1
             nodes += 1
             if depth > budget.depth:
-                raise LimitExceeded(f"nested deeper than {budget.depth} levels", offset=match.start())
+                raise LimitExceeded(
+                    f"nested deeper than {budget.depth} levels", offset=match.start()
+                )
         elif first in b"]}":
             depth -= 1
         elif first == b",":
@@ -179,7 +186,9 @@ def _steps(kind: Any, path: list[str]) -> tuple[str, list[str]]:
         info = {f.encode_name: f for f in msgspec.structs.fields(kind)} if kind else {}
         if key in info:
             steps.append(_Field(info[key].name))
-            kind = next((t for t in getattr(info[key].type, "__args__", ()) if t is not type(None)), None)
+            kind = next(
+                (t for t in getattr(info[key].type, "__args__", ()) if t is not type(None)), None
+            )
         else:
             steps.append(key)
             kind = None

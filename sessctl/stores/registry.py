@@ -98,7 +98,9 @@ def open_store(
             f"layout '{chosen.name}' does not live in a {place.scheme} store",
             hint=f"layouts for it: {', '.join(fits)}",
         )
-    store: Store = engine.open(place, chosen.configured(options), access or Access(read_only=not write))
+    store: Store = engine.open(
+        place, chosen.configured(options), access or Access(read_only=not write)
+    )
     return store
 
 
@@ -165,7 +167,7 @@ def _third_party(group: str) -> dict[str, Any]:
 def _load(entry: Any, group: str) -> Any:
     try:
         return entry.load()
-    except Exception as exc:  # noqa: BLE001 - a plug-in may fail in any way; name it and go on
+    except Exception as exc:  # a plug-in may fail in any way; name it and go on
         raise UsageError(
             f"the plug-in '{entry.name}' ({group}) failed to load: {type(exc).__name__}",
             hint="update or remove the package that provides it",

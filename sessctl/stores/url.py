@@ -126,9 +126,7 @@ def with_credentials(
     """The URL with credentials that a config keeps apart from it; what is given wins."""
     from dataclasses import replace
 
-    return replace(
-        url, username=username or url.username, password=password or url.password
-    )
+    return replace(url, username=username or url.username, password=password or url.password)
 
 
 def flags(options: Mapping[str, str], known: tuple[str, ...], scheme: str) -> None:

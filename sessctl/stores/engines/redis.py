@@ -34,8 +34,7 @@ from sessctl.timespec import MAX_MS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from redis.connection import AbstractConnection
-
+    from sessctl.stores.engines.redis_node import Wire
     from sessctl.stores.layouts.base import KeyLayout
     from sessctl.stores.registry import Access
     from sessctl.stores.url import StoreUrl
@@ -54,7 +53,9 @@ class RedisStore:
     kind = "redis"
     page_size = _DELETE_PAGE
 
-    def __init__(self, nodes: Nodes, layout: KeyLayout, identity: Identity, *, read_only: bool) -> None:
+    def __init__(
+        self, nodes: Nodes, layout: KeyLayout, identity: Identity, *, read_only: bool
+    ) -> None:
         self.layout = layout
         self.identity = identity
         self.remarks = Remarks()
@@ -63,7 +64,6 @@ class RedisStore:
         self._prefix = encode_id(layout.prefix)
         self._pattern = encode_id(layout.prefix.translate(_GLOB)) + b"*"
         self._reader = Reader(layout)
-        self._decoder = self._reader.decoder
         self._read_only = read_only
         self._channel = nodes.primaries()[0].channel()
         self._writer = nodes.primaries()[0].channel(None if read_only else self._require_primary)
@@ -166,7 +166,7 @@ class RedisStore:
     def _scan_node(self, channel: Channel, need: Need) -> Iterator[Session]:
         """One page ahead: the server fetches the next page while Python reads this one."""
         cursor, keys = channel.ask(*self._scan_words(0))
-        waiting = self._ask_page(channel, keys, cursor, need)
+        waiting: tuple[list[bytes], int] | None = self._ask_page(channel, keys, cursor, need)
         while waiting is not None:
             page, count = waiting
             replies = channel.receive(count)
@@ -258,7 +258,9 @@ class RedisStore:
             expires_ms, expiry = None, Expiry.UNKNOWN
         elif ends_ms >= 0:
             # A TTL beyond the year 9999 is as good as none.
-            expires_ms, expiry = (ends_ms, Expiry.STORE) if ends_ms <= MAX_MS else (None, Expiry.NEVER)
+            expires_ms, expiry = (
+                (ends_ms, Expiry.STORE) if ends_ms <= MAX_MS else (None, Expiry.NEVER)
+            )
         else:
             expires_ms, expiry = self._reader.inner_expiry(written, problem)
         location = decode_id(key)
@@ -271,7 +273,7 @@ class RedisStore:
             user=user,
             problem=problem,
             original=ends_ms,
-            decoder=self._decoder,
+            reader=self._reader,
         )
 
     def recognises(self, session: Session) -> bool:
@@ -296,7 +298,9 @@ class RedisStore:
                 return self._run(self._delete, sessions, [due(s) for s in sessions], outcomes)
             except AccessDenied:
                 self._scripting = False
-                self.remarks.note("no right to run scripts: WATCH and MULTI are used instead, slower")
+                self.remarks.note(
+                    "no right to run scripts: WATCH and MULTI are used instead, slower"
+                )
         return [self._delete_watched(session, due(session)) for session in sessions]
 
     def set_expiry(self, sessions: Sequence[Session], expires_ms: int | None) -> list[Result]:
@@ -393,7 +397,11 @@ class RedisStore:
                 raise error
             return Result(session.sid, Outcome.FAILED, error.message)
         outcome = outcomes[reply]
-        return Result(session.sid, outcome, "renewed since it was read" if outcome is Outcome.CHANGED else None)
+        return Result(
+            session.sid,
+            outcome,
+            "renewed since it was read" if outcome is Outcome.CHANGED else None,
+        )
 
     def _unanswered(self, sessions: Sequence[Session]) -> list[Result]:
         """Replies were lost: a session that is absent now is `unconfirmed`, never `deleted`."""
@@ -489,11 +497,11 @@ def _ttl_of(session: Session) -> int:
     return _NO_TTL
 
 
-def _connection(url: StoreUrl, access: Access, host: str, port: int, db: int) -> AbstractConnection:
+def _connection(url: StoreUrl, access: Access, host: str, port: int, db: int) -> Wire:
     """redis-py's connection: no retries, no maintenance notifications, no set-up chatter."""
     # 97 ms; only this engine needs it
     from redis.backoff import NoBackoff
-    from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
+    from redis import connection as driver
     from redis.retry import Retry
 
     username = access.username or url.username
@@ -512,13 +520,17 @@ def _connection(url: StoreUrl, access: Access, host: str, port: int, db: int) ->
     }
     import inspect
 
-    known = inspect.signature(Connection.__mro__[1].__init__).parameters
+    known = inspect.signature(driver.AbstractConnection.__init__).parameters
     common = {key: value for key, value in common.items() if key in known}
+    make: Any = driver  # its constructors carry no types
+    wire: Wire
     if url.scheme == "redis+unix":
-        return UnixDomainSocketConnection(path=url.path, **common)
+        wire = make.UnixDomainSocketConnection(path=url.path, **common)
+        return wire
     common |= {"host": host, "port": port, "socket_connect_timeout": access.timeout_s}
     if url.scheme == "rediss":
-        return SSLConnection(ssl_ca_certs=access.ca_file, ssl_check_hostname=True, **common)
-    return Connection(**common)
-
-
+        common |= {"ssl_ca_certs": access.ca_file, "ssl_check_hostname": True}
+        wire = make.SSLConnection(**common)
+    else:
+        wire = make.Connection(**common)
+    return wire

@@ -11,15 +11,13 @@ from __future__ import annotations
 import random
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sessctl.errors import AccessDenied, StoreError, StoreUnreachable
 from sessctl.text import escape, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-
-    from redis.connection import AbstractConnection
 
 CLIENT_NAME = "sessctl"
 _READ_TRIES = 3  # with a new connection each (S9)
@@ -34,7 +32,7 @@ def pack(*words: bytes | str | int) -> bytes:
     return b"".join(out)
 
 
-class Reply(Exception):  # noqa: N818 - it is an answer, which happens to be an error
+class Reply(Exception):
     """An error that the server answered to one command; `word` is its first word."""
 
     def __init__(self, message: str) -> None:
@@ -46,13 +44,33 @@ class LostReply(StoreUnreachable):
     """The connection broke after a command was sent: it may or may not have been done."""
 
 
+class Wire(Protocol):
+    """What is used of redis-py's connections, which carry no types of their own."""
+
+    @property
+    def is_connected(self) -> bool: ...
+
+    def connect(self) -> None: ...
+
+    def disconnect(self) -> None: ...
+
+    def send_packed_command(self, command: list[bytes], check_health: bool) -> None: ...
+
+    def read_response(self, disable_decoding: bool, *, disconnect_on_error: bool) -> Any: ...
+
+
 class Channel:
     """One connection. An exchange is a block of commands out, then their replies in.
 
     After any exception the connection is closed and the next exchange opens a new one.
     """
 
-    def __init__(self, connection: AbstractConnection, address: str, on_connect: Callable[[Channel], None] | None = None) -> None:
+    def __init__(
+        self,
+        connection: Wire,
+        address: str,
+        on_connect: Callable[[Channel], None] | None = None,
+    ) -> None:
         self._connection = connection
         self._address = address
         self._on_connect = on_connect
@@ -102,7 +120,7 @@ class Channel:
 
     @contextmanager
     def _closing_on_error(self, *, sending: bool) -> Iterator[None]:
-        """No exception leaves a half-read connection behind, and none of redis-py's leaves at all."""
+        """No exception leaves a half-read connection behind, none of redis-py's leaves at all."""
         try:
             yield
         except StoreError:
@@ -168,7 +186,11 @@ def _mapped(exc: BaseException, address: str, *, sent: bool) -> StoreError | Non
     if isinstance(exc, known.NoPermissionError):
         return AccessDenied(f"redis at {address} denied access")
     cause = exc.__cause__ or exc.__context__ or exc
-    if isinstance(exc, ssl.SSLError) or isinstance(cause, ssl.SSLError) or "certificate" in str(exc):
+    if (
+        isinstance(exc, ssl.SSLError)
+        or isinstance(cause, ssl.SSLError)
+        or "certificate" in str(exc)
+    ):
         return StoreUnreachable(
             f"TLS with redis at {address} failed ({_ssl_reason(exc, cause)})",
             hint="set `ca_file` for a private certificate authority",
@@ -216,7 +238,7 @@ def _reason(exc: BaseException) -> str:
 class Node:
     """One server: makes channels to it. Cluster and Sentinel will hand out several of these."""
 
-    def __init__(self, make: Callable[[], AbstractConnection], address: str) -> None:
+    def __init__(self, make: Callable[[], Wire], address: str) -> None:
         self._make = make
         self.address = address
 
@@ -235,6 +257,6 @@ class Nodes:
         """Every server whose keys together are the store."""
         return self._primaries
 
-    def holder(self, key: bytes) -> Node:  # noqa: ARG002 - a cluster will look at the slot
+    def holder(self, key: bytes) -> Node:
         """The primary that holds a key."""
         return self._primaries[0]

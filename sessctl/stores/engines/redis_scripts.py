@@ -32,7 +32,11 @@ redis.call('UNLINK', KEYS[1])
 return 1
 """
 _EXPIRE = """
-if ARGV[4] == '' then redis.call('PERSIST', KEYS[1]) else redis.call('PEXPIREAT', KEYS[1], ARGV[4]) end
+if ARGV[4] == '' then
+  redis.call('PERSIST', KEYS[1])
+else
+  redis.call('PEXPIREAT', KEYS[1], ARGV[4])
+end
 return 1
 """
 
@@ -48,6 +52,6 @@ class Script:
 
 
 def scripts(*, absolute_expiry: bool) -> tuple[Script, Script]:
-    """(conditional delete, conditional change of expiry) for a server with or without PEXPIRETIME."""
+    """(conditional delete, conditional change of expiry); without PEXPIRETIME from `PTTL`."""
     check = _CHECK % (_NEW if absolute_expiry else _OLD)
     return Script(check + _DELETE), Script(check + _EXPIRE)

@@ -51,12 +51,11 @@ class SqlStore:
         )
         self._dialect = dialect
         self._reader = Reader(layout)
-        self._decoder = self._reader.decoder
         self._read_only = read_only
         self._scale = _PER_UNIT[layout.unit]
         names = dialect.columns(layout.table)
         self._check_columns(names)
-        self._columns = [sa.column(name) for name in names]
+        self._columns: list[sa.ColumnClause[Any]] = [sa.column(name) for name in names]
         self._table = sa.table(layout.table, *self._columns)
         self._sid = self._table.c[layout.sid]
         self._expires = self._table.c[layout.expires]
@@ -103,7 +102,7 @@ class SqlStore:
 
     # -- reading ----------------------------------------------------------------------------------
 
-    def scan(self, query: Query, need: Need = Need.ALL) -> Iterator[Session]:  # noqa: ARG002
+    def scan(self, query: Query, need: Need = Need.ALL) -> Iterator[Session]:
         """A row has it all; `need` makes no difference here."""
         now_ms = self.now_ms()
         if query.sids:
@@ -179,7 +178,7 @@ class SqlStore:
             user=user,
             problem=problem,
             original=cells,
-            decoder=self._decoder,
+            reader=self._reader,
         )
 
     def _instant(self, cell: Any) -> int | None:
@@ -199,7 +198,9 @@ class SqlStore:
             cutoff = None if grace_ms is None else self.now_ms() - grace_ms
             refused: dict[str, str] = {}
             for session in same:
-                if cutoff is not None and (session.expires_ms is None or session.expires_ms > cutoff):
+                if cutoff is not None and (
+                    session.expires_ms is None or session.expires_ms > cutoff
+                ):
                     refused[session.sid] = "not expired by the store's clock"
                     continue
                 one = self._sid == self._dialect.bind(session.original[self._at["sid"]])
@@ -214,13 +215,16 @@ class SqlStore:
         def write(same: list[Session]) -> dict[str, str]:
             for session in same:
                 one = self._sid == self._dialect.bind(session.original[self._at["sid"]])
-                change = {self.layout.expires: value}
+                was = session.original[self._at["expires"]]
+                change = {self.layout.expires: _like(was, value)}
                 self._dialect.execute(sa.update(self._table).where(one).values(change))
             return {}
 
         return self._compare_and_write(sessions, write, Outcome.STORED)
 
-    def _compare_and_write(self, sessions: Sequence[Session], write: Any, done: Outcome) -> list[Result]:
+    def _compare_and_write(
+        self, sessions: Sequence[Session], write: Any, done: Outcome
+    ) -> list[Result]:
         """One transaction: read the page again, write what is as it was, say what became of each.
 
         `write` is given the unchanged sessions and returns reasons for those it left alone.
@@ -259,7 +263,9 @@ class SqlStore:
         results: list[Result] = []
         for session in sessions:
             cells = session.original if session.original is not None else self._cells(session)
-            values = {c.name: self._dialect.bind(v) for c, v in zip(self._columns, cells, strict=True)}
+            values = {
+                c.name: self._dialect.bind(v) for c, v in zip(self._columns, cells, strict=True)
+            }
             try:
                 with self._dialect.transaction():
                     stored = self._dialect.insert_absent(self._table, values, self.layout.sid)
@@ -299,7 +305,8 @@ class SqlStore:
             raise JournalError(f"the table has no column '{escape(missing[0])}' any more")
         row = [cells.get(column.name) for column in self._columns]
         if expires_ms is not None:
-            row[self._at["expires"]] = expires_ms // self._scale
+            place = self._at["expires"]
+            row[place] = _like(row[place], expires_ms // self._scale)
         return self._session(tuple(row))
 
     def _ids(self, sids: Sequence[str]) -> list[Any]:
@@ -317,6 +324,11 @@ class SqlStore:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _like(cell: Any, value: int | None) -> Any:
+    """A new expiry in the type of the old cell: npm's sqlite3 writes REAL."""
+    return float(value) if isinstance(cell, float) and value is not None else value
 
 
 def _as_bytes(cell: Any) -> bytes:

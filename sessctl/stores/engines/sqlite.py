@@ -53,7 +53,9 @@ class SqliteDialect:
             "sqlite://", creator=self._connect, poolclass=StaticPool, hide_parameters=True
         )
         with _mapped(self.address):
-            self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            self._connection = self._engine.connect().execution_options(
+                isolation_level="AUTOCOMMIT"
+            )
             self._connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar()
 
     def _connect(self) -> sqlite3.Connection:

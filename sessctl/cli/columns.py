@@ -1,0 +1,53 @@
+"""Aligned columns for people: no boxes, the first rows decide the widths, the rest streams."""
+
+from __future__ import annotations
+
+from itertools import chain, islice
+from typing import TYPE_CHECKING
+
+from sessctl.text import escape, shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from sessctl.cli.run import Run
+    from sessctl.cli.streams import Line, Piece
+
+_MEASURED = 200
+_WIDEST = 60
+_GAP = "  "
+
+
+def aligned(header: Sequence[str], rows: Iterable[Sequence[Piece]]) -> Iterator[Line]:
+    """Lines of aligned cells. Cells are escaped before they are measured."""
+    from rich.cells import cell_len  # wide characters take two columns; 8 ms
+
+    def safe(row: Sequence[Piece]) -> list[Piece]:
+        return [(shorten(escape(text), _WIDEST), role) for text, role in row]
+
+    source = (safe(row) for row in rows)
+    first = list(islice(source, _MEASURED))
+    widths = [cell_len(name) for name in header]
+    for row in first:
+        for index, (text, _) in enumerate(row):
+            widths[index] = max(widths[index], cell_len(text))
+    if header:
+        yield _padded([(name.upper(), "muted") for name in header], widths, cell_len)
+    for row in chain(first, source):
+        yield _padded(row, widths, cell_len)
+
+
+def write_table(run: Run, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A plain table of texts on standard output, through the pager if it is long."""
+    plain: Iterator[list[Piece]] = ([(text, "plain") for text in row] for row in rows)
+    run.streams.lines(aligned(() if run.options.no_headers else header, plain))
+
+
+def _padded(row: Sequence[Piece], widths: Sequence[int], cell_len: object) -> Line:
+    line: Line = []
+    for index, (text, role) in enumerate(row):
+        line.append((text, role))
+        if index + 1 < len(row):
+            gap = widths[index] - cell_len(text)  # type: ignore[operator]
+            line.append((" " * max(gap, 0) + _GAP, "plain"))
+    return line

@@ -1,0 +1,1 @@
+"""One module per command: signature, help, one call into the library, one call to output."""

@@ -1,0 +1,267 @@
+"""`sessctl decode` and `sessctl verify`: what a cookie says, and whether it is genuine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sessctl.cli import cookie_options as c
+from sessctl.cli.items import COOKIE_KEYS, cookie_item
+from sessctl.cli.options import command
+from sessctl.cookies.api import pick
+from sessctl.cookies.base import Verdict
+from sessctl.cookies.registry import best_format, cookie_format, detect
+from sessctl.errors import ExitCode, SessctlError, StoreError, UnreadableInput, UsageError
+from sessctl.limits import DEFAULT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sessctl.cli.run import Run
+    from sessctl.cli.streams import Line
+    from sessctl.config.model import Backend
+    from sessctl.cookies.base import DecodedCookie
+
+FORMATS = ("table", "wide", "json", "jsonl", "csv", "tsv", "name")
+
+CookieArgument = Annotated[
+    str | None, typer.Argument(help="A value, name=value or header line; - or nothing for stdin.")
+]
+Lookup = Annotated[
+    bool | None,
+    typer.Option(
+        "--lookup/--no-lookup", help="Find its session in the backend.", rich_help_panel="Cookie"
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A cookie, read and, where secrets are at hand, judged."""
+
+    item: dict[str, Any]
+    decoded: DecodedCookie | None
+    verdict: Verdict | None
+    block: list[Line]  # the session it leads to, for people
+
+
+@command("connection", "output")
+def decode(
+    run: Run,
+    *,
+    cookie: CookieArgument = None,
+    format: c.Format = None,
+    name: c.Name = None,
+    secret_from: c.SecretFrom = None,
+    secret: c.SecretValue = None,
+    max_age: c.MaxAge = None,
+    at: c.At = None,
+    lookup: Lookup = None,
+) -> ExitCode:
+    """Read cookies; the verdict is shown, and `verify` is the judge."""
+    output = run.output_format(FORMATS, terminal="table", pipe="jsonl")
+    backend = _backend(run, wanted=lookup is True)
+    how = c.judging(
+        run, backend, format=format, name=name, secret_from=secret_from, secret=secret,
+        max_age=max_age, at=at,
+    )  # fmt: skip
+    finder = Finder(run, None if lookup is False else backend, explicit=lookup is True)
+    good, bad = 0, 0
+    writer = _writer(run, output)
+    for place, text in c.read_cookies(run, cookie):
+        try:
+            answer = _read(run, how, finder, text, place)
+        except UnreadableInput as exc:
+            if place is None:
+                raise exc.at(
+                    input="standard input" if cookie in (None, "-") else "the argument"
+                ) from None
+            bad += 1
+            answer = _unreadable(exc, place)
+        else:
+            good += 1
+        writer(answer)
+    writer(None)
+    finder.close()
+    if bad:
+        run.note(f"{bad} of {good + bad} lines could not be decoded")
+    return ExitCode.OK if not bad else ExitCode.PARTIAL if good else ExitCode.UNREADABLE
+
+
+@command("connection", "output")
+def verify(
+    run: Run,
+    *,
+    cookie: CookieArgument = None,
+    format: c.Format = None,
+    name: c.Name = None,
+    secret_from: c.SecretFrom = None,
+    secret: c.SecretValue = None,
+    max_age: c.MaxAge = None,
+    at: c.At = None,
+) -> ExitCode:
+    """Judge cookies. Exit 0 only if every one is valid."""
+    output = run.output_format(FORMATS, terminal="table", pipe="jsonl")
+    given = bool(secret_from or secret)
+    backend = None if given else _backend(run, wanted=bool(run.options.backend))
+    how = c.judging(
+        run, backend, format=format, name=name, secret_from=secret_from, secret=secret,
+        max_age=max_age, at=at,
+    )  # fmt: skip
+    if not how.secrets:
+        raise UsageError(
+            "no secret to verify with",
+            hint="--secret-from env:NAME (file: dotenv: keyring: prompt stdin), or `secrets` of a backend",
+        )
+    finder = Finder(run, None, explicit=False)
+    writer = _writer(run, output)
+    total, valid, unreadable = 0, 0, 0
+    for place, text in c.read_cookies(run, cookie):
+        total += 1
+        try:
+            answer = _read(run, how, finder, text, place)
+        except UnreadableInput as exc:
+            if place is None:
+                raise
+            unreadable += 1
+            answer = _unreadable(exc, place)
+        valid += answer.verdict is not None and answer.verdict.valid
+        writer(answer)
+    writer(None)
+    if unreadable:
+        run.note(f"{unreadable} of {total} lines could not be decoded")
+        return ExitCode.UNREADABLE if unreadable == total else ExitCode.PARTIAL
+    return ExitCode.OK if valid == total else ExitCode.NO
+
+
+def _backend(run: Run, *, wanted: bool) -> Backend | None:
+    """The backend at hand: named, or configured. None of them is needed to decode."""
+    if not wanted and not run.options.backend and not run.environ.get("SESSCTL_BACKEND"):
+        from sessctl.cli.presence import may_have_config
+
+        if not may_have_config(run) or not (
+            run.config.default_backend or len(run.config.backends) == 1
+        ):
+            return None
+    return run.backend()
+
+
+def _read(run: Run, how: c.Judging, finder: Finder, text: str, place: int | None) -> Answer:
+    pasted = pick(text)
+    chosen = cookie_format(how.format) if how.format else best_format(pasted.value)
+    candidates = [
+        (one.name, match) for one, match in detect(pasted.value) if one.name != chosen.name
+    ]
+    verdict, decoded, secret = None, None, None
+    if how.secrets:
+        verdict = chosen.verify(
+            pasted.value, how.secrets, budget=DEFAULT, now=how.now, max_age=how.max_age
+        )
+        decoded = verdict.decoded
+        if verdict.key_index is not None:
+            reference = how.secrets[verdict.key_index].reference
+            secret = reference or f"secrets[{verdict.key_index}]"
+    if decoded is None:
+        decoded = None if verdict is not None else chosen.decode(pasted.value, budget=DEFAULT)
+    notes = [*(verdict.notes if verdict else ()), *(decoded.notes if decoded else ())]
+    session, block, more = finder.find(decoded) if decoded else (None, [], [])
+    item = cookie_item(
+        name=pasted.name or how.name,
+        decoded=decoded,
+        verdict=verdict,
+        candidates=candidates,
+        secret=secret,
+        session=session,
+        notes=[*notes, *more],
+        place=place,
+        redact=run.redacting,
+    )
+    return Answer(item, decoded, verdict, block)
+
+
+class Finder:
+    """Finds the session of a cookie in the backend at hand, opened at the first need."""
+
+    def __init__(self, run: Run, backend: Backend | None, *, explicit: bool) -> None:
+        self._run, self._backend, self._explicit = run, backend, explicit
+        self._context: Any = None
+        self._store: Any = None
+
+    def find(self, cookie: DecodedCookie) -> tuple[dict[str, Any] | None, list[Line], list[str]]:
+        """(item, block, notes). A store that cannot be reached is a note, unless it was asked for."""
+        if self._backend is None or cookie.sid is None:
+            return None, [], []
+        from sessctl.admin.lookup import find_session
+        from sessctl.cli.commands.show import label, session_lines
+        from sessctl.cli.items import session_item
+
+        try:
+            if self._store is None:
+                self._context = self._run.store(self._backend)
+                self._store = self._context.__enter__()
+            session = find_session(cookie, self._store)
+        except (StoreError, UsageError, SessctlError) as exc:
+            if self._explicit or not isinstance(exc, StoreError):
+                raise
+            self._backend = None
+            return None, [], [f"not looked up: {exc.message}"]
+        if session is None:
+            return None, [], ["no session of this id is in the store"]
+        where, now_ms = label(self._backend, self._store), self._store.now_ms()
+        masker = self._run.masker() if self._run.redacting else None
+        item = session_item(
+            session, backend=where[0], layout=where[2], now_ms=now_ms, with_data=True, masker=masker
+        )
+        return item, list(session_lines(self._run, where, session, now_ms)), []
+
+    def close(self) -> None:
+        """Close what was opened."""
+        if self._context is not None:
+            self._context.__exit__(None, None, None)
+
+
+def _unreadable(exc: SessctlError, place: int | None) -> Answer:
+    item = cookie_item(
+        name=None, decoded=None, verdict=None, candidates=[], secret=None, session=None, notes=[],
+        problem={"code": exc.code, "message": exc.message}, place=place,
+    )  # fmt: skip
+    return Answer(item, None, None, [])
+
+
+def _writer(run: Run, output: str) -> Any:
+    """A function that is given each answer, and None at the end."""
+    if output in ("table", "wide"):
+        return lambda answer: answer and _write_block(run, answer)
+    from sessctl.cli.output import Writer
+
+    writer = Writer(run, output, "CookieList", COOKIE_KEYS)
+
+    def write(answer: Answer | None) -> None:
+        if answer is None:
+            writer.end()
+        elif output != "name" or answer.item["sid"] is not None:
+            writer.item(answer.item)
+
+    return write
+
+
+def _write_block(run: Run, answer: Answer) -> None:
+    from sessctl.cli.blocks import cookie_block, shown_sid
+
+    def lines() -> Iterator[Line]:
+        item = answer.item
+        if item["problem"] is not None:
+            yield [(f"line {item['input']}: ", "muted"), (item["problem"]["message"], "danger")]
+            return
+        sid = answer.decoded.sid if answer.decoded else None
+        full = run.options.show_ids and not run.redacting
+        yield from cookie_block(
+            item, sid_label=shown_sid(sid, full=full) if sid is not None else None
+        )
+        if answer.block:
+            yield []
+            yield from answer.block
+
+    run.streams.lines(lines())

@@ -1,0 +1,132 @@
+"""`sessctl help TOPIC`: what does not fit a command's own help."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sessctl.cli.options import command
+from sessctl.cli.table import ALIASES, COMMANDS
+from sessctl.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sessctl.cli.run import Run
+
+
+@command()
+def topics(
+    run: Run,
+    *,
+    topic: Annotated[list[str] | None, typer.Argument(help="A topic or a command.")] = None,
+) -> ExitCode:
+    """Print a topic; a command's name prints its help."""
+    words = topic or []
+    name = " ".join(words)
+    if not words:
+        run.streams.line("Topics: sessctl help TOPIC")
+        for key, (summary, _) in TOPICS.items():
+            run.streams.line(f"  {key:<12} {summary}")
+        run.streams.line("Commands: sessctl COMMAND --help")
+        return ExitCode.OK
+    if name in TOPICS:
+        for line in TOPICS[name][1]():
+            run.streams.line(line)
+        return ExitCode.OK
+    if words[0] in COMMANDS or words[0] in ALIASES:
+        from sessctl.cli.app import run_command
+
+        return run_command([*words, "--help"], run.streams)
+    near = get_close_matches(name, [*TOPICS, *COMMANDS], n=1)
+    raise UsageError(
+        f"no topic '{name}'",
+        hint=f"did you mean '{near[0]}'?" if near else f"topics are {', '.join(TOPICS)}",
+    )
+
+
+def _exit_codes() -> Iterator[str]:
+    for code in ExitCode:
+        yield f"{int(code):>4}  {code.name.lower():<12} {code.meaning}"
+
+
+def _environment() -> Iterator[str]:
+    yield from (
+        "SESSCTL_BACKEND   the backend when -b is not given: a name or a URL",
+        "SESSCTL_CONFIG    read this config file only",
+        "SESSCTL_REDACT    1: shorten ids and mask data everywhere, for CI",
+        "SESSCTL_PAGER     instead of PAGER; cat switches paging off",
+        "NO_COLOR          no colour; FORCE_COLOR the opposite; flags beat both",
+        "XDG_CONFIG_HOME   sessctl/config.toml is looked for here",
+        "XDG_STATE_HOME    sessctl/journals is kept here",
+    )
+
+
+def _formats() -> Iterator[str]:
+    from sessctl.cookies.registry import FORMATS
+    from sessctl.stores.registry import ENGINES, LAYOUTS
+
+    yield f"Cookie formats (--format):  {', '.join(FORMATS)}"
+    yield f"Layouts (`layout`):         {', '.join(LAYOUTS)}"
+    yield f"Stores (URL schemes):       {', '.join(ENGINES)}"
+    yield ""
+    yield "Output (-o):"
+    yield "  table wide            for people; the default on a terminal"
+    yield "  tsv csv               with a header; tsv is the default in a pipe"
+    yield "  json                  one document: schema, kind, items"
+    yield "  jsonl                 one item a line, streamed"
+    yield "  name                  session ids, one a line, for `sessctl expire -`"
+    yield "  raw                   show: the stored value as it is"
+    yield "  header curl cookies-txt playwright   sign: ready to use"
+
+
+def _queries() -> Iterator[str]:
+    yield from (
+        "Flags combine with AND; each stands for a field:",
+        "  --user 42             user, as the layout finds it in the data",
+        "  --expired, --active   state, by the store's clock",
+        "  --expires-within 1h   ttl",
+        "  --larger-than 8KiB    size",
+        "  --older-than 7d       created, where the layout stores it",
+        "  --idle 2h             seen, where the layout stores it",
+        "  --all                 every session; purge wants it said",
+        "",
+        "Expired means: an expiry that can be read and lies behind the store's clock. What the store",
+        "enforces (TTL, column) decides; the date inside a value is a hint. Unreadable is unknown and",
+        "is never purged.",
+    )
+
+
+def _time() -> Iterator[str]:
+    yield from (
+        "Durations: 90s 30m 2h 7d 2w 1h30m 250ms PT2H; m is minutes, a bare number is seconds.",
+        "Instants:  2026-11-20T18:30:00Z, 2026-11-20, @1710000000, now, today, now-2h; without a",
+        "           zone they are local.",
+        "Sizes:     512 8KiB 1MB.",
+        "Tables are in your zone (--utc for UTC); machine formats are always in UTC, ISO 8601 with Z.",
+    )
+
+
+def _secrets() -> Iterator[str]:
+    yield from (
+        "Flags ending in -from and the config name a secret; they do not hold it:",
+        "  env:NAME              an environment variable",
+        "  file:PATH             a file; one line feed at its end is dropped",
+        "  dotenv:PATH#NAME      a variable of a .env file, which is not exported",
+        "  keyring:SERVICE/USER  the system's keyring (pip install 'sessctl[keyring]')",
+        "  prompt                typed, without echo",
+        "  stdin                 standard input",
+        "Several secrets are a rotation, newest first: the first signs, all verify.",
+    )
+
+
+TOPICS: dict[str, tuple[str, Callable[[], Iterator[str]]]] = {
+    "environment": ("variables that sessctl reads", _environment),
+    "exit-codes": ("what a script can rely on", _exit_codes),
+    "formats": ("cookie formats, layouts, stores, output", _formats),
+    "queries": ("which sessions: the flags and their fields", _queries),
+    "time": ("durations, instants, sizes", _time),
+    "secrets": ("where signing secrets and passwords come from", _secrets),
+}

@@ -1,0 +1,84 @@
+"""`sessctl journal list`: the undo files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sessctl.admin.journal import list_journals, open_journal
+from sessctl.cli.columns import write_table
+from sessctl.cli.destroy import journal_directory
+from sessctl.cli.options import command
+from sessctl.cli.output import Writer, chosen_fields
+from sessctl.errors import ExitCode, JournalError
+from sessctl.timespec import format_size
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sessctl.cli.run import Run
+
+KEYS = (
+    "journal",
+    "started_at",
+    "command",
+    "backend",
+    "query",
+    "sessions",
+    "complete",
+    "size_bytes",
+    "problem",
+)
+_TABLE = ("started_at", "command", "backend", "query", "sessions", "complete", "journal")
+FORMATS = ("table", "wide", "json", "jsonl", "csv", "tsv", "name")
+
+
+@command("connection", "output")
+def list_command(run: Run) -> ExitCode:
+    """The journals, newest first."""
+    output = run.output_format(FORMATS, terminal="table", pipe="tsv")
+    items = [_item(path) for path in list_journals(journal_directory(run))]
+    if output in ("table", "wide"):
+        fields = chosen_fields(run, KEYS) if run.options.fields else _TABLE
+        write_table(run, fields, ([_cell(item, key) for key in fields] for item in items))
+        if not items:
+            run.note(f"there is no journal in {journal_directory(run)}")
+        return ExitCode.OK
+    writer = Writer(run, output, "JournalList", KEYS, name="journal")
+    for item in items:
+        writer.item(item)
+    writer.end()
+    return ExitCode.OK
+
+
+def _item(path: Path) -> dict[str, Any]:
+    item: dict[str, Any] = dict.fromkeys(KEYS)
+    item |= {"journal": str(path), "size_bytes": path.stat().st_size}
+    try:
+        journal = open_journal(path)
+        total, complete, _ = journal.summary()
+    except JournalError as exc:
+        item["problem"] = {"code": exc.code, "message": exc.message}
+        return item
+    head = journal.head
+    item |= {
+        "started_at": head.get("started"),
+        "command": head.get("command"),
+        "backend": head.get("backend"),
+        "query": head.get("query"),
+        "sessions": total,
+        "complete": complete,
+    }
+    return item
+
+
+def _cell(item: dict[str, Any], key: str) -> str:
+    value = item[key]
+    if key == "size_bytes":
+        return format_size(value)
+    if key == "started_at" and value:
+        return str(value)[:19].replace("T", " ") + "Z"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return str(value["message"])
+    return "" if value is None else str(value)

@@ -1,0 +1,164 @@
+"""`sessctl restore`: put back what a journalled run removed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sessctl.admin.journal import Journal, list_journals, open_journal
+from sessctl.admin.restore import Restore
+from sessctl.cli.confirm import backend_label, confirm
+from sessctl.cli.destroy import journal_directory
+from sessctl.cli.options import command
+from sessctl.cli.outcomes import FORMATS, Outcomes, aside
+from sessctl.cli.progress import progress
+from sessctl.cli.signals import stoppable
+from sessctl.errors import ExitCode, GuardRefused, JournalError, UsageError
+from sessctl.text import short_id
+from sessctl.timespec import format_duration, parse_duration
+
+if TYPE_CHECKING:
+    from sessctl.admin.restore import RestorePlan
+    from sessctl.cli.run import Run
+    from sessctl.config.model import Backend
+    from sessctl.stores.base import Store
+
+_OLD_AFTER_S = 24 * 3600
+
+
+@command("connection", "output", "safety")
+def restore(
+    run: Run,
+    *,
+    journal: Annotated[
+        str | None, typer.Argument(help="A journal's path.", metavar="JOURNAL")
+    ] = None,
+    last: Annotated[bool, typer.Option("--last", help="The newest journal.")] = False,
+    ttl: Annotated[
+        str | None, typer.Option("--ttl", help="A new lifetime for all.", metavar="DURATION")
+    ] = None,
+    lapsed: Annotated[
+        bool, typer.Option("--lapsed", help="Expired ones too, as they were.")
+    ] = False,
+    certain_only: Annotated[
+        bool, typer.Option("--certain-only", help="Only sessions whose end was recorded.")
+    ] = False,
+) -> ExitCode:
+    """Undo. Nothing newer is overwritten; running it twice changes nothing the second time."""
+    if bool(journal) == last:
+        raise UsageError(
+            "which journal?", hint="sessctl restore --last, or a path of `sessctl journal list`"
+        )
+    if run.options.output is not None:
+        run.output_format(FORMATS, terminal="table", pipe="tsv")
+    source = open_journal(Path(journal) if journal else _newest(run))
+    backend = _backend(run, source)
+    lifetime = parse_duration(ttl) if ttl else None
+    dry_run = run.options.dry_run
+    outcomes = Outcomes(run, run.options.output, counts_only=True, dry_run=dry_run)
+    with run.store(backend, write=not dry_run) as store:
+        undo = Restore(store, source, ttl=lifetime, lapsed=lapsed, certain_only=certain_only)
+        if "wrong-store" not in run.options.force:
+            undo.check_store()
+        plan = undo.plan()
+        back = plan.sessions if lapsed or lifetime else plan.live
+        _show(run, backend, store, source, plan)
+        _check_age(run, source)
+        if dry_run:
+            outcomes.finish(
+                {"would-restore": back}, headline=f"Would restore {back:,} sessions.", complete=True,
+                journal=str(source.path), store=store,
+            )  # fmt: skip
+            return ExitCode.OK
+        if back:
+            question = f"Restore {back:,} sessions ({plan.live:,} live logins) in {backend_label(backend, store)}?"
+            confirm(run, backend, store, question, live=plan.live)
+        return _carry_out(run, store, source, undo, outcomes, plan)
+
+
+def _newest(run: Run) -> Path:
+    found = list_journals(journal_directory(run))
+    if not found:
+        raise UsageError(
+            f"there is no journal in {journal_directory(run)}",
+            hint="sessctl restore PATH names one",
+        )
+    return found[0]
+
+
+def _backend(run: Run, source: Journal) -> Backend:
+    """The backend named, else the one that the journal was written for."""
+    name = source.head.get("backend")
+    if (
+        not run.options.backend
+        and not run.environ.get("SESSCTL_BACKEND")
+        and name in run.config.backends
+    ):
+        return run.config.backend(str(name))
+    return run.backend()
+
+
+def _show(run: Run, backend: Backend, store: Store, source: Journal, plan: RestorePlan) -> None:
+    head = source.head
+    rows = [
+        (
+            "backend",
+            f"{backend_label(backend, store)} ({store.identity.engine} {store.identity.address})",
+        ),
+        ("journal", str(source.path)),
+        ("of", f"{head.get('command')}: {head.get('query')}, {head.get('server_time')}"),
+        ("sessions", f"{plan.sessions:,}: {plan.live:,} live, {plan.lapsed:,} expired by now"),
+    ]
+    if plan.uncertain:
+        rows.append(
+            ("", f"{plan.uncertain:,} uncertain: that run died before it recorded their end")
+        )
+    if plan.samples:
+        rows.append(("samples", ", ".join(short_id(sid) for sid in plan.samples)))
+    if not run.options.quiet:
+        for name, text in rows:
+            run.streams.say((f"  {name:<10} ", "key"), text)
+    for note in dict.fromkeys(source.notes):
+        run.note(note)
+
+
+def _check_age(run: Run, source: Journal) -> None:
+    """Restoring re-opens logins, perhaps ones ended on purpose: an old journal needs a word."""
+    try:
+        started = datetime.fromisoformat(str(source.head.get("started")))
+    except ValueError:
+        raise JournalError(f"{source.path} does not say when it was written") from None
+    age_s = (datetime.now(UTC) - started).total_seconds()
+    if age_s > _OLD_AFTER_S and "old-journal" not in run.options.force:
+        raise GuardRefused(
+            "old-journal",
+            f"the journal is {format_duration(age_s)} old",
+            hint="--force=old-journal if these logins may come back",
+        )
+
+
+def _carry_out(
+    run: Run, store: Store, source: Journal, undo: Restore, outcomes: Outcomes, plan: RestorePlan
+) -> ExitCode:
+    run.writes = True
+    with stoppable(run.streams) as flag, progress(run, "restoring", plan.sessions) as advance:
+        undo.stop = flag
+        for page in undo.run():
+            outcomes.add(page, {"stored": "restored"})
+            advance(len(page))
+    counts = undo.counts
+    headline = f"Restored {counts['restored']:,} sessions{aside(counts)}."
+    if undo.uncertain:
+        headline += f" {undo.uncertain:,} of them uncertain."
+    if counts["lapsed"]:
+        headline += " --lapsed puts expired ones back as they were, --ttl 1d gives them a new life."
+    outcomes.finish(
+        counts, headline=headline, complete=undo.complete, journal=str(source.path), store=store
+    )
+    if flag.code is not None:
+        run.streams.say(("stopped: ", "warn"), "run the same command again to go on")
+        return flag.code
+    return ExitCode.PARTIAL if counts["failed"] else ExitCode.OK

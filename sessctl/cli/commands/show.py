@@ -1,0 +1,117 @@
+"""`sessctl show`: one session whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sessctl.cli.items import SESSION_KEYS, session_item
+from sessctl.cli.options import command
+from sessctl.cli.sids import find_session, read_sids
+from sessctl.errors import ExitCode, NotFound, SerializerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sessctl.cli.run import Run
+    from sessctl.cli.streams import Line
+    from sessctl.config.model import Backend
+    from sessctl.session import Session
+    from sessctl.stores.base import Store
+
+FORMATS = ("table", "wide", "json", "jsonl", "csv", "tsv", "name", "raw")
+
+
+@command("connection", "backends", "output")
+def show(
+    run: Run,
+    *,
+    sid: Annotated[list[str], typer.Argument(help="Session id, exact or short; - for stdin.")],
+) -> ExitCode:
+    """Show sessions. Exit 1 if one is not there."""
+    output = run.output_format(FORMATS, terminal="table", pipe="jsonl")
+    wanted = read_sids(run, sid)
+    found = list(_find(run, wanted))
+    if output in ("table", "wide"):
+        for backend, session, now_ms in found:
+            run.streams.lines(session_lines(run, backend, session, now_ms))
+    elif output == "raw":
+        for _, session, _ in found:
+            if run.streams.stdout_is_terminal:
+                run.streams.line(session.raw.decode("utf-8", "surrogateescape"))
+            else:
+                run.streams.raw(session.raw)
+    else:
+        _write(run, found, output)
+    return ExitCode.OK
+
+
+Found = tuple["tuple[str, str, str]", "Session", int]  # (label, masked address, layout)
+
+
+def _find(run: Run, wanted: list[str]) -> Iterator[Found]:
+    backends = run.backends()
+    for text in wanted:
+        missing: NotFound | None = None
+        hits: list[Found] = []
+        for backend in backends:
+            with run.store(backend) as store:
+                try:
+                    session = find_session(store, text)
+                except NotFound as exc:
+                    missing = exc
+                    continue
+                hits.append((label(backend, store), session, store.now_ms()))
+        if not hits and missing is not None:
+            raise missing
+        yield from hits
+
+
+def label(backend: Backend, store: Store) -> tuple[str, str, str]:
+    """How a block and an item name where a session is."""
+    where = store.identity
+    return backend.name or where.label, f"{where.engine} {where.address}", store.layout.name
+
+
+def _write(run: Run, found: list[Found], output: str) -> None:
+    from sessctl.cli.output import Writer
+
+    writer = Writer(run, output, "SessionList", SESSION_KEYS)
+    masker = run.masker() if run.redacting else None
+    for (name, _, layout), session, now_ms in found:
+        writer.item(
+            session_item(
+                session, backend=name, layout=layout, now_ms=now_ms, with_data=True, masker=masker
+            )
+        )
+    writer.end()
+
+
+def session_lines(
+    run: Run, where: tuple[str, str, str], session: Session, now_ms: int
+) -> Iterator[Line]:
+    """A session as a block for people: id shortened, data masked."""
+    from sessctl.cli.blocks import session_block, shown_sid
+    from sessctl.cli.items import shortened_location
+
+    full = run.options.show_ids and not run.redacting
+    data, extra, notes, problem = None, {}, (), None
+    try:
+        decoded = session.decoded
+        data, extra, notes = run.masker().mask(decoded.data), decoded.extra, decoded.notes
+    except SerializerError as exc:
+        problem = exc.message
+    name, address, layout = where
+    yield from session_block(
+        session,
+        backend=f"{name} ({address}, {layout})",
+        now_ms=now_ms,
+        utc=run.options.utc,
+        sid=shown_sid(session.sid, full=full),
+        location=session.location if full else shortened_location(session),
+        data=data,
+        extra=extra,
+        notes=notes,
+        problem=problem,
+    )

@@ -1,0 +1,109 @@
+"""The plan before a destructive run, and the question. `--yes` answers it, and lifts no guard."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sessctl.errors import ConfirmationNeeded, Refused
+from sessctl.text import short_id
+from sessctl.timespec import format_size, from_ms
+
+if TYPE_CHECKING:
+    from sessctl.admin.plan import Plan
+    from sessctl.cli.run import Run
+    from sessctl.config.model import Backend
+    from sessctl.session import Query
+    from sessctl.stores.base import Store
+
+NAME_ABOVE = 100  # live sessions; then the backend's name has to be typed
+
+
+def backend_label(backend: Backend, store: Store) -> str:
+    """What is typed to confirm: the backend's name, or host/database of an ad-hoc URL."""
+    return backend.name or store.identity.label
+
+
+def show_plan(
+    run: Run, backend: Backend, store: Store, query: Query, plan: Plan, undo: str
+) -> None:
+    """Everything a person needs to see before saying yes, on standard error."""
+    if run.options.quiet:
+        return
+    where = store.identity
+    label = backend_label(backend, store)
+    about = "" if plan.exact else "~"
+    count = plan.matches if plan.exact else plan.estimated
+    rows = [
+        ("backend", f"{label} ({where.engine} {where.address})"),
+        ("where", f"database {where.database}, {where.scope}" if where.database else where.scope),
+        ("query", query.describe()),
+        (
+            "sessions",
+            f"{about}{count:,} of {plan.store_total:,} ({plan.share:.0%}), {about}{plan.live:,} live",
+        ),
+    ]
+    if plan.by_cookie_date:
+        rows.append(("", f"{plan.by_cookie_date:,} by cookie date only"))
+    if plan.left_no_ttl:
+        rows.append(
+            (
+                "left alone",
+                f"{plan.left_no_ttl:,} past by cookie date only (--force=no-ttl takes them)",
+            )
+        )
+    if plan.oldest_ms is not None and plan.newest_ms is not None:
+        rows.append(("expiry", f"{_utc(plan.oldest_ms)} to {_utc(plan.newest_ms)}"))
+    if plan.samples:
+        rows.append(("samples", ", ".join(short_id(sid) for sid in plan.samples)))
+    rows.append(("undo", undo))
+    for name, text in rows:
+        run.streams.say((f"  {name:<10} ", "key"), text)
+
+
+def undo_line(plan: Plan, *, journal: bool) -> str:
+    """What the plan says about the way back."""
+    if not journal:
+        return "none (--no-journal)"
+    return f"journal of about {format_size(plan.journal_bytes)}" if plan.matches else "journal"
+
+
+def confirm(
+    run: Run, backend: Backend, store: Store, question: str, *, live: int, cron: bool = False
+) -> None:
+    """Get a yes, or refuse.
+
+    Args:
+        cron: `purge --expired` on an unprotected backend with the journal on, which needs no
+            answer where nobody can give one.
+
+    Raises:
+        ConfirmationNeeded: nobody to ask and no --yes.
+        Refused: the answer was no, or the wrong name.
+    """
+    label = backend_label(backend, store)
+    options = run.options
+    if options.confirm is not None:
+        if options.confirm != label:
+            raise Refused(f"--confirm names '{options.confirm}', the backend is '{label}'")
+        return
+    needs_name = backend.protected or live > NAME_ABOVE
+    if options.yes and not backend.protected:
+        return
+    if not run.can_ask:
+        if cron and not backend.protected:
+            return
+        if backend.protected:
+            raise ConfirmationNeeded(
+                "this backend is protected", hint=f"--confirm {label} says that you mean it"
+            )
+        raise ConfirmationNeeded("nobody is here to confirm", hint="--yes says that you mean it")
+    if needs_name:
+        answer = run.ask(f"{question} Type {label} to go on: ")
+        if answer != label:
+            raise Refused("not confirmed, nothing was changed")
+    elif run.ask(f"{question} [y/N] ").lower() not in ("y", "yes"):
+        raise Refused("not confirmed, nothing was changed")
+
+
+def _utc(ms: int) -> str:
+    return from_ms(ms).strftime("%Y-%m-%d %H:%M:%SZ")

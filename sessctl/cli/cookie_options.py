@@ -1,0 +1,128 @@
+"""The options of `decode`, `verify` and `sign`, and the cookies these commands are given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sessctl.errors import UsageError
+from sessctl.timespec import parse_duration, parse_instant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import timedelta
+
+    from sessctl.cli.run import Run
+    from sessctl.config.model import Backend
+    from sessctl.text import Secret
+
+_PANEL = "Cookie"
+
+
+def _value(*names: str, help: str, metavar: str) -> Any:
+    return typer.Option(
+        *names, help=help, rich_help_panel=_PANEL, metavar=metavar, show_default=False
+    )
+
+
+Format = Annotated[
+    str | None, _value("--format", help="Cookie format; else detected.", metavar="NAME")
+]
+Name = Annotated[str | None, _value("--name", help="The cookie's name.", metavar="NAME")]
+SecretFrom = Annotated[
+    list[str] | None,
+    _value(
+        "--secret-from",
+        help="env: file: dotenv: keyring: prompt stdin; newest first.",
+        metavar="REF",
+    ),
+]
+SecretValue = Annotated[
+    list[str] | None,
+    _value("--secret", help="The secret itself; others can see it.", metavar="TEXT"),
+]
+MaxAge = Annotated[
+    str | None, _value("--max-age", help="Refuse older cookies.", metavar="DURATION")
+]
+At = Annotated[str | None, _value("--at", help="Judge as of this instant.", metavar="TIME")]
+_BATCH_LINE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """What a cookie is judged with."""
+
+    format: str | None = None
+    name: str | None = None
+    secrets: list[Secret] = field(default_factory=list)
+    max_age: timedelta | None = None
+    now: datetime = datetime.min
+
+
+def judging(
+    run: Run,
+    backend: Backend | None,
+    *,
+    format: str | None,
+    name: str | None,
+    secret_from: list[str] | None,
+    secret: list[str] | None,
+    max_age: str | None,
+    at: str | None,
+) -> Judging:
+    """The options as values; secrets from the flags, else from the backend."""
+    from sessctl.text import Secret
+
+    now = datetime.now(UTC)
+    inline = [Secret(text, f"--secret[{i}]") for i, text in enumerate(secret or [])]
+    if inline:
+        run.warn("--secret shows the secret in the process list and the shell's history")
+    named = run.secrets(secret_from or [], None) if secret_from else []
+    found = [*named, *inline] or run.secrets([], backend)
+    return Judging(
+        format or (backend.cookie_format if backend else None),
+        name,
+        found,
+        parse_duration(max_age) if max_age else None,
+        parse_instant(at, now) if at else now,
+    )
+
+
+def read_cookies(run: Run, given: str | None) -> Iterator[tuple[int | None, str]]:
+    """(line, text) of each cookie: one from the command line, or a line of standard input each.
+
+    A JSON value that spans lines is one input. Raises UsageError when there is nothing to read.
+    """
+    if given is not None and given != "-":
+        yield None, given
+        return
+    if given is None and run.streams.stdin_is_terminal:
+        raise UsageError("no cookie to read", hint="sessctl decode COOKIE, or pipe one in")
+    first = run.streams.stdin.readline(_BATCH_LINE)
+    if first.lstrip()[:1] in (b"{", b"[") and not _is_json_line(first):
+        yield None, _text(first + run.streams.stdin.read())
+        return
+    second = run.streams.stdin.readline(_BATCH_LINE)
+    if not second:
+        yield None, _text(first)
+        return
+    number = 0
+    for line in (first, second):
+        number += 1
+        if line.strip():
+            yield number, _text(line)
+    while line := run.streams.stdin.readline(_BATCH_LINE):
+        number += 1
+        if line.strip():
+            yield number, _text(line)
+
+
+def _is_json_line(line: bytes) -> bool:
+    return line.rstrip()[-1:] in (b"}", b"]") and line.endswith(b"\n")
+
+
+def _text(raw: bytes) -> str:
+    return raw.rstrip(b"\r\n").decode("utf-8", "surrogateescape")

@@ -1,0 +1,171 @@
+"""What `expire` and `purge` have in common: permissions, journal, the run itself, its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sessctl.cli.outcomes import Outcomes, aside
+from sessctl.cli.progress import progress
+from sessctl.cli.signals import stoppable
+from sessctl.errors import ExitCode, GuardRefused, JournalError, SessctlError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sessctl.admin.journal import JournalWriter
+    from sessctl.admin.plan import Permissions, Plan
+    from sessctl.admin.removal import Removal
+    from sessctl.cli.run import Run
+    from sessctl.config.model import Backend
+    from sessctl.session import Query
+    from sessctl.stores.base import Result, Store
+
+
+def permissions(
+    run: Run, backend: Backend, *, max_delete: int | None, expect: int | None
+) -> Permissions:
+    """What flags and configuration allow beyond the ordinary."""
+    from sessctl.admin.plan import Permissions
+
+    return Permissions(
+        forced=frozenset(run.options.force),
+        max_delete=max_delete,
+        expect=expect,
+        no_ttl_by_cookie_date=backend.no_ttl == "cookie-date",
+    )
+
+
+def check_journal(run: Run, query: Query, *, no_journal: bool) -> None:
+    """--no-journal is for expired sessions; otherwise it takes --force=journal."""
+    if no_journal and not query.expired and "journal" not in run.options.force:
+        raise GuardRefused(
+            "journal",
+            "without a journal these sessions could not be brought back",
+            hint="--no-journal goes with --expired, or with --force=journal",
+        )
+
+
+def journal_directory(run: Run) -> Path:
+    """Where journals live: `[journal] directory`, else the user's state directory."""
+    from sessctl.config.paths import state_dir
+
+    configured = run.config.journal.directory
+    if configured:
+        return Path(configured).expanduser()
+    return state_dir(run.environ) / "journals"
+
+
+def journal_for(
+    run: Run, command: str, backend: Backend, store: Store, query: Query
+) -> JournalWriter:
+    """A journal whose file comes into being with the first page."""
+    from sessctl import __version__
+    from sessctl.admin.journal import JournalWriter
+    from sessctl.cli.confirm import backend_label
+    from sessctl.timespec import iso
+
+    head: dict[str, Any] = {
+        "tool": f"sessctl {__version__}",
+        "command": command,
+        "backend": backend_label(backend, store),
+        "store": store.identity.as_dict(),
+        "layout": store.layout.name,
+        "query": query.describe(),
+        "options": {"force": sorted(run.options.force)},
+        "server_time": iso(store.now_ms()),
+    }
+    return JournalWriter(journal_directory(run), head)
+
+
+def carry_out(
+    run: Run,
+    store: Store,
+    plan: Plan | None,
+    outcomes: Outcomes,
+    make: Callable[[Callable[[], bool]], tuple[Removal, Iterator[list[Result]]]],
+    journal: JournalWriter | None,
+    *,
+    undo: str,
+    again: str,
+    must_end: bool = False,
+) -> ExitCode:
+    """Run a removal to its end, its interruption or its first failure, and say how it went.
+
+    Args:
+        make: given the stop flag, the removal and its stream of results.
+        undo: what to type to bring the sessions back.
+        again: what to type to go on after an interruption.
+        must_end: a session that is still there in the end is a failure, however often it was
+            renewed meanwhile (`expire`).
+    """
+    run.writes = True
+    total = plan.matches if plan is not None and plan.exact else None
+    journal_error: JournalError | None = None
+    pipe_closed = False
+    with stoppable(run.streams) as flag, progress(run, "ending sessions", total) as advance:
+        removal, results = make(lambda: flag() or pipe_closed)
+        try:
+            for page in results:
+                try:
+                    outcomes.add(page)
+                except BrokenPipeError:
+                    run.streams.discard_output()
+                    pipe_closed = True
+                advance(len(page))
+        except JournalError as exc:
+            journal_error = exc
+    summary = removal.summary
+    path = str(journal.path) if journal is not None and journal.sessions else None
+    headline = f"Ended {summary.ended:,} {_sessions(summary.ended)}{aside(summary.counts)}."
+    if path and summary.ended:
+        headline += f" Undo: {undo}"
+    outcomes.finish(
+        summary.counts, headline=headline, complete=summary.complete, journal=path, store=store
+    )
+    if path and journal is not None:
+        size = journal.size_bytes / 2**20
+        run.detail(f"journal: {path} ({journal.sessions:,} sessions, {size:.1f} MiB)")
+    error = journal_error or summary.error
+    if error is not None:
+        return _failed(run, error, ended=summary.ended)
+    if summary.stopped is not None:
+        run.streams.say(("stopped: ", "warn"), f"{summary.stopped}; to go on: {again}")
+        if flag.code is not None:
+            return flag.code
+        return ExitCode.PIPE_CLOSED if pipe_closed else ExitCode.PARTIAL
+    if pipe_closed:
+        return ExitCode.PIPE_CLOSED
+    left = summary.counts["failed"] + (summary.counts["changed"] if must_end else 0)
+    return ExitCode.PARTIAL if left else ExitCode.OK
+
+
+def _sessions(count: int) -> str:
+    return "session" if count == 1 else "sessions"
+
+
+def _failed(run: Run, error: SessctlError, *, ended: int) -> ExitCode:
+    """A read, a delete or the journal failed. With something done, that is a partial run."""
+    from sessctl.cli.report import report
+
+    if isinstance(error, JournalError) or not ended:
+        raise error
+    report(error, run, ())
+    return ExitCode.PARTIAL
+
+
+def dry_run_outcomes(
+    run: Run, outcomes: Outcomes, plan: Plan, store: Store, *, undo: str
+) -> ExitCode:
+    """The summary of a dry run: the same sentence in the conditional, and nothing was sent."""
+    about = "" if plan.exact else "about "
+    count = plan.matches if plan.exact else plan.estimated
+    counts = {"would-delete": count}
+    outcomes.finish(
+        counts,
+        headline=f"Would end {about}{count:,} {_sessions(count)}. Nothing was changed.{undo}",
+        complete=plan.exact,
+        journal=None,
+        store=store,
+    )
+    return ExitCode.OK

@@ -1,0 +1,22 @@
+"""Whether there is any configuration to read: asked before tomllib and msgspec are imported."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sessctl.cli.run import Run
+
+
+def may_have_config(run: Run) -> bool:
+    """A config file is named, or stands in one of the places. Costs a few `stat`s, no import."""
+    if run.options.config or run.environ.get("SESSCTL_CONFIG"):
+        return True
+    for folder in (run.cwd, *run.cwd.parents):
+        if (folder / "sessctl.toml").is_file() or (folder / "pyproject.toml").is_file():
+            return True
+        if (folder / ".git").exists():
+            break
+    from sessctl.config.paths import user_config_path
+
+    return user_config_path(run.environ).is_file()

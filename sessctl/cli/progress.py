@@ -1,0 +1,78 @@
+"""Progress on standard error: a terminal only, after half a second, off with -q."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sessctl.cli.run import Run
+
+_QUIET_FOR_S = 0.5
+_CI_EVERY_S = 30.0
+
+
+@contextmanager
+def progress(run: Run, label: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A function to be told how many more are done. It draws nothing for short runs."""
+    shown = Progress(run, label, total)
+    try:
+        yield shown.advance
+    finally:
+        shown.close()
+
+
+class Progress:
+    """Done, total, rate and time left; rich draws it, and is imported only if it is needed."""
+
+    def __init__(self, run: Run, label: str, total: int | None) -> None:
+        self._run, self._label, self._total = run, label, total
+        self._started = self._said = time.monotonic()
+        self._done = 0
+        self._bar: Any = None
+        self._task: Any = None
+        self._draws = run.streams.stderr_is_terminal and not run.options.quiet
+
+    def advance(self, count: int) -> None:
+        """`count` more are done."""
+        self._done += count
+        now = time.monotonic()
+        if self._draws:
+            if self._bar is None and now - self._started > _QUIET_FOR_S:
+                self._start()
+            if self._bar is not None:
+                self._bar.update(self._task, completed=self._done)
+        elif self._run.options.verbose and now - self._said > _CI_EVERY_S:
+            self._said = now
+            rate = self._done / (now - self._started)
+            self._run.streams.say(f"{self._label}: {self._done} done, {rate:.0f}/s")
+
+    def _start(self) -> None:
+        from rich.console import Console  # 31 ms, and only for runs that take a while
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._bar.add_task(self._label, total=self._total, rate="")
+        self._bar.start()
+
+    def close(self) -> None:
+        """Take the bar away; what is said next starts on a clean line."""
+        if self._bar is not None:
+            self._bar.stop()

@@ -1,0 +1,132 @@
+"""Errors as people and as programs read them.
+
+    sessctl: error: cannot reach redis at cache.internal:6380 (connection refused)
+      backend: prod (user config)
+      hint: is it running, and is the port right?
+
+With `-o json` or `jsonl` the same on one line of JSON.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sessctl.errors import ExitCode, SessctlError
+from sessctl.text import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sessctl.cli.run import Run
+
+_LONGEST = 1000  # one message; a hostile file name must not fill the screen
+
+
+def report(exc: SessctlError, run: Run, argv: Sequence[str]) -> ExitCode:
+    """Tell an error on standard error; its exit code."""
+    code = ExitCode(exc.exit_code)
+    if wants_json(run, argv):
+        write_json_error(run, exc.code, code, exc.message, exc.hint, exc.where)
+        return code
+    say = run.streams.say
+    say(("sessctl: error: ", "danger"), exc.message[:_LONGEST])
+    for key, value in exc.where.items():
+        say(f"  {key}: {value[:_LONGEST]}")
+    if exc.hint:
+        say(("  hint: ", "accent"), exc.hint[:_LONGEST])
+    return code
+
+
+def report_usage(exc: Any, run: Run, argv: Sequence[str]) -> ExitCode:
+    """typer's own complaints in our shape. Help that nobody asked for goes to standard error."""
+    message = str(exc.format_message())
+    if type(exc).__name__ == "NoArgsIsHelpError" or message.lstrip().startswith(("Usage:", "Look")):
+        for line in message.splitlines():
+            run.streams.say(line)
+        return ExitCode.USAGE
+    hint = _usage_hint(message, argv)
+    text = message[:1].lower() + message[1:].rstrip(".")
+    error = SessctlError(text, hint=hint)
+    error.code, error.exit_code = "usage", ExitCode.USAGE
+    return report(error, run, argv)
+
+
+def _usage_hint(message: str, argv: Sequence[str]) -> str | None:
+    if "No such option" in message and any(
+        len(word) > 12 and word.startswith("-") for word in argv
+    ):
+        return "an id that starts with a dash goes after --: sessctl show -- -abc..."
+    if "Did you mean" in message or "See sessctl" in message:
+        return None
+    words = [word for word in argv[:1] if not word.startswith("-")]
+    return f"sessctl {' '.join([*words, '--help'])}"
+
+
+def report_bug(exc: BaseException, run: Run, argv: Sequence[str]) -> ExitCode:
+    """Our fault: a short apology and a redacted report file, without anybody's data."""
+    import traceback
+
+    text = redact("".join(traceback.format_exception(exc)))
+    path = _write_report(run, text, argv)
+    error = SessctlError(
+        f"internal error: {type(exc).__name__}",
+        hint=f"this is a bug of sessctl; please report it with {path}" if path else None,
+    )
+    if run.options.traceback:
+        for line in text.splitlines():
+            run.streams.say(line)
+    return report(error, run, argv)
+
+
+def _write_report(run: Run, text: str, argv: Sequence[str]) -> str | None:
+    import os
+    import sys
+    from contextlib import suppress
+
+    from sessctl import __version__
+    from sessctl.config.paths import state_dir
+
+    command = next((word for word in argv if not word.startswith("-")), "")
+    body = (
+        f"sessctl {__version__}, Python {sys.version.split()[0]}, command {command[:20]}\n\n{text}"
+    )
+    with suppress(OSError):
+        folder = state_dir(run.environ) / "reports"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = folder / f"{run.local_ms()}.txt"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        with os.fdopen(
+            os.open(path, flags, 0o600), "w", encoding="utf-8", errors="replace"
+        ) as file:
+            file.write(body)
+        return str(path)
+    return None
+
+
+def wants_json(run: Run, argv: Sequence[str]) -> bool:
+    """-o json or jsonl, even where the command line could not be parsed to its end."""
+    if run.options.output:
+        return run.options.output in ("json", "jsonl")
+    words = list(argv)
+    for place, word in enumerate(words):
+        if word in ("-o", "--output") and place + 1 < len(words):
+            return words[place + 1] in ("json", "jsonl")
+        if word in ("-ojson", "-ojsonl", "--output=json", "--output=jsonl"):
+            return True
+    return False
+
+
+def write_json_error(
+    run: Run, code: str, exit_code: int, message: str, hint: str | None, where: dict[str, str]
+) -> None:
+    """One line `{"error": {...}}` on standard error, ASCII only."""
+    import json
+
+    body: dict[str, Any] = {
+        "code": code,
+        "exit": int(exit_code),
+        "message": redact(message)[:_LONGEST],
+        "hint": redact(hint) if hint else None,
+    }
+    body |= {key: redact(value) for key, value in where.items()}
+    run.streams.say_raw(json.dumps({"error": body}).encode().replace(b"\x7f", b"\\u007f") + b"\n")

@@ -1,0 +1,65 @@
+"""SIGINT and SIGTERM while a store is being changed: finish the page, then stop; twice: stop now."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from sessctl.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+    from sessctl.cli.streams import Streams
+
+
+class Stopped(Exception):
+    """A run ended early because it was asked to."""
+
+    def __init__(self, code: ExitCode) -> None:
+        super().__init__(code.name)
+        self.code = code
+
+
+class Flag:
+    """Asked between pages: has somebody asked us to stop, and how."""
+
+    def __init__(self) -> None:
+        self.code: ExitCode | None = None
+
+    def __call__(self) -> bool:
+        return self.code is not None
+
+
+@contextmanager
+def stoppable(streams: Streams) -> Iterator[Flag]:
+    """A handler that only sets a flag: no exception may enter a driver's call (S8)."""
+    flag = Flag()
+    codes = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        code = codes[signal.Signals(number)]
+        if flag.code is not None:
+            os._exit(int(code))  # the journal is true at every moment
+        flag.code = code
+        os.write(2, b"stopping after this page; once more stops now\n")
+
+    if not _main_thread():
+        yield flag
+        return
+    before = {number: signal.signal(number, handle) for number in codes}
+    try:
+        yield flag
+    finally:
+        streams.flush()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _main_thread() -> bool:
+    import threading
+
+    return threading.current_thread() is threading.main_thread()

@@ -1,0 +1,27 @@
+"""Where the user's own files live: XDG, or the platform's place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def user_config_path(environ: Mapping[str, str]) -> Path:
+    """The user's configuration file, whether it exists or not."""
+    if environ.get("XDG_CONFIG_HOME"):
+        return Path(environ["XDG_CONFIG_HOME"]) / "sessctl" / "config.toml"
+    from platformdirs import user_config_path as place  # 4 ms
+
+    return place("sessctl") / "config.toml"
+
+
+def state_dir(environ: Mapping[str, str]) -> Path:
+    """The user's state directory, where journals live."""
+    if environ.get("XDG_STATE_HOME"):
+        return Path(environ["XDG_STATE_HOME"]) / "sessctl"
+    from platformdirs import user_state_path
+
+    return user_state_path("sessctl")

@@ -1,0 +1,82 @@
+"""The vectors under `tests/vectors`, as values."""
+
+from __future__ import annotations
+
+import json
+import os
+from base64 import b64decode
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+VECTORS = Path(__file__).parents[1] / "vectors"
+HOSTILE = VECTORS / "hostile"
+
+# The corpus' cases of more than 60 kB, which say nothing that their recipe does not.
+_LARGE = {
+    "json-depth-100k": ("value", b"[" * 100_000 + b"]" * 100_000, "error"),
+    "json-depth-objects": ("value", b'{"a":' * 20_000 + b"1" + b"}" * 20_000, "error"),
+    "json-int-200k-digits": ("value", b'{"n":' + b"9" * 200_000 + b"}", "any"),
+    "json-long-string": ("value", b'{"s":"' + b"x" * 262_144 + b'"}', "any"),
+    "json-many-newlines": ("value", b'{"s":"' + b"\\n" * 50_000 + b'"}', "any"),
+    "json-wide": (
+        "value",
+        b"{" + b",".join(b'"k%d":%d' % (n, n) for n in range(20_000)) + b"}",
+        "any",
+    ),
+    "cookie-huge": ("cookie", b"A" * 262_144, "any"),
+    "sid-long": ("sid", b"a" * 100_000, "any"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One hostile input. `expect` is `ok`, `error` or `any`."""
+
+    id: str
+    kind: str
+    raw: bytes
+    expect: str
+    forbid: tuple[str, ...] = ()
+    needles: tuple[bytes, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The input as a command line would get it."""
+        return self.raw.decode("utf-8", "surrogateescape")
+
+
+def hostile(*prefixes: str, kind: str | None = None) -> list[Case]:
+    """The cases whose id starts with one of the prefixes; all without any."""
+    rows = json.loads((HOSTILE / "manifest.json").read_bytes())["cases"]
+    cases = [
+        Case(
+            row["id"],
+            row["kind"],
+            (HOSTILE / row["file"]).read_bytes(),
+            row["expect"],
+            tuple(row["forbid"]),
+            tuple(b64decode(needle) for needle in row["needles"]),
+        )
+        for row in rows
+    ]
+    cases += [Case(name, *recipe) for name, recipe in _LARGE.items()]
+    return [
+        case
+        for case in cases
+        if (not prefixes or case.id.startswith(prefixes)) and kind in (None, case.kind)
+    ]
+
+
+def folder(variable: str, default: str) -> Path:
+    """A folder of vectors that the environment may replace."""
+    return Path(os.environ.get(variable) or VECTORS / default)
+
+
+def stored(cell: Any) -> Any:
+    """A stored value of the store vectors as the bytes, number or null that it stands for."""
+    if not isinstance(cell, dict):
+        return cell
+    if "base64" in cell:
+        return b64decode(cell["base64"])
+    return cell["text"].encode() if "text" in cell else cell["value"]

@@ -1,0 +1,120 @@
+"""Every form in which people paste a cookie leads to the same value."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sessctl.cookies.api import decode_cookie, pick
+from sessctl.cookies.paste import Pasted, percent_decode, unwrap
+from sessctl.errors import CookieError, LimitExceeded
+from tests.support.vectors import hostile
+
+VALUE = "s%3AZpXqWYtAm5kR5J-gZwrEH1uYPOOucMrZ.UnVQeYvvcQzAKt6wKll1v4TSrlzIktw4y3sHCCVzqe8"
+SID = "ZpXqWYtAm5kR5J-gZwrEH1uYPOOucMrZ"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        VALUE,
+        VALUE.replace("%3A", ":"),
+        f"connect.sid={VALUE}",
+        f"Cookie: connect.sid={VALUE}",
+        f"cookie:connect.sid={VALUE}",
+        f"Cookie: theme=dark; connect.sid={VALUE}; lang=en",
+        f"theme=dark; connect.sid={VALUE}",
+        f"Set-Cookie: connect.sid={VALUE}; Path=/; Expires=Fri, 27 Nov 2026 18:30:51 GMT; HttpOnly",
+        f"set-cookie: connect.sid={VALUE}; Path=/",
+        f"connect.sid={VALUE}; Path=/; HttpOnly; SameSite=Lax",
+        f"< Set-Cookie: connect.sid={VALUE}; Path=/",  # curl -v
+        f"> Cookie: connect.sid={VALUE}",
+        f"-H 'Cookie: connect.sid={VALUE}'",
+        f'-H "cookie: theme=dark; connect.sid={VALUE}" \\',
+        f"--header 'Cookie: connect.sid={VALUE}'",
+        f"-b 'connect.sid={VALUE}'",
+        f"--cookie='connect.sid={VALUE}'",
+        f"-b connect.sid={VALUE}",
+        f'"{VALUE}"',
+        f"'{VALUE}'",
+        f'connect.sid="{VALUE}"',
+        f'"theme=dark; connect.sid={VALUE}"',  # document.cookie in a console
+        f"  {VALUE}  \n",
+        f"\ufeff{VALUE}",
+        f"connect.sid\t{VALUE}\tlocalhost\t/\tSession\t88\t✓",  # developer tools
+    ],
+)
+def test_whatever_stands_around_it_the_cookie_is_found(text: str) -> None:
+    assert decode_cookie(text).sid == SID
+
+
+def test_names_are_kept() -> None:
+    assert unwrap("Cookie: a=1; b=2") == [Pasted("a", "1"), Pasted("b", "2")]
+    assert pick(f"Cookie: theme=dark; sid={VALUE}").name == "sid"
+
+
+def test_the_same_name_twice_is_shown_twice() -> None:
+    assert [one.value for one in unwrap("Cookie: a=1; a=2; a=3")] == ["1", "2", "3"]
+
+
+def test_base64_padding_is_no_name() -> None:
+    assert unwrap("Zm9vYg==") == [Pasted(None, "Zm9vYg==")]
+
+
+def test_a_stored_value_keeps_its_semicolons() -> None:
+    text = '{"cookie":{},"a":"x; y=z"}'
+    assert unwrap(text) == [Pasted(None, text)]
+    assert decode_cookie(text).payload == {"cookie": {}, "a": "x; y=z"}
+
+
+@pytest.mark.parametrize("text", ["", "   ", "Cookie:", "Cookie: ", ";"])
+def test_nothing_is_told_apart_from_something_unknown(text: str) -> None:
+    with pytest.raises(CookieError, match="no cookie in the input"):
+        decode_cookie(text)
+
+
+@pytest.mark.parametrize("case", hostile("cookie-"), ids=lambda case: case.id)
+def test_hostile_cookies_are_refused_or_read_and_proven_never(case) -> None:
+    try:
+        found = decode_cookie(case.text)
+    except (CookieError, LimitExceeded) as error:
+        assert len(f"{error} {error.hint}") < 400
+    else:
+        assert found.format
+
+
+def test_a_cookie_larger_than_any_browser_keeps_is_refused() -> None:
+    with pytest.raises(LimitExceeded):
+        decode_cookie("s:" + "A" * 70_000)
+
+
+@given(st.text(st.characters(codec=None, exclude_categories=())))
+def test_no_text_breaks_the_reader(text: str) -> None:
+    for given_text in (text, f"s:{text}.{'A' * 43}", f"Cookie: {text}", f"s%3A{text}"):
+        try:
+            decode_cookie(given_text)
+        except (CookieError, LimitExceeded):
+            pass
+        except Exception as error:  # noqa: B902
+            from sessctl.errors import SerializerError
+
+            assert isinstance(error, SerializerError)
+
+
+@pytest.mark.parametrize(
+    ("text", "decoded"),
+    [
+        ("a%2Fb", "a/b"),
+        ("a%252Fb", "a%2Fb"),  # one pass only
+        ("a+b", "a+b"),
+        ("%", "%"),
+        ("%zz%2F", "%zz%2F"),  # decodeURIComponent refuses the whole text
+        ("%ff", "%ff"),
+        ("%c3%a9", "é"),
+        ("%ed%a0%80", "%ed%a0%80"),
+        ("\ud800%2F", "\ud800%2F"),
+    ],
+)
+def test_percent_decoding_is_javascripts(text: str, decoded: str) -> None:
+    assert percent_decode(text) == decoded
