@@ -39,7 +39,8 @@ def show_plan(
         ("query", query.describe()),
         (
             "sessions",
-            f"{about}{count:,} of {plan.store_total:,} ({plan.share:.0%}), {about}{plan.live:,} live",
+            f"{about}{count:,} of {plan.store_total:,} ({plan.share:.0%}), "
+            f"{about}{plan.live:,} live",
         ),
     ]
     if plan.by_cookie_date:

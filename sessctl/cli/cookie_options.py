@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,11 +55,11 @@ _BATCH_LINE = 1 << 20
 class Judging:
     """What a cookie is judged with."""
 
-    format: str | None = None
-    name: str | None = None
-    secrets: list[Secret] = field(default_factory=list)
-    max_age: timedelta | None = None
-    now: datetime = datetime.min
+    format: str | None
+    name: str | None
+    secrets: list[Secret]
+    max_age: timedelta | None
+    now: datetime
 
 
 def judging(

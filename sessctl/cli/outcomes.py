@@ -1,4 +1,4 @@
-"""What `expire`, `purge` and `restore` print: an outcome each for programs, one sentence for people."""
+"""What `expire`, `purge` and `restore` print: outcomes for programs, a sentence for people."""
 
 from __future__ import annotations
 
@@ -42,8 +42,9 @@ class Outcomes:
         self._started = time.monotonic()
         self._dry_run = dry_run
         self._samples: dict[str, list[str]] = {}
-        self._people = (
-            (output is None and run.streams.stdout_is_terminal) or output in ("table", "wide")
+        self._people = (output is None and run.streams.stdout_is_terminal) or output in (
+            "table",
+            "wide",
         )
         self._counts_only = counts_only and output is None
         self._writer = None

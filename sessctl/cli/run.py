@@ -114,7 +114,9 @@ class Run:
             if not found:
                 raise UsageError("no backend is configured", hint="name one with -b URL")
             return found
-        wanted = self.options.backend or [self.environ.get("SESSCTL_BACKEND") or None]
+        wanted: list[str | None] = [*self.options.backend]
+        if not wanted:
+            wanted = [self.environ.get("SESSCTL_BACKEND") or None]
         return [choose_backend(self.config, name) for name in wanted]
 
     def backend(self) -> Backend:

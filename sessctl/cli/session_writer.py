@@ -92,7 +92,7 @@ def _item(
 
 
 def _encoder(name: str, layout: str, now_ms: int, *, with_data: bool) -> Callable[[Session], bytes]:
-    """The fast way to a line of JSON, for the sessions that allow it; the others go the long way."""
+    """The fast way to a line of JSON, where a session allows it; the others go the long way."""
     dump = msgspec.json.Encoder().encode
     raw_of = msgspec.Raw
 

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM while a store is being changed: finish the page, then stop; twice: stop now."""
+"""SIGINT and SIGTERM while a store is being changed: finish the page and stop; twice: now."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`sessctl config show|path|validate`: the configuration as sessctl sees it. No secret is printed."""
+"""`sessctl config show|path|validate`: the configuration as sessctl sees it, without secrets."""
 
 from __future__ import annotations
 

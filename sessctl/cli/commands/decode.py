@@ -113,7 +113,7 @@ def verify(
     if not how.secrets:
         raise UsageError(
             "no secret to verify with",
-            hint="--secret-from env:NAME (file: dotenv: keyring: prompt stdin), or `secrets` of a backend",
+            hint="--secret-from env:NAME (or file:PATH, prompt ...), or `secrets` of a backend",
         )
     finder = Finder(run, None, explicit=False)
     writer = _writer(run, output)
@@ -190,7 +190,7 @@ class Finder:
         self._store: Any = None
 
     def find(self, cookie: DecodedCookie) -> tuple[dict[str, Any] | None, list[Line], list[str]]:
-        """(item, block, notes). A store that cannot be reached is a note, unless it was asked for."""
+        """(item, block, notes). An unreachable store is a note, unless it was asked for."""
         if self._backend is None or cookie.sid is None:
             return None, [], []
         from sessctl.admin.lookup import find_session
@@ -233,7 +233,7 @@ def _unreadable(exc: SessctlError, place: int | None) -> Answer:
 def _writer(run: Run, output: str) -> Any:
     """A function that is given each answer, and None at the end."""
     if output in ("table", "wide"):
-        return lambda answer: answer and _write_block(run, answer)
+        return lambda answer: None if answer is None else _write_block(run, answer)
     from sessctl.cli.output import Writer
 
     writer = Writer(run, output, "CookieList", COOKIE_KEYS)

@@ -93,9 +93,9 @@ def _queries() -> Iterator[str]:
         "  --idle 2h             seen, where the layout stores it",
         "  --all                 every session; purge wants it said",
         "",
-        "Expired means: an expiry that can be read and lies behind the store's clock. What the store",
-        "enforces (TTL, column) decides; the date inside a value is a hint. Unreadable is unknown and",
-        "is never purged.",
+        "Expired means: an expiry that can be read and lies behind the store's clock. What the",
+        "store enforces (TTL, column) decides; the date inside a value is a hint. Unreadable is",
+        "unknown and is never purged.",
     )
 
 
@@ -105,7 +105,7 @@ def _time() -> Iterator[str]:
         "Instants:  2026-11-20T18:30:00Z, 2026-11-20, @1710000000, now, today, now-2h; without a",
         "           zone they are local.",
         "Sizes:     512 8KiB 1MB.",
-        "Tables are in your zone (--utc for UTC); machine formats are always in UTC, ISO 8601 with Z.",
+        "Tables are in your zone (--utc for UTC); machine formats are always in UTC, with a Z.",
     )
 
 

@@ -69,12 +69,16 @@ def restore(
         _check_age(run, source)
         if dry_run:
             outcomes.finish(
-                {"would-restore": back}, headline=f"Would restore {back:,} sessions.", complete=True,
-                journal=str(source.path), store=store,
-            )  # fmt: skip
+                {"would-restore": back},
+                headline=f"Would restore {back:,} sessions.",
+                complete=True,
+                journal=str(source.path),
+                store=store,
+            )
             return ExitCode.OK
         if back:
-            question = f"Restore {back:,} sessions ({plan.live:,} live logins) in {backend_label(backend, store)}?"
+            where = backend_label(backend, store)
+            question = f"Restore {back:,} sessions ({plan.live:,} live logins) in {where}?"
             confirm(run, backend, store, question, live=plan.live)
         return _carry_out(run, store, source, undo, outcomes, plan)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -96,7 +96,10 @@ def session_lines(
     from sessctl.cli.items import shortened_location
 
     full = run.options.show_ids and not run.redacting
-    data, extra, notes, problem = None, {}, (), None
+    data: Any = None
+    extra: dict[str, Any] = {}
+    notes: tuple[str, ...] = ()
+    problem = None
     try:
         decoded = session.decoded
         data, extra, notes = run.masker().mask(decoded.data), decoded.extra, decoded.notes

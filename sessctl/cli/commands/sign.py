@@ -1,4 +1,4 @@
-"""`sessctl sign` (forge): a cookie made offline, for tests and for showing what a secret protects."""
+"""`sessctl sign` (forge): a cookie made offline, for tests and to show what a secret protects."""
 
 from __future__ import annotations
 
@@ -108,8 +108,8 @@ def _write_json(run: Run, cookies: list[Cookie], output: str) -> None:
 
     if output == "playwright":
         entries = [
-            {"name": one.name, "value": one.value, "domain": "localhost", "path": "/", "expires": -1,
-             "httpOnly": True, "secure": False, "sameSite": "Lax"}
+            {"name": one.name, "value": one.value, "domain": "localhost", "path": "/",
+             "expires": -1, "httpOnly": True, "secure": False, "sameSite": "Lax"}
             for one in cookies
         ]  # fmt: skip
         run.streams.raw(to_json({"cookies": entries, "origins": []}) + b"\n")
