@@ -69,7 +69,7 @@ class JournalWriter:
         Raises:
             JournalError: then nothing of this page may be deleted, nor of any later one.
         """
-        if not self.is_open:
+        if not (self.is_open or self._broken):
             self._create()
         self._pages += 1
         packed = zlib.compress(_dump_sessions(store, sessions), 1)
@@ -87,9 +87,11 @@ class JournalWriter:
 
     def end(self, counts: dict[str, int], *, complete: bool) -> None:
         """Close the run. Without this line a journal counts as interrupted."""
-        if self.is_open and not self._broken:
-            self._append("end", {"counts": counts, "complete": complete}, sync=True)
-        self.close()
+        try:
+            if self.is_open and not self._broken:
+                self._append("end", {"counts": counts, "complete": complete}, sync=True)
+        finally:
+            self.close()
 
     def close(self) -> None:
         if self._fd >= 0:
@@ -107,6 +109,7 @@ class JournalWriter:
             finally:
                 os.close(folder)
         except OSError as exc:
+            self._broken = True  # there may be a file now, without its head
             raise _disk_error(self.path, exc) from None
         self._append("head", self._head, sync=True)
 

@@ -73,6 +73,7 @@ class Removal:
 
     def expire(self, sids: Sequence[str], user: str | None = None) -> Iterator[list[Result]]:
         """End named sessions, or all of a user, even while they are being renewed."""
+        sids = list(dict.fromkeys(sids))  # naming one twice must not count it as gone
         query = Query(sids=tuple(sids), user=user)
         if user is None and sids:
             found: Iterable[Session] = self._store.get(sids)

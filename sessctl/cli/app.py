@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -158,5 +159,14 @@ def _bug(exc: Exception, run: Run, argv: Sequence[str]) -> ExitCode:
 def main(argv: Sequence[str] | None = None) -> int:
     """The entry point `sessctl`."""
     words = list(sys.argv[1:] if argv is None else argv)
+    _no_core_dumps()
     code = run_command(words, Streams.of_process())
     return int(code)
+
+
+def _no_core_dumps() -> None:
+    """A crash must not write secrets and sessions to the disk (S26)."""
+    with suppress(ImportError, ValueError, OSError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

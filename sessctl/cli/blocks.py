@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _STATE_ROLES: dict[str, Role] = {"active": "ok", "expired": "danger", "unknown": "warn"}
 _LINES = 200  # of data; a session of 20 000 keys must not scroll the terminal away
 _TEXT = 400
+_FLAT = 92  # columns; a JSON value that fits stands on one line
 
 
 def state_role(state: str) -> Role:
@@ -130,25 +131,52 @@ def verdict_role(word: VerdictWord) -> Role:
 
 
 def compact(value: Any) -> str:
-    """JSON on one line, cut."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    """A small table on one line, `path=/ httpOnly sameSite=lax`; anything else as JSON, cut."""
+    if isinstance(value, dict) and not any(isinstance(v, dict | list) for v in value.values()):
+        words = [key if item is True else f"{key}={item}" for key, item in value.items()]
+        kept = [
+            word
+            for word, item in zip(words, value.values(), strict=True)
+            if item not in (None, False)
+        ]
+        text = " ".join(kept)
+    else:
+        text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= _TEXT else text[:_TEXT] + f"... ({len(text)} characters)"
 
 
 def json_lines(value: Any, *, indent: int) -> Iterator[Line]:
-    """Indented JSON in colour; long texts and long documents are cut, and it is said."""
-    text = json.dumps(_cut(value), ensure_ascii=False, indent=2, default=str)
-    lines = text.split("\n")
-    for number, line in enumerate(lines):
+    """Indented JSON in colour, small values on one line.
+
+    Long texts and long documents are cut, and it is said.
+    """
+    for number, line in enumerate(_json(_cut(value), indent, "")):
         if number == _LINES:
-            yield [
-                (
-                    " " * indent + f"... {len(lines) - _LINES} more lines (-o json shows all)",
-                    "muted",
-                )
-            ]
+            yield [(" " * indent + "... more (-o json shows all)", "muted")]
             return
-        yield [(" " * indent, "plain"), *_coloured(line)]
+        yield line
+
+
+def _json(value: Any, indent: int, tail: str) -> Iterator[Line]:
+    """The lines of one value; the first has no key yet, the last ends with `tail`."""
+    flat = json.dumps(value, ensure_ascii=False, default=str)
+    pad: Piece = (" " * indent, "plain")
+    if len(flat) + indent <= _FLAT or not isinstance(value, dict | list) or not value:
+        yield [pad, (flat + tail, "plain")]
+        return
+    opening, closing = "{}" if isinstance(value, dict) else "[]"
+    yield [pad, (opening, "plain")]
+    entries = list(value.items()) if isinstance(value, dict) else [(None, item) for item in value]
+    for place, (key, item) in enumerate(entries):
+        comma = "," if place + 1 < len(entries) else ""
+        lines = _json(item, indent + 2, comma)
+        first = next(lines)
+        if key is not None:
+            name = json.dumps(str(key), ensure_ascii=False)
+            first = [first[0], (name, "key"), (": ", "plain"), *first[1:]]
+        yield first
+        yield from lines
+    yield [pad, (closing + tail, "plain")]
 
 
 def _cut(value: Any) -> Any:
@@ -157,23 +185,6 @@ def _cut(value: Any) -> Any:
     if isinstance(value, dict):
         return {_cut(str(key)): _cut(item) for key, item in value.items()}
     return [_cut(item) for item in value] if isinstance(value, list) else value
-
-
-def _coloured(line: str) -> list[Piece]:
-    body = line.lstrip(" ")
-    pad = line[: len(line) - len(body)]
-    if body.startswith('"') and '": ' in body:
-        end = _key_end(body)
-        return [(pad, "plain"), (body[:end], "key"), (body[end:], "plain")]
-    return [(pad, "plain"), (body, "plain")]
-
-
-def _key_end(body: str) -> int:
-    """Where a quoted key ends, escapes observed."""
-    place = 1
-    while place < len(body) and body[place] != '"':
-        place += 2 if body[place] == "\\" else 1
-    return place + 1
 
 
 def shown_sid(sid: str, *, full: bool) -> str:

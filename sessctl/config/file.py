@@ -29,13 +29,11 @@ from sessctl.config.model import (
 from sessctl.config.paths import user_config_path
 from sessctl.config.secrets import is_reference
 from sessctl.errors import ConfigError, SessctlError
+from sessctl.stores.url import parse_store_url
 from sessctl.text import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-_LOOPBACK = re.compile(r"@(localhost|127\.\d+\.\d+\.\d+|\[::1\])?([:/?]|$)")
-_INLINE_PASSWORD = re.compile(r"://[^/]*:[^/]+@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +103,10 @@ def _merge(sources: list[Source], notes: list[str]) -> Config:
     for source in sources:
         table = _read(source)
         _check_keys(table, TOP_KEYS, source)
-        for name, entry in table.pop("backends", {}).items():
+        entries = table.pop("backends", {})
+        if not isinstance(entries, dict):
+            raise ConfigError("backends is not a table").at(file=str(source.path))
+        for name, entry in entries.items():
             if name not in backends:
                 backends[name] = _backend(name, entry, source, notes)
         for key, value in table.items():
@@ -211,6 +212,15 @@ def _backend(name: str, entry: Any, source: Source, notes: list[str]) -> Backend
     return msgspec.structs.replace(backend, name=name, source=source.label)
 
 
+def _password_in(url: str) -> tuple[bool, str]:
+    """(there is a password in the URL, the host it is for), read as the engines read it."""
+    try:
+        found = parse_store_url(url, file_schemes=frozenset({"sqlite"}))
+    except SessctlError:  # wrong, and that will be said when it is opened
+        return "@" in url, "?"
+    return found.password is not None, found.host
+
+
 def _check_inline_secrets(key: str, backend: Backend, source: Source, notes: list[str]) -> None:
     """Secrets written into a file must not lie open to others (S26)."""
     inline = [secret for secret in backend.secrets if not is_reference(secret)]
@@ -218,12 +228,12 @@ def _check_inline_secrets(key: str, backend: Backend, source: Source, notes: lis
         inline.append(backend.password)
     for secret in inline:
         Secret(secret)  # known from here on, so that nothing ever prints it
-    in_url = _INLINE_PASSWORD.search(backend.url) is not None
+    in_url, host = _password_in(backend.url)
     if not inline and not in_url:
         return
     if not source.path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
         return
-    local = not inline and _LOOPBACK.search(backend.url) is not None
+    local = not inline and host in ("", "localhost", "127.0.0.1", "::1")
     if source.is_project and local:  # git checks files out 0644
         notes.append(f"{source.path}: {key} holds a password that others can read")
         return

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from sessctl.stores.layouts.base import Layout
 
 
+_STRANGERS_KNOWN = 100_000  # 6 MB; beyond it they are counted each time they are met
+
+
 class Outcome(StrEnum):
     """What became of one session in a write."""
 
@@ -90,6 +93,7 @@ class Remarks:
     notes: dict[str, None] = field(default_factory=dict)
     strangers: int = 0
     stranger_samples: list[str] = field(default_factory=list)
+    _known: set[int] = field(default_factory=set)  # a plan and a run meet the same ones
 
     def note(self, text: str) -> None:
         """Say it once, however often it happens."""
@@ -97,6 +101,10 @@ class Remarks:
 
     def stranger(self, location: str, kind: str) -> None:
         """Something under our prefix or in our table that cannot be a session."""
+        if hash(location) in self._known:
+            return
+        if len(self._known) < _STRANGERS_KNOWN:
+            self._known.add(hash(location))
         self.strangers += 1
         if len(self.stranger_samples) < 3:
             self.stranger_samples.append(f"{location} ({kind})")

@@ -70,6 +70,8 @@ class RedisStore:
         self._absolute = self._has_absolute_expiry()
         self._delete, self._expire = scripts(absolute_expiry=self._absolute)
         self._scripting = True
+        if not read_only:  # a replica is refused here, before anything is journalled
+            self._writer.exchange(pack("PING"), 1)
 
     @classmethod
     def open(cls, url: StoreUrl, layout: KeyLayout, access: Access) -> Self:
@@ -382,6 +384,8 @@ class RedisStore:
         except LostReply:
             done = [self._outcome(s, r, outcomes) for s, r in zip(sessions, replies, strict=False)]
             return done + self._unanswered(sessions[len(replies) :])
+        if all(isinstance(reply, Reply) and reply.word == "NOPERM" for reply in replies):
+            raise reply_error(replies[0], "EVALSHA")
         return [self._outcome(s, r, outcomes) for s, r in zip(sessions, replies, strict=True)]
 
     def _load(self, script: Script) -> None:
@@ -393,8 +397,6 @@ class RedisStore:
     def _outcome(session: Session, reply: Any, outcomes: dict[int, Outcome]) -> Result:
         if isinstance(reply, Reply):
             error = reply_error(reply, "EVALSHA")
-            if isinstance(error, AccessDenied):
-                raise error
             return Result(session.sid, Outcome.FAILED, error.message)
         outcome = outcomes[reply]
         return Result(

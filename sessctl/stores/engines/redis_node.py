@@ -77,11 +77,12 @@ class Channel:
 
     def send(self, commands: bytes) -> None:
         """Send packed commands; the replies are to be read one by one with `receive`."""
-        with self._closing_on_error(sending=True):
+        with self._closing_on_error(sent=False):
             if not self._connection.is_connected:
                 self._connection.connect()
                 if self._on_connect is not None:
                     self._on_connect(self)
+        with self._closing_on_error(sent=True):  # some of it may have arrived when it breaks
             self._connection.send_packed_command([commands], check_health=False)
 
     def receive(self, count: int) -> list[Any]:
@@ -90,7 +91,7 @@ class Channel:
 
         read = self._connection.read_response
         replies: list[Any] = []
-        with self._closing_on_error(sending=False):
+        with self._closing_on_error(sent=True):
             while len(replies) < count:
                 try:
                     replies.append(read(disable_decoding=True, disconnect_on_error=False))
@@ -119,7 +120,7 @@ class Channel:
         self._connection.disconnect()
 
     @contextmanager
-    def _closing_on_error(self, *, sending: bool) -> Iterator[None]:
+    def _closing_on_error(self, *, sent: bool) -> Iterator[None]:
         """No exception leaves a half-read connection behind, none of redis-py's leaves at all."""
         try:
             yield
@@ -128,7 +129,7 @@ class Channel:
             raise
         except BaseException as exc:
             self._connection.disconnect()
-            mapped = _mapped(exc, self._address, sent=not sending)
+            mapped = _mapped(exc, self._address, sent=sent)
             if mapped is None:
                 raise
             raise mapped from None

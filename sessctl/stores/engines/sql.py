@@ -150,9 +150,9 @@ class SqlStore:
         """What the database can answer; never stricter than `Query.matches`, which has the word."""
         conditions: list[Any] = []
         if query.expired:
-            cutoff = (now_ms - query.grace_ms) / self._scale
+            after = (now_ms - query.grace_ms + 1) / self._scale  # a cell may hold 0.9 ms
             conditions.append(self._dialect.is_number(self._expires))
-            conditions.append(self._expires <= cutoff)
+            conditions.append(self._expires < after)
         if query.user is not None and query.user.isascii() and query.user.isalnum():
             data = self._table.c[self.layout.data]
             # Escaped text could spell the user in another way.

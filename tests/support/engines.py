@@ -1,0 +1,114 @@
+"""One face over a real Redis and a real SQLite file, as an application sees its sessions."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+import redis
+
+from sessctl.stores.registry import open_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sessctl.stores.base import Store
+    from tests.support.servers import RedisServer
+
+VALUE = b'{"cookie":{"expires":null},"passport":{"user":"%b"}}'
+
+
+def value(user: str = "7") -> bytes:
+    """A stored session of express-session."""
+    return VALUE % user.encode()
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Engine(Protocol):
+    """What an application and its administrator do behind sessctl's back."""
+
+    name: str
+    url: str
+
+    def open(self, *, write: bool = False, **options: Any) -> Store: ...
+
+    def save(self, sid: bytes, raw: bytes, expires_ms: int | None) -> None:
+        """Write a session as the library does; None: one that never ends, or of unknown end."""
+
+    def touch(self, sid: bytes, expires_ms: int) -> None:
+        """Renew without changing the value."""
+
+    def drop(self, sid: bytes) -> None: ...
+
+    def everything(self) -> dict[bytes, tuple[Any, Any]]:
+        """All that is stored, sessions and neighbours: key -> (value, expiry)."""
+
+
+class RedisEngine:
+    """connect-redis' layout in the database of a real server."""
+
+    name = "redis"
+
+    def __init__(self, server: RedisServer) -> None:
+        self.server = server
+        self.url = f"redis://127.0.0.1:{server.port}/0"
+        self.client = redis.Redis(port=server.port)
+
+    def open(self, *, write: bool = False, **options: Any) -> Store:
+        return open_store(self.url, write=write, **options)
+
+    def save(self, sid: bytes, raw: bytes, expires_ms: int | None) -> None:
+        self.client.execute_command("SET", b"sess:" + sid, raw)
+        if expires_ms is not None:
+            self.touch(sid, expires_ms)
+
+    def touch(self, sid: bytes, expires_ms: int) -> None:
+        self.client.execute_command("PEXPIREAT", b"sess:" + sid, expires_ms)
+
+    def drop(self, sid: bytes) -> None:
+        self.client.delete(b"sess:" + sid)
+
+    def everything(self) -> dict[bytes, tuple[Any, Any]]:
+        keys: list[Any] = list(self.client.scan_iter(count=1000))
+        return {key: (self.client.dump(key), self.client.pexpiretime(key)) for key in keys}
+
+
+class SqliteEngine:
+    """connect-sqlite3's table in a file."""
+
+    name = "sqlite"
+    DDL = "CREATE TABLE sessions (sid PRIMARY KEY, expired, sess)"
+
+    def __init__(self, path: Path, ddl: str = DDL) -> None:
+        self.path = path
+        self.url = f"sqlite:///{path}"
+        self.client = sqlite3.connect(path, isolation_level=None)
+        self.client.text_factory = bytes
+        if ddl:
+            self.client.executescript(ddl)
+
+    def open(self, *, write: bool = False, **options: Any) -> Store:
+        return open_store(self.url, write=write, **options)
+
+    def save(self, sid: bytes, raw: bytes, expires_ms: int | None) -> None:
+        ends = None if expires_ms is None else float(expires_ms)  # as npm's driver binds numbers
+        self.client.execute(
+            "INSERT OR REPLACE INTO sessions VALUES (CAST(? AS TEXT), ?, CAST(? AS TEXT))",
+            (sid, ends, raw),
+        )
+
+    def touch(self, sid: bytes, expires_ms: int) -> None:
+        self.client.execute(
+            "UPDATE sessions SET expired = ? WHERE sid = CAST(? AS TEXT)", (float(expires_ms), sid)
+        )
+
+    def drop(self, sid: bytes) -> None:
+        self.client.execute("DELETE FROM sessions WHERE sid = CAST(? AS TEXT)", (sid,))
+
+    def everything(self) -> dict[bytes, tuple[Any, Any]]:
+        rows = self.client.execute("SELECT sid, sess, expired FROM sessions").fetchall()
+        return {sid: (sess, expired) for sid, sess, expired in rows}
