@@ -15,7 +15,7 @@ from sessctl.timespec import format_duration, format_size
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sessctl.cli.commands.list_sessions import Listing
+    from sessctl.cli.listing import Listing
     from sessctl.cli.run import Run
     from sessctl.cli.streams import Piece
     from sessctl.config.model import Backend

@@ -18,7 +18,7 @@ from sessctl.timespec import iso
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sessctl.cli.commands.list_sessions import Listing
+    from sessctl.cli.listing import Listing
     from sessctl.cli.run import Run
     from sessctl.config.model import Backend
     from sessctl.session import Session
