@@ -1,4 +1,4 @@
-"""The sessions of one listing: backend by backend, sorted, cut, with what is to be told about them."""
+"""The sessions of one listing: sorted, cut, and what is to be told about them."""
 
 from __future__ import annotations
 

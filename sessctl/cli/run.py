@@ -114,10 +114,21 @@ class Run:
             if not found:
                 raise UsageError("no backend is configured", hint="name one with -b URL")
             return found
-        wanted: list[str | None] = [*self.options.backend]
-        if not wanted:
-            wanted = [self.environ.get("SESSCTL_BACKEND") or None]
-        return [choose_backend(self.config, name) for name in wanted]
+        if not self.options.backend:
+            return [choose_backend(self.config, self.environ.get("SESSCTL_BACKEND") or None)]
+        found = [choose_backend(self.config, name) for name in self.options.backend]
+        self._warn_of_passwords(found)
+        return found
+
+    def _warn_of_passwords(self, backends: list[Backend]) -> None:
+        """What stands on a command line is seen by every user of the machine."""
+        from sessctl.stores.registry import parse_url
+
+        for backend in backends:
+            if not backend.name and parse_url(backend.url).password is not None:
+                self.warn(
+                    "a password in -b shows in the process list; use SESSCTL_BACKEND or a config"
+                )
 
     def backend(self) -> Backend:
         """The one backend meant. Raises UsageError when several are named."""
