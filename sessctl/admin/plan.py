@@ -103,18 +103,24 @@ def make_plan(store: Store, query: Query, permissions: Permissions, *, exact: bo
     for session in islice(store.scan(Query()), SAMPLE):
         plan.sampled += 1
         plan.recognised += store.recognises(session)
-    hits = 0
     for session in removable(store.scan(query), query, permissions, plan):
         if plan.matches >= COUNT_LIMIT - 1 and not exact:
             plan.exact = False
             break
         _count(plan, session, now_ms)
     if not plan.exact:
-        for session in islice(store.scan(Query()), SAMPLE):
-            hits += query.matches(session, now_ms)
-        plan.estimated = max(plan.matches, round(plan.store_total * hits / max(plan.sampled, 1)))
+        plan.estimated = _estimate(store, query, plan)
         plan.live = round(plan.live / plan.matches * plan.estimated)
     return plan
+
+
+def _estimate(store: Store, query: Query, plan: Plan) -> int:
+    """All matches, about: counted where that is cheap, else scaled up from a sample."""
+    if store.capabilities.counts_fast:
+        return store.count(query)
+    now_ms = store.now_ms()
+    hits = sum(query.matches(session, now_ms) for session in islice(store.scan(Query()), SAMPLE))
+    return max(plan.matches, round(plan.store_total * hits / max(plan.sampled, 1)))
 
 
 def _count(plan: Plan, session: Session, now_ms: int) -> None:

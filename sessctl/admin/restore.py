@@ -72,8 +72,8 @@ class Restore:
             key = wrong[0]
             raise Refused(
                 f"the journal is of another store: {key} '{theirs.get(key)}', not '{ours[key]}'",
-                hint="name the backend it was written for with -b; --force=wrong-store if it is the same "
-                "store by another name",
+                hint="name its backend with -b; --force=wrong-store if this is the same store "
+                "by another name",
             )
 
     def plan(self) -> RestorePlan:

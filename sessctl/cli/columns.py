@@ -15,15 +15,18 @@ if TYPE_CHECKING:
 
 _MEASURED = 200
 _WIDEST = 60
+_WHOLE = 1000  # paths are there to be copied
 _GAP = "  "
 
 
-def aligned(header: Sequence[str], rows: Iterable[Sequence[Piece]]) -> Iterator[Line]:
-    """Lines of aligned cells. Cells are escaped before they are measured."""
+def aligned(
+    header: Sequence[str], rows: Iterable[Sequence[Piece]], *, widest: int = _WIDEST
+) -> Iterator[Line]:
+    """Lines of aligned cells, cut at `widest`. Cells are escaped before they are measured."""
     from rich.cells import cell_len  # wide characters take two columns; 8 ms
 
     def safe(row: Sequence[Piece]) -> list[Piece]:
-        return [(shorten(escape(text), _WIDEST), role) for text, role in row]
+        return [(shorten(escape(text), widest), role) for text, role in row]
 
     source = (safe(row) for row in rows)
     first = list(islice(source, _MEASURED))
@@ -40,7 +43,7 @@ def aligned(header: Sequence[str], rows: Iterable[Sequence[Piece]]) -> Iterator[
 def write_table(run: Run, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A plain table of texts on standard output, through the pager if it is long."""
     plain: Iterator[list[Piece]] = ([(text, "plain") for text in row] for row in rows)
-    run.streams.lines(aligned(() if run.options.no_headers else header, plain))
+    run.streams.lines(aligned(() if run.options.no_headers else header, plain, widest=_WHOLE))
 
 
 def _padded(row: Sequence[Piece], widths: Sequence[int], cell_len: object) -> Line:

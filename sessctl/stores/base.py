@@ -64,6 +64,7 @@ class Capabilities:
     expires_by_itself: bool  # the engine removes expired sessions without help
     stores_created: bool = False
     stores_seen: bool = False
+    counts_fast: bool = False  # an exact count costs little beside a purge
     cascades: str = ""  # what else a delete would set off, in words; guarded
 
 

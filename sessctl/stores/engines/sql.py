@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _READ_PAGE = 1000
 _DELETE_PAGE = 500  # one transaction of it stays well under 100 ms
+_IN_SECONDS = (946_684_800, 4_102_444_800)  # the years 2000 to 2100
 _PER_UNIT = {Unit.MILLISECONDS: 1, Unit.SECONDS: 1000}
 
 Cells = tuple[Any, ...]
@@ -61,7 +62,9 @@ class SqlStore:
         self._expires = self._table.c[layout.expires]
         self._at = {part: names.index(getattr(layout, part)) for part in ("sid", "data", "expires")}
         self.capabilities = Capabilities(
-            expires_by_itself=False, cascades="" if read_only else dialect.cascades(layout.table)
+            expires_by_itself=False,
+            counts_fast=True,
+            cascades="" if read_only else dialect.cascades(layout.table),
         )
         if not read_only and not dialect.is_unique(layout.table, layout.sid):
             raise Refused(
@@ -123,8 +126,11 @@ class SqlStore:
         return [found[key] for sid in sids if (key := encode_id(sid)) in found]
 
     def count(self, query: Query) -> int:
-        if not query.filters:
-            return int(self._dialect.scalar(self._count_of(self._sid.is_not(None))))
+        if not query.filters or query == Query(expired=True, grace_ms=query.grace_ms):
+            # The database says the same as `Query.matches`, and without sending the rows.
+            conditions = self._conditions(query, self.now_ms())
+            counted = self._count_of(sa.and_(self._sid.is_not(None), *conditions))
+            return int(self._dialect.scalar(counted))
         return sum(1 for _ in self.scan(query))
 
     def _count_of(self, condition: Any) -> Any:
@@ -185,6 +191,8 @@ class SqlStore:
         """Only a positive number within the calendar is an expiry; the rest is unknown (S3)."""
         if isinstance(cell, bool) or not isinstance(cell, int | float):
             return None
+        if self._scale == 1 and _IN_SECONDS[0] <= cell <= _IN_SECONDS[1]:
+            return None  # seconds where milliseconds belong: not a session of January 1970
         scaled = cell * self._scale
         return int(scaled) if 0 < scaled <= MAX_MS else None
 
@@ -235,7 +243,7 @@ class SqlStore:
             page = sessions[start : start + _DELETE_PAGE]
             try:
                 with self._dialect.transaction():
-                    now = self._now_stored(page)
+                    now = self._stored_now([s.original[self._at["sid"]] for s in page])
                     same = [s for s in page if _equal(now.get(encode_id(s.sid)), s.original)]
                     refused = write(same)
             except StoreError as exc:
@@ -253,32 +261,33 @@ class SqlStore:
                     results.append(Result(session.sid, done))
         return results
 
-    def _now_stored(self, page: Sequence[Session]) -> dict[bytes, Cells]:
-        ids = [self._dialect.bind(s.original[self._at["sid"]]) for s in page]
-        rows = self._dialect.rows(self._select().where(self._sid.in_(ids)))
+    def _stored_now(self, ids: Sequence[Any]) -> dict[bytes, Cells]:
+        """The rows of these id cells as they are at this moment."""
+        bound = [self._dialect.bind(cell) for cell in ids]
+        rows = self._dialect.rows(self._select().where(self._sid.in_(bound)))
         return {_as_bytes(row[self._at["sid"]]): tuple(row) for row in rows}
 
     def put(self, sessions: Sequence[Session]) -> list[Result]:
         self._may_write()
         results: list[Result] = []
-        for session in sessions:
-            cells = session.original if session.original is not None else self._cells(session)
-            values = {
-                c.name: self._dialect.bind(v) for c, v in zip(self._columns, cells, strict=True)
-            }
+        for start in range(0, len(sessions), _DELETE_PAGE):
+            page = sessions[start : start + _DELETE_PAGE]
             try:
                 with self._dialect.transaction():
-                    stored = self._dialect.insert_absent(self._table, values, self.layout.sid)
-                    there = {} if stored else self._now_stored([session])
+                    results += [self._put_one(session) for session in page]
             except StoreError as exc:
-                results.append(Result(session.sid, Outcome.FAILED, exc.message))
-                continue
-            if stored:
-                results.append(Result(session.sid, Outcome.STORED))
-            else:
-                same = _equal(there.get(encode_id(session.sid)), cells)
-                results.append(Result(session.sid, Outcome.PRESENT if same else Outcome.NEWER))
+                results += [Result(session.sid, Outcome.FAILED, exc.message) for session in page]
         return results
+
+    def _put_one(self, session: Session) -> Result:
+        """Insert a session if its id is free; else say whether what is there is the same."""
+        cells = session.original if isinstance(session.original, tuple) else self._cells(session)
+        values = {c.name: self._dialect.bind(v) for c, v in zip(self._columns, cells, strict=True)}
+        if self._dialect.insert_absent(self._table, values, self.layout.sid):
+            return Result(session.sid, Outcome.STORED)
+        there = self._stored_now([cells[self._at["sid"]]])
+        same = _equal(there.get(_as_bytes(cells[self._at["sid"]])), cells)
+        return Result(session.sid, Outcome.PRESENT if same else Outcome.NEWER)
 
     def _cells(self, session: Session) -> Cells:
         """A row for a session that did not come from this table; other columns stay NULL."""
