@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 
 
@@ -10,7 +12,10 @@ def main() -> int:
     if sys.argv[1:] in (["--version"], ["-V"]):
         from sessctl import __version__
 
-        sys.stdout.write(f"sessctl {__version__}\n")
+        try:
+            os.write(1, f"sessctl {__version__}\n".encode())
+        except OSError as exc:  # closed, or a full disk
+            return 0 if exc.errno in (errno.EPIPE, errno.EBADF) else 6
         return 0
     from sessctl.cli.app import main as run
 

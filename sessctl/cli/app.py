@@ -5,6 +5,7 @@ A command's module is imported when it is called; help and suggestions come from
 
 from __future__ import annotations
 
+import errno
 import inspect
 import sys
 from contextlib import suppress
@@ -20,7 +21,7 @@ from sessctl.cli.options import merge, root_parameters
 from sessctl.cli.report import report, report_usage
 from sessctl.cli.run import Run
 from sessctl.cli.signals import Stopped
-from sessctl.cli.streams import PipeClosed, Streams
+from sessctl.cli.streams import OutputFailed, PipeClosed, Streams
 from sessctl.cli.table import ALIASES, COMMANDS, Row
 from sessctl.errors import ExitCode, SessctlError
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _PACKAGE = "sessctl.cli.commands"
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class LazyGroup(PlainHelp, TyperGroup):
@@ -129,10 +131,16 @@ def run_command(argv: Sequence[str], streams: Streams) -> ExitCode:
             list(argv), prog_name="sessctl", standalone_mode=False, obj={"run": run}
         )
         streams.flush()
-        return code if isinstance(code, ExitCode) else ExitCode(code or 0)
+        found = code if isinstance(code, ExitCode) else ExitCode(code or 0)
+        return ExitCode.PIPE_CLOSED if streams.reader_gone and found is ExitCode.OK else found
     except (PipeClosed, BrokenPipeError):
         streams.discard_output()
         return ExitCode.PIPE_CLOSED if run.writes else ExitCode.OK
+    except OSError as exc:
+        if exc.errno not in _DISK_ERRORS:
+            return _bug(exc, run, argv)
+        streams.discard_output()
+        return report(OutputFailed.of(exc), run, argv)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except Stopped as exc:
@@ -160,7 +168,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The entry point `sessctl`."""
     words = list(sys.argv[1:] if argv is None else argv)
     _no_core_dumps()
-    code = run_command(words, Streams.of_process())
+    streams = Streams.of_process()
+    code = run_command(words, streams)
+    streams.abandon()
     return int(code)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -109,14 +111,9 @@ def read_cookies(run: Run, given: str | None) -> Iterator[tuple[int | None, str]
     if not second:
         yield None, _text(first)
         return
-    number = 0
-    for line in (first, second):
-        number += 1
-        if line.strip():
-            yield number, _text(line)
-    while line := run.streams.stdin.readline(_BATCH_LINE):
-        number += 1
-        if line.strip():
+    following = iter(partial(run.streams.stdin.readline, _BATCH_LINE), b"")
+    for number, line in enumerate(chain((first, second), following), 1):
+        if not line.isspace():
             yield number, _text(line)
 
 

@@ -99,19 +99,17 @@ def carry_out(
         must_end: a session that is still there in the end is a failure, however often it was
             renewed meanwhile (`expire`).
     """
-    run.writes = True
+    run.start_writing()
     total = plan.matches if plan is not None and plan.exact else None
     journal_error: JournalError | None = None
-    pipe_closed = False
     with stoppable(run.streams) as flag, progress(run, "ending sessions", total) as advance:
-        removal, results = make(lambda: flag() or pipe_closed)
+        removal, results = make(lambda: flag() or run.streams.reader_gone)
         try:
             for page in results:
                 try:
                     outcomes.add(page)
                 except BrokenPipeError:
                     run.streams.discard_output()
-                    pipe_closed = True
                 advance(len(page))
         except JournalError as exc:
             journal_error = exc
@@ -133,9 +131,7 @@ def carry_out(
         run.streams.say(("stopped: ", "warn"), f"{summary.stopped}; to go on: {again}")
         if flag.code is not None:
             return flag.code
-        return ExitCode.PIPE_CLOSED if pipe_closed else ExitCode.PARTIAL
-    if pipe_closed:
-        return ExitCode.PIPE_CLOSED
+        return ExitCode.PIPE_CLOSED if run.streams.reader_gone else ExitCode.PARTIAL
     left = summary.counts["failed"] + (summary.counts["changed"] if must_end else 0)
     return ExitCode.PARTIAL if left else ExitCode.OK
 

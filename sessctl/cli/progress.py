@@ -66,7 +66,7 @@ class Progress:
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=Console(stderr=True, no_color=not self._run.streams.colours_stderr),
             transient=True,
         )
         self._task = self._bar.add_task(self._label, total=self._total, rate="")

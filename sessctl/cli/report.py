@@ -12,19 +12,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sessctl.errors import ExitCode, SessctlError
-from sessctl.text import redact
+from sessctl.text import Secret, redact, short_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sessctl.cli.run import Run
 
+_LONG_WORD = 20
 _LONGEST = 1000  # one message; a hostile file name must not fill the screen
 
 
 def report(exc: SessctlError, run: Run, argv: Sequence[str]) -> ExitCode:
     """Tell an error on standard error; its exit code."""
     code = ExitCode(exc.exit_code)
+    _learn_passwords(argv)
     if wants_json(run, argv):
         write_json_error(run, exc.code, code, exc.message, exc.hint, exc.where)
         return code
@@ -44,22 +46,41 @@ def report_usage(exc: Any, run: Run, argv: Sequence[str]) -> ExitCode:
         for line in message.splitlines():
             run.streams.say(line)
         return ExitCode.USAGE
-    hint = _usage_hint(message, argv)
-    text = message[:1].lower() + message[1:].rstrip(".")
+    text, _, suggestion = message.partition(". ")
+    text = text[:1].lower() + text[1:].rstrip(".")
+    for word in argv:  # a URL, an id or a whole cookie in a place where it does not belong
+        if "://" in word and "@" in word:
+            scheme, _, rest = word.partition("://")
+            text = text.replace(word, f"{scheme}://***@{rest.rpartition('@')[2]}")
+        elif len(word) >= _LONG_WORD and "/" not in word and not word.startswith("--"):
+            text = text.replace(word, short_id(word))
+    hint = suggestion[:1].lower() + suggestion[1:] or _usage_hint(message, argv)
     error = SessctlError(text, hint=hint)
     error.code, error.exit_code = "usage", ExitCode.USAGE
     return report(error, run, argv)
 
 
 def _usage_hint(message: str, argv: Sequence[str]) -> str | None:
-    if "No such option" in message and any(
-        len(word) > 12 and word.startswith("-") for word in argv
+    if message.startswith(("No such option", "Missing argument", "Invalid value")) and any(
+        len(word) > 12 and word.startswith("-") and not word.startswith("--") for word in argv
     ):
         return "an id that starts with a dash goes after --: sessctl show -- -abc..."
-    if "Did you mean" in message or "See sessctl" in message:
-        return None
     words = [word for word in argv[:1] if not word.startswith("-")]
     return f"sessctl {' '.join([*words, '--help'])}"
+
+
+def _learn_passwords(argv: Sequence[str]) -> None:
+    """A store URL in a place where it does not belong: `redact` hides its password from here on."""
+    from contextlib import suppress
+
+    from sessctl.stores.url import parse_store_url
+
+    for word in argv:
+        text = word.partition("=")[2] if word.startswith("--") else word
+        if "://" in text:
+            Secret(text.partition("://")[2].rpartition("@")[0].partition(":")[2])
+            with suppress(SessctlError):
+                parse_store_url(text, file_schemes=frozenset())
 
 
 def report_bug(exc: BaseException, run: Run, argv: Sequence[str]) -> ExitCode:

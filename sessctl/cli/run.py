@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sessctl.cli.options import GUARDS, Options
 from sessctl.errors import ConfirmationNeeded, ExitCode, UsageError
+from sessctl.text import escape
 from sessctl.timespec import parse_duration
 
 if TYPE_CHECKING:
@@ -48,9 +49,15 @@ class Run:
         if options.out_file is not None:
             self.streams.to_file(Path(options.out_file))
 
+    def start_writing(self) -> None:
+        """A store is being changed from here on."""
+        self.writes = self.streams.outlives_reader = True
+
     def close(self) -> None:
         """Everything of the answer is out; a file asked for with --out-file is in its place."""
-        self.streams.finish()
+        if self.options.out_file is not None:  # the demo's commands share the demo's file
+            self.streams.finish()
+        self.streams.flush()
 
     def output_format(self, allowed: tuple[str, ...], *, terminal: str, pipe: str) -> str:
         """The format asked for, or the right one for a terminal or a pipe. Raises UsageError."""
@@ -184,11 +191,11 @@ class Run:
             raise ConfirmationNeeded(f"the {label} has to be typed, and there is no terminal")
         import getpass
 
-        return getpass.getpass(f"{label}: ")
+        return getpass.getpass(f"{escape(label)}: ")
 
     def ask(self, question: str) -> str:
         """Ask a visible question on standard error and return the answer."""
-        self.streams.say_raw(question.encode())
+        self.streams.say_raw(escape(question).encode())
         return self.streams.stdin.readline().decode(errors="replace").strip()
 
     def stdin(self) -> bytes:

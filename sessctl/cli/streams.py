@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 from sessctl.cli.theme import Role, paint, wants_colour
-from sessctl.errors import UsageError
+from sessctl.errors import ExitCode, SessctlError, UsageError
 from sessctl.text import escape, redact
 
 if TYPE_CHECKING:
@@ -50,17 +50,19 @@ class Streams:
         self._pager: Pager | None = None
         self._target: Path | None = None
         self._partial: Path | None = None
+        self.outlives_reader = False  # a store is being changed: finish the page, then stop
+        self.reader_gone = False
         self.configure()
 
     @classmethod
     def of_process(cls) -> Streams:
         """The real ones."""
+        _fill_closed()
         terminals = tuple(_is_terminal(stream) for stream in (sys.stdin, sys.stdout, sys.stderr))
-        stdout: BinaryIO = _buffered(sys.stdout.fileno())
         return cls(
             sys.stdin.buffer if sys.stdin else io.BytesIO(),
-            stdout,
-            sys.stderr.buffer,
+            _buffered(1),
+            sys.stderr.buffer if sys.stderr else _buffered(2),
             dict(os.environ),
             terminals=terminals,  # type: ignore[arg-type]
         )
@@ -75,6 +77,11 @@ class Streams:
     def width(self) -> int:
         """Columns of the terminal; 80 where there is none."""
         return shutil.get_terminal_size((80, 24)).columns
+
+    @property
+    def colours_stderr(self) -> bool:
+        """Colour is on for standard error."""
+        return self._colour["err"]
 
     # -- output -----------------------------------------------------------------------------------
 
@@ -109,8 +116,13 @@ class Streams:
 
     def flush(self) -> None:
         """Push the answer out before anything is said beside it."""
-        if not self._out.closed:
-            self._out.flush()
+        try:
+            if not self._out.closed:
+                self._out.flush()
+        except BrokenPipeError:
+            if not self.outlives_reader:
+                raise
+            self.discard_output()
 
     # -- beside the answer ------------------------------------------------------------------------
 
@@ -135,7 +147,10 @@ class Streams:
             self._out = os.fdopen(os.open(self._partial, flags, 0o600), "wb", buffering=_BUFFER)
         except OSError as exc:
             reason = (exc.strerror or "error").lower()
-            raise UsageError(f"cannot write {path} ({reason})") from None
+            raise UsageError(
+                f"cannot write {path} ({reason})",
+                hint="--out-file takes a path in a folder of yours",
+            ) from None
         self.stdout_is_terminal = False
 
     def finish(self) -> None:
@@ -146,15 +161,35 @@ class Streams:
             self._partial.replace(self._target)
             self._target = None
 
+    def abandon(self) -> None:
+        """A file asked for with --out-file that was not finished goes away again."""
+        if self._target is not None and self._partial is not None:
+            with suppress(OSError):
+                self._partial.unlink()
+
     def discard_output(self) -> None:
         """The reader has gone; whatever is still written goes nowhere."""
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
         self._out = io.BytesIO()
+        self.reader_gone = True
 
 
 class PipeClosed(Exception):
     """The reader of standard output went away. Not an OSError, which typer turns into exit 1."""
+
+
+class OutputFailed(SessctlError):
+    """Standard output cannot be written: the disk is full."""
+
+    code = "output.failed"
+    exit_code = ExitCode.JOURNAL
+
+    @classmethod
+    def of(cls, exc: OSError) -> OutputFailed:
+        """Our error for the system's."""
+        reason = (exc.strerror or "error").lower()
+        return cls(f"cannot write the output ({reason})", hint="free the disk and run it again")
 
 
 class Pager:
@@ -215,6 +250,15 @@ def _rendered(pieces: Iterable[Piece | str], colour: bool) -> bytes:
         shown = escape(text)
         out.append(paint(shown, role) if colour else shown)  # type: ignore[arg-type]
     return ("".join(out) + "\n").encode("utf-8", "backslashreplace")
+
+
+def _fill_closed() -> None:
+    """A standard stream that came closed must not become the number of the next file opened."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def _is_terminal(stream: object) -> bool:

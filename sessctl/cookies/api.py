@@ -101,9 +101,14 @@ def pick(text: str, *, budget: Budget = DEFAULT) -> Pasted:
     if not text.lstrip().startswith(("{", "[")):
         budget.check_cookie(len(text))
     found = unwrap(text)
-    ranked = [(matches[0][1].score, one) for one in found if (matches := detect(one.value))]
-    if ranked:
-        return max(ranked, key=lambda pair: pair[0])[1]
+    for third_parties in (False, True):  # ours first: asking for others' takes 15 ms
+        ranked = [
+            (matches[0][1].score, one)
+            for one in found
+            if (matches := detect(one.value, third_parties=third_parties))
+        ]
+        if ranked:
+            return max(ranked, key=lambda pair: pair[0])[1]
     if not found or not found[0].value:
         raise CookieError("there is no cookie in the input")
     return found[0]

@@ -7,6 +7,7 @@ a name that is not ours or when none of ours matches.
 from __future__ import annotations
 
 from difflib import get_close_matches
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -37,11 +38,12 @@ def cookie_format(name: str) -> CookieFormat:
     )
 
 
-def detect(value: str) -> list[tuple[CookieFormat, Match]]:
+def detect(value: str, *, third_parties: bool = True) -> list[tuple[CookieFormat, Match]]:
     """Formats the value could be, the likeliest first."""
-    return _ranked(value, map(_ours, FORMATS)) or _ranked(
-        value, map(_load, _third_party().values())
-    )
+    found = _ranked(value, map(_ours, FORMATS))
+    if found or not third_parties:
+        return found
+    return _ranked(value, map(_load, _third_party().values()))
 
 
 def best_format(value: str) -> CookieFormat:
@@ -60,12 +62,14 @@ def _ranked(value: str, formats: Iterable[CookieFormat]) -> list[tuple[CookieFor
     return sorted(found, key=lambda pair: -pair[1].score)
 
 
+@cache  # they are stateless, and a batch of cookies asks for them a million times
 def _ours(name: str) -> CookieFormat:
     module, _, attribute = FORMATS[name].partition(":")
     found: CookieFormat = getattr(import_module(module), attribute)()
     return found
 
 
+@cache  # 2 ms a time even when warm, and a header may hold thousands of cookies
 def _third_party() -> dict[str, Any]:
     from importlib.metadata import entry_points  # 15 ms; only when none of ours fits
 

@@ -38,7 +38,7 @@ class Reader:
         self._users_from = len(inner)
         first = layout.envelope[0] if layout.envelope else ""
         self._split_at = (b'{"%b":{' % first.encode(), first.encode())
-        self._split_decoder = msgspec.json.Decoder(
+        self._split_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
             msgspec.defstruct("Own", [("own", msgspec.Raw)], rename={"own": first})
         )
 
@@ -97,9 +97,13 @@ class Reader:
         start, key = self._split_at
         if not raw.startswith(start) or not raw.isascii() or _ODD.search(raw):
             return None
+        if (
+            raw.count(b"{") + raw.count(b"[") > self._budget.depth
+        ):  # perhaps too deep: `decode` looks
+            return None
         try:
             own = bytes(self._split_decoder.decode(raw).own)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return None
         end = len(start) - 1 + len(own)
         if raw[len(start) - 1 : end] != own or raw[end : end + 1] not in (b",", b"}"):

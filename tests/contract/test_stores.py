@@ -299,7 +299,7 @@ class TestHostileIds:
             found = store.get([case.text])
             frozen = {"sid": case.text, **store.freeze(found[0])}
             run = Removal(store, None)
-            assert [list(page)[0].outcome for page in run.expire([case.text])] == [Outcome.DELETED]
+            assert [page[0].outcome for page in run.expire([case.text])] == [Outcome.DELETED]
             assert engine.everything() == before
             assert outcomes(store.put([store.thaw(frozen)])) == [Outcome.STORED]
             assert sids(store.get([case.text])) == {case.text}

@@ -56,7 +56,7 @@ class RedisEngine:
     def __init__(self, server: RedisServer) -> None:
         self.server = server
         self.url = f"redis://127.0.0.1:{server.port}/0"
-        self.client = redis.Redis(port=server.port)
+        self.client: Any = redis.Redis(port=server.port)
 
     def open(self, *, write: bool = False, **options: Any) -> Store:
         return open_store(self.url, write=write, **options)
@@ -88,6 +88,7 @@ class SqliteEngine:
         self.url = f"sqlite:///{path}"
         self.client = sqlite3.connect(path, isolation_level=None)
         self.client.text_factory = bytes
+        self.client.execute("PRAGMA synchronous = OFF")
         if ddl:
             self.client.executescript(ddl)
 

@@ -110,18 +110,18 @@ class TestMerging:
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("[backends.x]\nurll = 'redis://h'\n", "unknown key 'backends.x.urll'", "did you mean 'url'?"),
+        ("[backends.x]\nurll = 'x'\n", "unknown key 'backends.x.urll'", "did you mean 'url'?"),
         ("[backend.x]\n", "unknown key 'backend'", "did you mean 'backends'?"),
         ("[journal]\nkep = '3d'\n", "unknown key 'journal.kep'", "did you mean 'keep'?"),
-        ("[journal]\nkeep = '3 parsecs'\n", "journal.keep: '3 parsecs' is not a duration", "write 90s"),
+        ("[journal]\nkeep = '3 x'\n", "journal.keep: '3 x' is not a duration", "write 90s"),
         ("[redact]\nshapes = ['(']\n", "redact.shapes: '(' is not a pattern", None),
         ("[backends.x]\nlayout = 'y'\n", "backends.x: object missing required field `url`", None),
         ("[backends.x]\nurl = 'localhost'\n", "backends.x.url is not a URL", "write url"),
         ("[backends.x]\nurl = 5\n", "backends.x.url: expected `str`, got `int`", None),
-        ("[backends.x]\nurl='redis://h'\nno_ttl='x'\n", "backends.x.no_ttl: invalid enum value 'x'", None),
+        ("[backends.x]\nurl='x://'\nno_ttl='y'\n", "backends.x.no_ttl: invalid enum value", None),
         ("backends = 5\n", "backends is not a table", None),
         ("[backends]\nx = 5\n", "backends.x is not a table", None),
-        ("default_backend = 'x'\n", "default_backend names 'x', which is not configured", "configured: none"),
+        ("default_backend = 'x'\n", "default_backend names 'x', which", "configured: none"),
         ("x = \n", "not TOML: invalid value", None),
     ],
 )  # fmt: skip

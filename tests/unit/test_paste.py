@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sessctl.cookies.api import decode_cookie, pick
 from sessctl.cookies.paste import Pasted, percent_decode, unwrap
-from sessctl.errors import CookieError, LimitExceeded
+from sessctl.errors import CookieError, LimitExceeded, UnreadableInput
 from tests.support.vectors import hostile
 
 VALUE = "s%3AZpXqWYtAm5kR5J-gZwrEH1uYPOOucMrZ.UnVQeYvvcQzAKt6wKll1v4TSrlzIktw4y3sHCCVzqe8"
@@ -74,14 +76,25 @@ def test_nothing_is_told_apart_from_something_unknown(text: str) -> None:
         decode_cookie(text)
 
 
+def refusal_of(text: str) -> str | None:
+    """Why the text is refused; None if it is read. Nothing else may be raised."""
+    try:
+        decode_cookie(text)
+    except UnreadableInput as error:
+        return f"{error} {error.hint}"
+    return None
+
+
+def test_thousands_of_cookies_are_looked_through_at_once() -> None:
+    began = time.perf_counter()
+    header = "Cookie: " + "; ".join(f"c{i}=x" for i in range(5000)) + f"; sid={VALUE}"
+    assert decode_cookie(header).sid == SID
+    assert time.perf_counter() - began < 1
+
+
 @pytest.mark.parametrize("case", hostile("cookie-"), ids=lambda case: case.id)
 def test_hostile_cookies_are_refused_or_read_and_proven_never(case) -> None:
-    try:
-        found = decode_cookie(case.text)
-    except (CookieError, LimitExceeded) as error:
-        assert len(f"{error} {error.hint}") < 400
-    else:
-        assert found.format
+    assert len(refusal_of(case.text) or "") < 400
 
 
 def test_a_cookie_larger_than_any_browser_keeps_is_refused() -> None:
@@ -92,14 +105,7 @@ def test_a_cookie_larger_than_any_browser_keeps_is_refused() -> None:
 @given(st.text(st.characters(codec=None, exclude_categories=())))
 def test_no_text_breaks_the_reader(text: str) -> None:
     for given_text in (text, f"s:{text}.{'A' * 43}", f"Cookie: {text}", f"s%3A{text}"):
-        try:
-            decode_cookie(given_text)
-        except (CookieError, LimitExceeded):
-            pass
-        except Exception as error:  # noqa: B902
-            from sessctl.errors import SerializerError
-
-            assert isinstance(error, SerializerError)
+        refusal_of(given_text)
 
 
 @pytest.mark.parametrize(

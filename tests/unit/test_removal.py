@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,7 +15,10 @@ from sessctl.session import Expiry, Query
 from tests.support.memory import NOW_MS, MemoryStore, session
 from tests.unit.test_plan import by_cookie_date, live, over
 
-EXPIRED = Query(expired=True)
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXPIRED, ALL = Query(expired=True), Query(everything=True)
 HEAD = {"command": "purge", "backend": "prod"}
 
 
@@ -165,7 +168,7 @@ class TestExpire:
 
 
 class TestRestore:
-    def journalled(self, store: MemoryStore, folder: Path, query: Query = Query(everything=True)):
+    def journalled(self, store: MemoryStore, folder: Path, query: Query = ALL):
         journal = writer_for(store, folder)
         purge(store, query, journal=journal)
         return open_journal(journal.path)

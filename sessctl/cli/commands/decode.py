@@ -19,6 +19,7 @@ from sessctl.limits import DEFAULT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sessctl.cli.output import Writer
     from sessctl.cli.run import Run
     from sessctl.cli.streams import Line
     from sessctl.config.model import Backend
@@ -69,7 +70,7 @@ def decode(
     )  # fmt: skip
     finder = Finder(run, None if lookup is False else backend, explicit=lookup is True)
     good, bad = 0, 0
-    writer = _writer(run, output)
+    answers = Answers(run, output)
     for place, text in c.read_cookies(run, cookie):
         try:
             answer = _read(run, how, finder, text, place)
@@ -82,8 +83,8 @@ def decode(
             answer = _unreadable(exc, place)
         else:
             good += 1
-        writer(answer)
-    writer(None)
+        answers.add(answer)
+    answers.end()
     finder.close()
     if bad:
         run.note(f"{bad} of {good + bad} lines could not be decoded")
@@ -103,6 +104,8 @@ def verify(
     at: c.At = None,
 ) -> ExitCode:
     """Judge cookies. Exit 0 only if every one is valid."""
+    from sessctl.cli.cookie_batch import PlainCookies
+
     output = run.output_format(FORMATS, terminal="table", pipe="jsonl")
     given = bool(secret_from or secret)
     backend = None if given else _backend(run, wanted=bool(run.options.backend))
@@ -116,10 +119,16 @@ def verify(
             hint="--secret-from env:NAME (or file:PATH, prompt ...), or `secrets` of a backend",
         )
     finder = Finder(run, None, explicit=False)
-    writer = _writer(run, output)
+    answers = Answers(run, output)
+    plain = PlainCookies(run, how, output)
     total, valid, unreadable = 0, 0, 0
     for place, text in c.read_cookies(run, cookie):
         total += 1
+        if (judged := plain.line(text, place)) is not None:
+            line, is_valid = judged
+            answers.add_encoded(line)
+            valid += is_valid
+            continue
         try:
             answer = _read(run, how, finder, text, place)
         except UnreadableInput as exc:
@@ -127,9 +136,11 @@ def verify(
                 raise
             unreadable += 1
             answer = _unreadable(exc, place)
+        else:
+            plain.learn(text, answer.item)
         valid += answer.verdict is not None and answer.verdict.valid
-        writer(answer)
-    writer(None)
+        answers.add(answer)
+    answers.end()
     if unreadable:
         run.note(f"{unreadable} of {total} lines could not be decoded")
         return ExitCode.UNREADABLE if unreadable == total else ExitCode.PARTIAL
@@ -230,21 +241,33 @@ def _unreadable(exc: SessctlError, place: int | None) -> Answer:
     return Answer(item, None, None, [])
 
 
-def _writer(run: Run, output: str) -> Any:
-    """A function that is given each answer, and None at the end."""
-    if output in ("table", "wide"):
-        return lambda answer: None if answer is None else _write_block(run, answer)
-    from sessctl.cli.output import Writer
+class Answers:
+    """Writes answers as they come: blocks for people, items for programs."""
 
-    writer = Writer(run, output, "CookieList", COOKIE_KEYS)
+    def __init__(self, run: Run, output: str) -> None:
+        self._run, self._output = run, output
+        self._writer: Writer | None = None
+        if output not in ("table", "wide"):
+            from sessctl.cli.output import Writer
 
-    def write(answer: Answer | None) -> None:
-        if answer is None:
-            writer.end()
-        elif output != "name" or answer.item["sid"] is not None:
-            writer.item(answer.item)
+            self._writer = Writer(run, output, "CookieList", COOKIE_KEYS)
 
-    return write
+    def add(self, answer: Answer) -> None:
+        """One cookie."""
+        if self._writer is None:
+            _write_block(self._run, answer)
+        elif self._output != "name" or answer.item["sid"] is not None:
+            self._writer.item(answer.item)
+
+    def add_encoded(self, line: bytes) -> None:
+        """One cookie as a line of JSON, in the formats that are made of them."""
+        if self._writer is not None:
+            self._writer.encoded(line)
+
+    def end(self) -> None:
+        """What stands after the last one."""
+        if self._writer is not None:
+            self._writer.end()
 
 
 def _write_block(run: Run, answer: Answer) -> None:

@@ -147,7 +147,7 @@ def _check_age(run: Run, source: Journal) -> None:
 def _carry_out(
     run: Run, store: Store, source: Journal, undo: Restore, outcomes: Outcomes, plan: RestorePlan
 ) -> ExitCode:
-    run.writes = True
+    run.start_writing()
     with stoppable(run.streams) as flag, progress(run, "restoring", plan.sessions) as advance:
         undo.stop = flag
         for page in undo.run():

@@ -8,50 +8,37 @@ in one write; never KEYS, never EVAL to read. Writing is one single-key script a
 from __future__ import annotations
 
 import time
-from hashlib import sha1
 from typing import TYPE_CHECKING, Any, Self
 
-from sessctl.errors import AccessDenied, JournalError, Refused, StoreError, UsageError
+from sessctl.errors import JournalError, Refused
 from sessctl.session import Expiry, Need, Query, Session
-from sessctl.stores.base import Capabilities, Identity, Outcome, Remarks, Result
-from sessctl.stores.engines.redis_node import (
-    CLIENT_NAME,
-    Channel,
-    LostReply,
-    Node,
-    Nodes,
-    Reply,
-    checked,
-    pack,
-    reply_error,
-)
-from sessctl.stores.engines.redis_scripts import CHANGED, DONE, GONE, Script, scripts
+from sessctl.stores.base import Capabilities, Identity, Remarks
+from sessctl.stores.engines.redis_connect import Target
+from sessctl.stores.engines.redis_node import LostReply, Nodes, Reply, checked, pack, reply_error
+from sessctl.stores.engines.redis_writes import DELETE_PAGE, RedisWriter
 from sessctl.stores.reader import Reader
-from sessctl.stores.url import flags
-from sessctl.text import decode_id, encode_id, escape
+from sessctl.text import decode_id, encode_id
 from sessctl.timespec import MAX_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from sessctl.stores.engines.redis_node import Wire
+    from sessctl.stores.base import Result
+    from sessctl.stores.engines.redis_node import Channel
     from sessctl.stores.layouts.base import KeyLayout
     from sessctl.stores.registry import Access
     from sessctl.stores.url import StoreUrl
 
 _SCAN_COUNT = 1000  # 10 000 is slower and holds the server for 15 ms a call (measured)
-_DELETE_PAGE = 500
 _GLOB = str.maketrans({c: "\\" + c for c in "\\*?[]"})
-_NO_TTL, _NO_KEY = -1, -2
-# Servers before 7.0 tell only the remaining time; adding it to TIME is off by up to this.
-_OLD_TOLERANCE_MS = 2
+_NO_KEY = -2  # what PEXPIRETIME says of a key that is gone
 
 
 class RedisStore:
     """Sessions in Redis. Open it with `RedisStore.open` or `sessctl.open_store`."""
 
     kind = "redis"
-    page_size = _DELETE_PAGE
+    page_size = DELETE_PAGE
 
     def __init__(
         self, nodes: Nodes, layout: KeyLayout, identity: Identity, *, read_only: bool
@@ -64,35 +51,23 @@ class RedisStore:
         self._prefix = encode_id(layout.prefix)
         self._pattern = encode_id(layout.prefix.translate(_GLOB)) + b"*"
         self._reader = Reader(layout)
-        self._read_only = read_only
         self._channel = nodes.primaries()[0].channel()
-        self._writer = nodes.primaries()[0].channel(None if read_only else self._require_primary)
         self._absolute = self._has_absolute_expiry()
-        self._delete, self._expire = scripts(absolute_expiry=self._absolute)
-        self._scripting = True
-        if not read_only:  # a replica is refused here, before anything is journalled
-            self._writer.exchange(pack("PING"), 1)
+        self._writer: RedisWriter | None = None
+        if not read_only:
+            self._writer = RedisWriter(
+                nodes, self._prefix, read=self.get, remarks=self.remarks, absolute=self._absolute
+            )
 
     @classmethod
     def open(cls, url: StoreUrl, layout: KeyLayout, access: Access) -> Self:
         """Connect. Raises StoreUnreachable or AccessDenied before anything is read."""
-        socket_path = url.path if url.scheme == "redis+unix" else ""
-        options = dict(url.options)
-        flags(options, ("db",), url.scheme)
-        text = options.get("db") or ("" if socket_path else url.path.strip("/"))
-        if text and not (text.isascii() and text.isdigit()):
-            raise UsageError("the database of a Redis URL is a number", hint="redis://host:6379/0")
-        tls = url.scheme == "rediss"
-        if access.require_tls and not tls and not socket_path:
-            raise Refused("this backend requires TLS", hint="write rediss:// instead of redis://")
-        host, port = url.host or "localhost", url.port or 6379
-        address = socket_path or (f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
-        node = Node(lambda: _connection(url, access, host, port, int(text or 0)), address)
-        database = text or "0"
-        identity = Identity("redis", address, database, layout.prefix, f"{host}/{database}")
-        store = cls(Nodes([node]), layout, identity, read_only=access.read_only)
-        if not tls and not socket_path and host not in ("localhost", "127.0.0.1", "::1"):
-            store.remarks.note(f"not encrypted: redis:// to {host}; rediss:// is")
+        target = Target.of(url, access)
+        scope = layout.prefix
+        identity = Identity("redis", target.address, str(target.db), scope, target.label)
+        store = cls(Nodes([target.node()]), layout, identity, read_only=access.read_only)
+        if target.is_open_to_others:
+            store.remarks.note(f"not encrypted: redis:// to {target.host}; rediss:// is")
         return store
 
     # -- clock and size ---------------------------------------------------------------------------
@@ -127,8 +102,8 @@ class RedisStore:
 
     def get(self, sids: Sequence[str]) -> list[Session]:
         found: list[Session] = []
-        for start in range(0, len(sids), _DELETE_PAGE):
-            keys = [self._prefix + encode_id(sid) for sid in sids[start : start + _DELETE_PAGE]]
+        for start in range(0, len(sids), DELETE_PAGE):
+            keys = [self._prefix + encode_id(sid) for sid in sids[start : start + DELETE_PAGE]]
             commands, count = self._page_commands(keys, Need.ALL)
             replies = self._reading(commands, count)
             found += self._page(keys, replies, Need.ALL)
@@ -285,62 +260,18 @@ class RedisStore:
     # -- writing ----------------------------------------------------------------------------------
 
     def delete(self, sessions: Sequence[Session], *, grace_ms: int | None = None) -> list[Result]:
-        def due(session: Session) -> int | str:
-            return "" if grace_ms is None else (session.expires_ms or 0) + grace_ms
-
-        if grace_ms is not None:  # unknown is not expired, whoever asks (S3)
-            unknown = [s for s in sessions if s.expires_ms is None]
-            if unknown:
-                known = [s for s in sessions if s.expires_ms is not None]
-                refused = [Result(s.sid, Outcome.CHANGED, "expiry unknown") for s in unknown]
-                return [*self.delete(known, grace_ms=grace_ms), *refused]
-        outcomes = {DONE: Outcome.DELETED, GONE: Outcome.GONE, CHANGED: Outcome.CHANGED}
-        if self._scripting:
-            try:
-                return self._run(self._delete, sessions, [due(s) for s in sessions], outcomes)
-            except AccessDenied:
-                self._scripting = False
-                self.remarks.note(
-                    "no right to run scripts: WATCH and MULTI are used instead, slower"
-                )
-        return [self._delete_watched(session, due(session)) for session in sessions]
+        return self._writes().delete(sessions, grace_ms=grace_ms)
 
     def set_expiry(self, sessions: Sequence[Session], expires_ms: int | None) -> list[Result]:
-        outcomes = {DONE: Outcome.STORED, GONE: Outcome.GONE, CHANGED: Outcome.CHANGED}
-        value: int | str = "" if expires_ms is None else expires_ms
-        return self._run(self._expire, sessions, [value] * len(sessions), outcomes)
+        return self._writes().set_expiry(sessions, expires_ms)
 
     def put(self, sessions: Sequence[Session]) -> list[Result]:
-        self._may_write()
-        now_ms = self.now_ms()
-        results: list[Result] = []
-        for session in sessions:
-            ends = session.original if isinstance(session.original, int) else _ttl_of(session)
-            if 0 <= ends <= now_ms:
-                results.append(Result(session.sid, Outcome.LAPSED))
-                continue
-            key = self._prefix + encode_id(session.sid)
-            words: list[bytes | str | int] = ["SET", key, session.raw, "NX"]
-            if ends >= 0:
-                words += ["PXAT", ends]
-            try:
-                reply = self._writer.exchange(pack(*words), 1)[0]
-            except LostReply:
-                reply = None  # what is there now tells
-            if isinstance(reply, Reply):
-                results.append(Result(session.sid, Outcome.FAILED, str(reply_error(reply, "SET"))))
-            elif reply is not None:
-                results.append(Result(session.sid, Outcome.STORED))
-            else:
-                results.append(self._compare(session, ends))
-        return results
+        return self._writes().put(sessions, self.now_ms())
 
-    def _compare(self, session: Session, ends: int) -> Result:
-        found = self.get([session.sid])
-        if not found:
-            return Result(session.sid, Outcome.FAILED, "the key vanished, or holds another type")
-        same = found[0].raw == session.raw and abs(found[0].original - ends) <= self._tolerance
-        return Result(session.sid, Outcome.PRESENT if same else Outcome.NEWER)
+    def _writes(self) -> RedisWriter:
+        if self._writer is None:
+            raise Refused("this store was opened for reading only")
+        return self._writer
 
     def freeze(self, session: Session) -> dict[str, Any]:
         return {"kind": "string", "value": session.raw, "expires_ms": session.original}
@@ -352,116 +283,7 @@ class RedisStore:
         ends = int(frozen["expires_ms"]) if expires_ms is None else expires_ms
         return self._session(key, frozen["value"], ends)
 
-    @property
-    def _tolerance(self) -> int:
-        return 0 if self._absolute else _OLD_TOLERANCE_MS
-
-    def _run(
-        self,
-        script: Script,
-        sessions: Sequence[Session],
-        arguments: Sequence[int | str],
-        outcomes: dict[int, Outcome],
-    ) -> list[Result]:
-        """One script call a session, pipelined; a reply that gets lost is looked into."""
-        self._may_write()
-        if not sessions:
-            return []
-        calls = [
-            pack(
-                "EVALSHA", script.sha, 1, self._prefix + encode_id(session.sid),
-                sha1(session.raw, usedforsecurity=False).hexdigest(),
-                session.original, self._tolerance, argument,
-            )
-            for session, argument in zip(sessions, arguments, strict=True)
-        ]  # fmt: skip
-        self._load(script)
-        replies: list[Any] = []
-        try:
-            self._writer.send(b"".join(calls))
-            while len(replies) < len(calls):
-                replies += self._writer.receive(1)
-        except LostReply:
-            done = [self._outcome(s, r, outcomes) for s, r in zip(sessions, replies, strict=False)]
-            return done + self._unanswered(sessions[len(replies) :])
-        if all(isinstance(reply, Reply) and reply.word == "NOPERM" for reply in replies):
-            raise reply_error(replies[0], "EVALSHA")
-        return [self._outcome(s, r, outcomes) for s, r in zip(sessions, replies, strict=True)]
-
-    def _load(self, script: Script) -> None:
-        reply = self._writer.exchange(pack("SCRIPT", "EXISTS", script.sha), 1)[0]
-        if isinstance(reply, Reply) or reply[0] == 0:
-            checked(self._writer.exchange(pack("SCRIPT", "LOAD", script.text), 1)[0], "SCRIPT LOAD")
-
-    @staticmethod
-    def _outcome(session: Session, reply: Any, outcomes: dict[int, Outcome]) -> Result:
-        if isinstance(reply, Reply):
-            error = reply_error(reply, "EVALSHA")
-            return Result(session.sid, Outcome.FAILED, error.message)
-        outcome = outcomes[reply]
-        return Result(
-            session.sid,
-            outcome,
-            "renewed since it was read" if outcome is Outcome.CHANGED else None,
-        )
-
-    def _unanswered(self, sessions: Sequence[Session]) -> list[Result]:
-        """Replies were lost: a session that is absent now is `unconfirmed`, never `deleted`."""
-        there = {session.sid for session in self.get([session.sid for session in sessions])}
-        return [
-            Result(s.sid, Outcome.FAILED, "connection lost, still there")
-            if s.sid in there
-            else Result(s.sid, Outcome.UNCONFIRMED, "connection lost, absent now")
-            for s in sessions
-        ]
-
-    def _delete_watched(self, session: Session, due: int | str) -> Result:
-        """The same without scripts: WATCH, read again, MULTI, UNLINK, EXEC."""
-        self._may_write()
-        key = self._prefix + encode_id(session.sid)
-        ends = pack("PEXPIRETIME" if self._absolute else "PTTL", key)
-        try:
-            watched, value, end, clock = self._writer.exchange(
-                pack("WATCH", key) + pack("GET", key) + ends + pack("TIME"), 4
-            )
-            for reply, word in ((watched, "WATCH"), (value, "GET"), (end, "PEXPIRETIME")):
-                checked(reply, word)
-            now = int(clock[0]) * 1000 + int(clock[1]) // 1000
-            if not self._absolute and end >= 0:
-                end += now
-            same = value == session.raw and abs(end - session.original) <= self._tolerance
-            if value is None or not same or (due != "" and now < int(due)):
-                self._writer.exchange(pack("UNWATCH"), 1)
-                if value is None:
-                    return Result(session.sid, Outcome.GONE)
-                return Result(session.sid, Outcome.CHANGED, "renewed since it was read")
-            replies = self._writer.exchange(pack("MULTI") + pack("UNLINK", key) + pack("EXEC"), 3)
-        except LostReply:
-            return self._unanswered([session])[0]
-        except StoreError as exc:
-            self._writer.close()
-            return Result(session.sid, Outcome.FAILED, exc.message)
-        done = replies[2]
-        if isinstance(done, Reply):
-            return Result(session.sid, Outcome.FAILED, reply_error(done, "UNLINK").message)
-        if done is None:
-            return Result(session.sid, Outcome.CHANGED, "renewed since it was read")
-        return Result(session.sid, Outcome.DELETED if done[0] else Outcome.GONE)
-
     # -- connection -------------------------------------------------------------------------------
-
-    def _may_write(self) -> None:
-        if self._read_only:
-            raise Refused("this store was opened for reading only")
-
-    def _require_primary(self, channel: Channel) -> None:
-        """Writes go to a primary only, checked on every connection (S10)."""
-        role = channel.exchange(pack("ROLE"), 1)[0]
-        if isinstance(role, list) and role[0] == b"slave":
-            primary = f"{escape(decode_id(role[1]))}:{int(role[2])}"
-            raise Refused(
-                f"redis at {self.identity.address} is a replica", hint=f"its primary is {primary}"
-            )
 
     def _has_absolute_expiry(self) -> bool:
         """PEXPIRETIME came with Redis 7.0."""
@@ -484,55 +306,11 @@ class RedisStore:
 
     def close(self) -> None:
         self._channel.close()
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-def _ttl_of(session: Session) -> int:
-    if session.expiry is Expiry.STORE and session.expires_ms is not None:
-        return session.expires_ms
-    return _NO_TTL
-
-
-def _connection(url: StoreUrl, access: Access, host: str, port: int, db: int) -> Wire:
-    """redis-py's connection: no retries, no maintenance notifications, no set-up chatter."""
-    # 97 ms; only this engine needs it
-    from redis.backoff import NoBackoff
-    from redis import connection as driver
-    from redis.retry import Retry
-
-    username = access.username or url.username
-    password = access.password or url.password
-    common: dict[str, Any] = {
-        "db": db,
-        "username": username,
-        "password": password.reveal_text() if password else None,
-        "socket_timeout": access.timeout_s,
-        "client_name": CLIENT_NAME,
-        "driver_info": None,
-        "retry": Retry(NoBackoff(), 0),
-        "health_check_interval": 0,
-        "protocol": 2,
-        "legacy_responses": True,
-    }
-    import inspect
-
-    known = inspect.signature(driver.AbstractConnection.__init__).parameters
-    common = {key: value for key, value in common.items() if key in known}
-    make: Any = driver  # its constructors carry no types
-    wire: Wire
-    if url.scheme == "redis+unix":
-        wire = make.UnixDomainSocketConnection(path=url.path, **common)
-        return wire
-    common |= {"host": host, "port": port, "socket_connect_timeout": access.timeout_s}
-    if url.scheme == "rediss":
-        common |= {"ssl_ca_certs": access.ca_file, "ssl_check_hostname": True}
-        wire = make.SSLConnection(**common)
-    else:
-        wire = make.Connection(**common)
-    return wire

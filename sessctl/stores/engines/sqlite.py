@@ -144,24 +144,30 @@ class SqliteDialect:
             return [str(column["name"]) for column in inspector.get_columns(table)]
 
     def is_unique(self, table: str, column: str) -> bool:
-        """One id, one row: a primary key or a unique index on the column alone."""
-        with _mapped(self.address):
-            inspector = sa.inspect(self._connection)
-            keys = [inspector.get_pk_constraint(table)["constrained_columns"]]
-            keys += [u["column_names"] for u in inspector.get_unique_constraints(table)]
-            keys += [
-                [name for name in index["column_names"] if name is not None]
-                for index in inspector.get_indexes(table)
-                if index["unique"]
-            ]
-            return [column] in [list(key) for key in keys]
+        """One id, one row: a primary key or a whole unique index on the column alone.
+
+        Asked of SQLite itself: SQLAlchemy warns on standard error of an index it cannot reflect.
+        """
+        keys = self.scalar(
+            sa.text(
+                "SELECT group_concat(name) = :column FROM pragma_table_info(:table) WHERE pk > 0"
+            ).bindparams(table=table, column=column)
+        )
+        indexes = self.scalar(
+            sa.text(
+                """SELECT count(*) FROM pragma_index_list(:table) AS i
+                WHERE i."unique" AND NOT i.partial AND 1 = (
+                    SELECT count(*) = 1 AND max(name) = :column FROM pragma_index_info(i.name))"""
+            ).bindparams(table=table, column=column)
+        )
+        return bool(keys or indexes)
 
     def cascades(self, table: str) -> str:
         """Triggers that a delete would fire, in words; our connection has foreign keys off."""
         found = self.rows(
             sa.text(
-                "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = :table "
-                "AND upper(sql) LIKE '%DELETE%'"
+                "SELECT name FROM sqlite_master WHERE type = 'trigger' "
+                "AND lower(tbl_name) = lower(:table) AND upper(sql) LIKE '%DELETE%'"
             ).bindparams(table=table)
         )
         return f"trigger {escape(str(found[0][0]))}" if found else ""

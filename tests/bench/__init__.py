@@ -1,0 +1,1 @@
+"""Benchmarks: sessctl and a named peer, interleaved on the same data; `tests/bench/run`."""

@@ -1,0 +1,1 @@
+"""One module a case; `run(bench)` measures and reports."""

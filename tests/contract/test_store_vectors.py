@@ -1,0 +1,198 @@
+"""Stores written by the real libraries. SESSCTL_STORE_VECTORS names another folder."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sessctl.session import Expiry, Query, Session, State
+from sessctl.stores.registry import open_store
+from sessctl.timespec import parse_iso_ms
+from tests.support.engines import now_ms
+from tests.support.vectors import folder, stored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sessctl.stores.base import Store
+    from tests.support.engines import RedisEngine
+
+FOLDER = folder("SESSCTL_STORE_VECTORS", "stores")
+FILES = sorted([*FOLDER.glob("connect-redis*.json"), *FOLDER.glob("connect-sqlite3*.json")])
+STATES = {
+    "live": State.ACTIVE,
+    "session-cookie": State.ACTIVE,
+    "no-ttl": State.ACTIVE,
+    "expired": State.EXPIRED,
+}
+
+
+class Loaded:
+    """One vector file in its store. `now_ms` judges: TTLs were set anew, dates are of the day."""
+
+    def __init__(self, vector: dict[str, Any], store: Store, shift_ms: int) -> None:
+        self.vector = vector
+        self.store = store
+        self.made_ms = parse_iso_ms(vector["made_at"]) or 0
+        self.shift_ms = shift_ms
+
+    def now_for(self, session: Session) -> int:
+        moved = self.shift_ms if session.expiry is Expiry.STORE else 0
+        return self.made_ms + moved
+
+    def truth(self, *states: str) -> list[dict[str, Any]]:
+        return [row for row in self.vector["truth"] if row["state"] in states]
+
+    def session(self, row: dict[str, Any]) -> Session:
+        found = self.store.get([row["sid"]])
+        assert [one.sid for one in found] == [row["sid"]]
+        return found[0]
+
+
+@pytest.fixture(params=FILES, ids=lambda path: path.stem)
+def loaded(
+    request: pytest.FixtureRequest, redis_engine: RedisEngine, tmp_path: Path
+) -> Iterator[Loaded]:
+    vector = json.loads(request.param.read_bytes())
+    if vector["raw"]["kind"] == "redis":
+        now = now_ms()
+        load_redis(redis_engine, vector["raw"]["rows"], now)
+        shift = now - (parse_iso_ms(vector["made_at"]) or 0)
+        options = {"layout": "connect-redis", "prefix": vector["options"]["prefix"]}
+        url = redis_engine.url
+    else:
+        load_sqlite(tmp_path / "sessions", vector["raw"])
+        shift, url = 0, f"sqlite:///{tmp_path}/sessions"
+        options = {"layout": "connect-sqlite3", "table": vector["options"]["table"]}
+    with open_store(url, **options) as store:
+        yield Loaded(vector, store, shift)
+
+
+def load_redis(engine: RedisEngine, rows: list[dict[str, Any]], now: int) -> None:
+    for row in rows:
+        key, kind, content = stored(row["key"]), row["type"], row["value"]
+        if kind == "string":
+            engine.client.execute_command("SET", key, stored(content))
+        elif kind == "list":
+            engine.client.rpush(key, *[stored(item) for item in content])
+        else:
+            engine.client.hset(key, mapping={k: stored(v) for k, v in content.items()})
+        if row["pttl"] >= 0:
+            engine.client.execute_command("PEXPIREAT", key, now + row["pttl"])
+
+
+def load_sqlite(path: Path, raw: dict[str, Any]) -> None:
+    connection = sqlite3.connect(path)
+    for statement in raw["ddl"]:
+        connection.execute(statement)
+    for table, rows in raw["tables"].items():
+        for row in rows:
+            marks = ", ".join(
+                "CAST(? AS TEXT)" if cell["typeof"] == "text" else "?" for cell in row.values()
+            )
+            names = ", ".join(row)
+            values = [stored(cell) for cell in row.values()]
+            connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", values)
+    connection.commit()
+    connection.close()
+
+
+def test_there_are_store_vectors_to_load() -> None:
+    assert FILES
+
+
+def test_vector_store_holds_the_sessions_that_the_application_saw(loaded: Loaded) -> None:
+    listed = {session.sid: session for session in loaded.store.scan(Query())}
+    prefix = loaded.vector["options"].get("prefix", "")
+    foreign = {key.removeprefix(prefix) for key in loaded.vector.get("foreign", ())}
+    expected = {row["sid"] for row in loaded.vector["truth"] if not row.get("gone")}
+    assert expected <= set(listed)
+    # Without a prefix every string is a candidate; what is no session says so.
+    assert set(listed) - expected <= foreign
+    assert all(listed[sid].problem is not None for sid in set(listed) & foreign)
+
+
+def test_vector_store_rows_that_the_store_has_removed_are_not_there(loaded: Loaded) -> None:
+    gone = [row["sid"] for row in loaded.vector["truth"] if row.get("gone")]
+    assert loaded.store.get(gone) == []
+
+
+def test_vector_store_users_and_data_are_the_applications(loaded: Loaded) -> None:
+    for row in loaded.truth(*STATES):
+        if row.get("gone"):
+            continue
+        session = loaded.session(row)
+        user = row["user"]
+        assert session.user == (None if user is None else str(user)), row["label"]
+        assert session.data == row["data"], row["label"]
+        cookie = session.decoded.extra.get("cookie", {})
+        if row.get("cookie_object"):  # as last sent; a touch sends a later date than it stores
+            assert {**cookie, "expires": None} == {**row["cookie_object"], "expires": None}
+        assert session.problem is None, row["label"]
+
+
+def test_vector_store_states_are_the_applications(loaded: Loaded) -> None:
+    for row in loaded.truth(*STATES):
+        if not row.get("gone"):
+            session = loaded.session(row)
+            assert session.state(loaded.now_for(session)) is STATES[row["state"]], row["label"]
+
+
+def test_vector_store_expiries_are_the_cookies_that_were_never_touched(loaded: Loaded) -> None:
+    for row in loaded.truth("live", "expired"):
+        if row.get("gone"):
+            continue
+        session = loaded.session(row)
+        assert session.expires_ms is not None
+        seen = session.expires_ms - loaded.now_for(session)
+        written = (parse_iso_ms(row["expires"]) or 0) - loaded.made_ms
+        slack = 300_000 if loaded.shift_ms else 2000  # the TTLs were read minutes after `made_at`
+        assert abs(seen - written) < slack, row["label"]
+
+
+def test_vector_store_sessions_of_browsers_get_the_stores_own_lifetime(loaded: Loaded) -> None:
+    for row in loaded.truth("session-cookie"):
+        session = loaded.session(row)
+        if session.expires_ms is None:
+            assert session.expiry is Expiry.NEVER  # disableTTL
+            continue
+        left_s = (session.expires_ms - loaded.now_for(session)) / 1000
+        assert 0 < loaded.vector["default_ttl"] - left_s < 300
+
+
+def test_vector_store_corrupt_sessions_have_a_problem_and_are_never_expired(loaded: Loaded) -> None:
+    for row in loaded.truth("corrupt"):
+        session = loaded.session(row)
+        assert session.problem is not None
+        assert session.problem.code == "value.unreadable"
+        if session.expiry is not Expiry.STORE:
+            assert session.state(loaded.now_for(session)) is State.UNKNOWN
+
+
+def test_vector_store_strangers_are_named_and_not_listed(loaded: Loaded) -> None:
+    prefix = loaded.vector["options"].get("prefix", "")
+    rows = loaded.vector["raw"].get("rows", [])
+    strangers = [
+        f"{key} ({row['type']})"
+        for row in rows
+        if (key := stored(row["key"]).decode()).startswith(prefix) and row["type"] != "string"
+    ]
+    for _ in range(2):  # a plan and a run meet the same ones: told once
+        list(loaded.store.scan(Query()))
+        assert sorted(loaded.store.remarks.stranger_samples) == sorted(strangers)
+        assert loaded.store.remarks.strangers == len(strangers)
+
+
+def test_vector_store_search_by_user_finds_all_devices(loaded: Loaded) -> None:
+    users = {str(row["user"]) for row in loaded.truth(*STATES) if row.get("user") is not None}
+    for user in users:
+        expected = {
+            row["sid"]
+            for row in loaded.truth(*STATES)
+            if not row.get("gone") and str(row["user"]) == user
+        }
+        assert {s.sid for s in loaded.store.scan(Query(user=user))} == expected

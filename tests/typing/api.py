@@ -1,0 +1,62 @@
+"""Read by mypy alone: the public names have the types that the documentation says."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, assert_type
+
+from sessctl import (
+    Access,
+    Query,
+    Secret,
+    SessctlError,
+    Session,
+    decode_cookie,
+    open_store,
+    sign_cookie,
+    verify_cookie,
+)
+from sessctl.cookies.base import Cookie, DecodedCookie, Verdict
+from sessctl.stores.base import Outcome, Result, Store
+
+
+def cookies() -> None:
+    cookie = sign_cookie("abc", Secret("keyboard cat"), name="connect.sid")[0]
+    assert_type(cookie, Cookie)
+    assert_type(cookie.header, str)
+    decoded = decode_cookie(cookie.header, "express-session")
+    assert_type(decoded, DecodedCookie)
+    assert_type(decoded.sid, str | None)
+    verdict = verify_cookie(
+        cookie.value,
+        ["new", b"old", Secret("older")],
+        now=datetime.now(UTC),
+        max_age=timedelta(days=1),
+    )
+    assert_type(verdict, Verdict)
+    assert_type(verdict.valid, bool)
+    assert_type(verdict.key_index, int | None)
+
+
+def sessions() -> None:
+    query = Query(user="42", expired=True, older_than=timedelta(days=7))
+    with open_store("redis://localhost/0", layout="connect-redis", prefix="sess:") as store:
+        assert_type(store, Store)
+        for session in store.scan(query):
+            assert_type(session, Session)
+            assert_type(session.sid, str)
+            assert_type(session.raw, bytes)
+            assert_type(session.expires_at, datetime | None)
+            assert_type(session.data, Any)
+        results = store.delete(store.get(["abc"]))
+        assert_type(results, list[Result])
+        assert_type(results[0].outcome, Outcome)
+
+
+def access() -> Store:
+    try:
+        return open_store("sqlite:///x", access=Access(timeout_s=1.0, password=Secret("x")))
+    except SessctlError as error:
+        assert_type(error.code, str)
+        assert_type(error.hint, str | None)
+        raise

@@ -1,0 +1,105 @@
+"""The library in five lines, and what these lines do not load."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sessctl
+from sessctl import (
+    Access,
+    Query,
+    Secret,
+    SessctlError,
+    Session,
+    decode_cookie,
+    open_store,
+    sign_cookie,
+    verify_cookie,
+)
+from tests.support.engines import SqliteEngine, now_ms, value
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_public_name_is_there() -> None:
+    for name in sessctl.__all__:
+        assert getattr(sessctl, name) is not None
+    assert set(sessctl.__all__) <= set(dir(sessctl)) | set(sessctl._HOME)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = sessctl.nonsense
+
+
+def test_cookies_in_five_lines() -> None:
+    cookie = sign_cookie("abc", "keyboard cat")[0]
+    assert cookie.header.startswith("Cookie: connect.sid=s%3Aabc.")
+    assert decode_cookie(cookie.header).sid == "abc"
+    assert verify_cookie(cookie.header, ["new", Secret("keyboard cat")]).key_index == 1
+    assert not verify_cookie(cookie.value, "other").valid
+
+
+def test_sessions_in_five_lines(tmp_path: Path) -> None:
+    engine = SqliteEngine(tmp_path / "sessions")
+    engine.save(b"abc", value("42"), now_ms() + 60_000)
+    engine.client.close()
+    with open_store(f"sqlite:///{tmp_path}/sessions", layout="connect-sqlite3") as store:
+        found = list(store.scan(Query(user="42")))
+    assert isinstance(found[0], Session)
+    assert (found[0].sid, found[0].data) == ("abc", {"passport": {"user": "42"}})
+    assert found[0].expires_at is not None
+    assert found[0].expires_at.tzinfo is not None
+
+
+def test_everything_that_goes_wrong_is_one_of_ours() -> None:
+    for wrong in (
+        lambda: decode_cookie(""),
+        lambda: open_store("x://"),
+        lambda: open_store("sqlite:////nowhere/x", access=Access()),
+        lambda: sign_cookie({}, "x"),
+    ):
+        with pytest.raises(SessctlError):
+            wrong()
+
+
+@pytest.mark.parametrize(
+    ("code", "absent"),
+    [
+        (
+            "import sessctl",
+            ["redis", "sqlalchemy", "typer", "rich", "msgspec", "sessctl.errors"],
+        ),
+        (
+            "from sessctl import decode_cookie; decode_cookie('s:a.' + 'A' * 43)",
+            ["redis", "sqlalchemy", "typer", "rich", "sessctl.stores", "importlib.metadata"],
+        ),
+        (
+            "from sessctl import sign_cookie, verify_cookie;"
+            "verify_cookie(sign_cookie('a', 'x')[0].value, 'x')",
+            ["redis", "sqlalchemy", "typer", "rich", "sessctl.stores", "importlib.metadata"],
+        ),
+        (
+            "from sessctl import decode_cookie; decode_cookie('{\"cookie\":{}}')",
+            ["redis", "sqlalchemy", "typer", "rich", "sessctl.stores", "importlib.metadata"],
+        ),
+        (
+            "import sessctl\ntry: sessctl.open_store('sqlite:////nowhere/x')\n"
+            "except sessctl.SessctlError: pass",
+            ["redis", "typer", "rich"],
+        ),
+        (
+            "import sessctl\ntry: sessctl.open_store('redis://127.0.0.1:1/0')\n"
+            "except sessctl.SessctlError: pass",
+            ["sqlalchemy", "typer", "rich"],
+        ),
+    ],
+    ids=["import", "decode", "verify", "stored-json", "sqlite", "redis"],
+)
+def test_only_what_is_used_is_loaded(code: str, absent: list[str]) -> None:
+    script = f"{code}\nimport sys\nprint([name for name in {absent!r} if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
