@@ -18,6 +18,7 @@ import stat
 import zlib
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -81,7 +82,7 @@ class JournalWriter:
     def done(self, number: int, results: Sequence[Result]) -> None:
         """Record what became of a page; the usual outcome once, the others by position."""
         words = [result.outcome.value for result in results]
-        usual = max(set(words), key=words.count) if words else Outcome.DELETED.value
+        usual = Counter(words).most_common(1)[0][0] if words else Outcome.DELETED.value
         others = {str(i): word for i, word in enumerate(words) if word != usual}
         self._append("done", {"n": number, "all": usual, "except": others})
 

@@ -132,7 +132,8 @@ def run_command(argv: Sequence[str], streams: Streams) -> ExitCode:
         )
         streams.flush()
         found = code if isinstance(code, ExitCode) else ExitCode(code or 0)
-        return ExitCode.PIPE_CLOSED if streams.reader_gone and found is ExitCode.OK else found
+        is_cut = run.writes and streams.reader_gone and found is ExitCode.OK
+        return ExitCode.PIPE_CLOSED if is_cut else found
     except (PipeClosed, BrokenPipeError):
         streams.discard_output()
         return ExitCode.PIPE_CLOSED if run.writes else ExitCode.OK

@@ -78,6 +78,22 @@ def journal_for(
     return JournalWriter(journal_directory(run), head)
 
 
+def undo_command(run: Run, backend: Backend, *, lapsed: bool = False) -> str:
+    """What to type to undo this run, with the backend where it has no name to be found by."""
+    import shlex
+
+    from sessctl.stores.registry import parse_url
+
+    words = ["sessctl", "restore", "--last"]
+    if lapsed:
+        words.append("--lapsed")
+    if run.options.config:
+        words += ["--config", run.options.config]
+    if not backend.name and run.options.backend:
+        words += ["-b", parse_url(backend.url).masked]
+    return shlex.join(words)
+
+
 def carry_out(
     run: Run,
     store: Store,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 from sessctl.errors import UsageError
 from sessctl.text import Secret
@@ -37,10 +37,13 @@ class StoreUrl:
     username: str | None = None
     password: Secret | None = None
     options: tuple[tuple[str, str], ...] = ()
+    is_file: bool = False
 
     @property
     def masked(self) -> str:
-        """The URL as it may be shown."""
+        """The URL as it may be shown; without a password it may be typed again."""
+        if self.is_file:
+            return f"{self.scheme}:///{quote(self.path)}"
         user = f"{self.username or ''}{':***' if self.password else ''}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = f":{self.port}" if self.port else ""
@@ -73,7 +76,9 @@ def parse_store_url(text: str, *, file_schemes: frozenset[str]) -> StoreUrl:
     if scheme in file_schemes:
         path, _, query = rest.partition("?")
         # `sqlite:///x` is relative, `sqlite:////x` absolute, as SQLAlchemy writes them.
-        return StoreUrl(scheme, path=unquote(path.removeprefix("/")), options=_options(query))
+        return StoreUrl(
+            scheme, path=unquote(path.removeprefix("/")), options=_options(query), is_file=True
+        )
     credentials, at, place = rest.rpartition("@")
     username, password = _credentials(credentials) if at else (None, None)
     if _CONTROL.search(rest):

@@ -31,6 +31,8 @@ def demo(run: Run) -> ExitCode:
             line((text, "muted"))
         line(("$ ", "muted"), ("sessctl " + shlex.join(_shown(step)), "accent"))
         _play(run, step, shop.config_path)
+        if run.streams.reader_gone:  # | head
+            return ExitCode.OK
     line()
     line(("To go on by yourself:", "accent"))
     for command_line, what in NEXT(shop):
@@ -50,6 +52,9 @@ def _play(run: Run, step: Step, config: Path) -> None:
     terminal = ["-o", "table"] if _takes_table(step) else []
     words = [*step.argv, "--config", str(config), "--no-pager", *terminal]
     code = run_command(words, run.streams)
+    run.streams.outlives_reader = False
+    if run.streams.reader_gone:
+        return
     if code != step.exit_code:
         raise SessctlError(f"the tour expected exit code {step.exit_code} and got {int(code)}")
 

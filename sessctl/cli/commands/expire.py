@@ -11,7 +11,14 @@ from sessctl.admin.removal import Removal
 from sessctl.cli import query_options as q
 from sessctl.cli.commands.purge import Expect, MaxDelete, NoJournal
 from sessctl.cli.confirm import backend_label, confirm, show_plan, undo_line
-from sessctl.cli.destroy import carry_out, check_journal, dry_run_outcomes, journal_for, permissions
+from sessctl.cli.destroy import (
+    carry_out,
+    check_journal,
+    dry_run_outcomes,
+    journal_for,
+    permissions,
+    undo_command,
+)
 from sessctl.cli.options import command
 from sessctl.cli.outcomes import FORMATS, Outcomes
 from sessctl.cli.sids import read_sids
@@ -95,7 +102,7 @@ def _expire(
 
         return carry_out(
             run, store, plan, outcomes, make, journal,
-            undo="sessctl restore --last", again="run the same command again",
+            undo=undo_command(run, backend), again="run the same command again",
             must_end=True,
         )  # fmt: skip
 

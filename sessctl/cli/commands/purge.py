@@ -11,7 +11,14 @@ from sessctl.admin.plan import Plan, check_guards, check_query, make_plan
 from sessctl.admin.removal import Removal
 from sessctl.cli import query_options as q
 from sessctl.cli.confirm import backend_label, confirm, show_plan, undo_line
-from sessctl.cli.destroy import carry_out, check_journal, dry_run_outcomes, journal_for, permissions
+from sessctl.cli.destroy import (
+    carry_out,
+    check_journal,
+    dry_run_outcomes,
+    journal_for,
+    permissions,
+    undo_command,
+)
 from sessctl.cli.options import command
 from sessctl.cli.outcomes import FORMATS, Outcomes
 from sessctl.errors import ExitCode
@@ -103,7 +110,7 @@ def purge(
 
         return carry_out(
             run, store, plan, outcomes, make, journal,
-            undo="sessctl restore --last" + (" --lapsed" if query.expired else ""),
+            undo=undo_command(run, backend, lapsed=query.expired),
             again="run the same command again",
         )  # fmt: skip
 

@@ -220,6 +220,8 @@ class RedisWriter:
     def _require_primary(self, channel: Channel) -> None:
         """Writes go to a primary only, checked on every connection (S10)."""
         role = channel.exchange(pack("ROLE"), 1)[0]
+        if isinstance(role, Reply):
+            self._remarks.note("not allowed to ask for ROLE: a replica would refuse by itself")
         if isinstance(role, list) and role[0] == b"slave":
             primary = f"{escape(decode_id(role[1]))}:{int(role[2])}"
             raise Refused(
