@@ -80,7 +80,7 @@ class Writer:
             self.encoded(to_json({k: item[k] for k in self.columns} if self._narrow else item))
 
     def encoded(self, line: bytes) -> None:
-        """One item of JSON that is already encoded: ASCII, without a line feed."""
+        """One item that is encoded already: ASCII, without a line feed; JSON or a name."""
         if not self._started:
             self.start()
         if self._output == "json":

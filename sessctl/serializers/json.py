@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -134,6 +135,8 @@ def peek(paths: Sequence[str]) -> Callable[[bytes], tuple[Any, ...]]:
     top_type = _struct_for(split, "Top")
     decoder = msgspec.json.Decoder(top_type)
     steps = [_steps(top_type, path) for path in split]
+    heads = _all_of([attribute for attribute, _ in steps])
+    deeper = [(place, rest) for place, (_, rest) in enumerate(steps) if rest]
 
     def read(raw: bytes) -> tuple[Any, ...]:
         try:
@@ -145,17 +148,24 @@ def peek(paths: Sequence[str]) -> Callable[[bytes], tuple[Any, ...]]:
             if not isinstance(top, dict):
                 raise SerializerError(f"expected an object, found {_kind(top)}") from None
             return tuple([_through_dicts(top, path) for path in split])
-        found = []
-        for attribute, rest in steps:  # most paths lead nowhere; that is the fast case
-            node = getattr(top, attribute)
+        found = list(heads(top))
+        for place, rest in deeper:
+            node = found[place]
             for step in rest:
-                if node is None:
+                if node is None:  # most paths lead nowhere; that is the fast case
                     break
                 node = getattr(node, step, None) if step.__class__ is _Field else _key(node, step)
-            found.append(node)
+            found[place] = node
         return tuple(found)
 
     return read
+
+
+def _all_of(attributes: list[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """What reads these attributes of an object at once."""
+    if len(attributes) == 1:  # attrgetter would give the bare value
+        return lambda node: (getattr(node, attributes[0]),)
+    return attrgetter(*attributes)
 
 
 class _Field(str):

@@ -101,7 +101,8 @@ class Reader:
             return None
         if len(raw) > self._budget.int_digits and _LONG_INTEGER.search(raw):
             return None
-        if raw.count(b"{") + raw.count(b"[") > self._budget.depth:
+        depth = self._budget.depth
+        if len(raw) > 2 * depth and raw.count(b"{") + raw.count(b"[") > depth:
             return None  # perhaps too deep: `decode` looks
         try:
             own = bytes(self._split_decoder.decode(raw).own)

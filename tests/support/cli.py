@@ -85,9 +85,22 @@ def fill(engine: Engine, letter: str, count: int, *, left_ms: int = HOUR_MS) -> 
     """Store many sessions at once; their ids."""
     names = [sid(letter, number) for number in range(count)]
     raw = stored(left_ms=left_ms)
-    many = [(name.encode(), raw, now_ms() + left_ms) for name in names]
-    engine.save_all(many)
+    for name in names:
+        engine.save(name.encode(), raw, now_ms() + left_ms)
     return names
+
+
+def wait_for_journal(home: Path, lines: int = 2) -> Path:
+    """Wait until a run has written a page to its journal; it has deleted nothing of it yet."""
+    folder = home / "state" / "sessctl" / "journals"
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        for path in folder.glob("*.journal"):
+            if path.read_bytes().count(b"\n") >= lines:
+                return path
+        time.sleep(0.01)
+    msg = f"no journal in {folder}"
+    raise TimeoutError(msg)
 
 
 def _iso(ms: int) -> str:

@@ -71,7 +71,7 @@ def list_sessions(
     else:
         from sessctl.cli.session_writer import write_items
 
-        write_items(run, listing, backends, output, with_data=data)
+        write_items(run, listing, backends, output, with_data=data, strict=strict)
     listing.tell()
     return ExitCode.PARTIAL if strict and listing.problems else ExitCode.OK
 

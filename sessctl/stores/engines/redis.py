@@ -89,7 +89,7 @@ class RedisStore:
         if query.sids:
             candidates: Iterable[Session] = self.get(query.sids)
         elif need is Need.ID:
-            candidates = (self._bare(key) for key in self._keys())
+            candidates = (self._bare(key) for page in self._key_pages() for key in page)
         else:
             candidates = self._sessions(need)
         if not query.filters:
@@ -111,10 +111,10 @@ class RedisStore:
 
     def count(self, query: Query) -> int:
         if not query.filters:
-            return sum(1 for _ in self._keys())
+            return sum(map(len, self._key_pages()))
         return sum(1 for _ in self.scan(query, query.need))
 
-    def _keys(self) -> Iterator[bytes]:
+    def _key_pages(self) -> Iterator[list[bytes]]:
         """Keys alone. `TYPE string` keeps lists and hashes under the prefix out (S4)."""
         for node in self._nodes.primaries():
             channel = node.channel()
@@ -124,9 +124,7 @@ class RedisStore:
                     more = cursor != b"0"
                     if more:  # the server looks for the next page while we have this one
                         channel.send(pack(*self._scan_words(cursor), "TYPE", "string"))
-                    for key in dict.fromkeys(keys):
-                        if key.startswith(self._prefix):
-                            yield key
+                    yield [key for key in dict.fromkeys(keys) if key.startswith(self._prefix)]
                     cursor, keys = checked(channel.receive(1)[0], "SCAN") if more else (b"0", [])
             finally:
                 channel.close()
@@ -226,8 +224,8 @@ class RedisStore:
                     self.remarks.stranger(decode_id(key), name)
 
     def _bare(self, key: bytes) -> Session:
-        sid = decode_id(key[len(self._prefix) :])
-        return Session(sid=sid, raw=b"", location=decode_id(key))
+        location = decode_id(key)
+        return Session(sid=location[len(self.layout.prefix) :], raw=b"", location=location)
 
     def _session(self, key: bytes, value: bytes, ends_ms: int | None) -> Session:
         user, written, problem = self._reader.read(value)

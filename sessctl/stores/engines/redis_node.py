@@ -25,11 +25,11 @@ _READ_TRIES = 3  # with a new connection each (S9)
 
 def pack(*words: bytes | str | int) -> bytes:
     """One command in the Redis protocol."""
-    out = [b"*%d\r\n" % len(words)]
-    for word in words:
-        raw = word if isinstance(word, bytes) else str(word).encode("utf-8", "surrogateescape")
-        out.append(b"$%d\r\n%b\r\n" % (len(raw), raw))
-    return b"".join(out)
+    raws = [
+        word if isinstance(word, bytes) else str(word).encode("utf-8", "surrogateescape")
+        for word in words
+    ]
+    return b"*%d\r\n%b" % (len(raws), b"".join([b"$%d\r\n%b\r\n" % (len(r), r) for r in raws]))
 
 
 class Reply(Exception):
