@@ -64,8 +64,8 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One session as it was read.
 
     A msgspec Struct and not a dataclass: a listing makes a million of them, at a quarter of the
-    cost; nor does the garbage collector look at them, for nothing in one leads back to it. Instants are milliseconds since 1970 UTC; `expires_at` and friends are the same as
-    aware datetimes.
+    cost; the garbage collector leaves them alone, for nothing in one leads back to it. Instants
+    are milliseconds since 1970 UTC; `expires_at` and friends are the same as aware datetimes.
     """
 
     sid: str

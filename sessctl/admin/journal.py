@@ -178,7 +178,7 @@ def _plain(value: Any) -> Any:
             return {"bytes": value.decode()}
         except UnicodeDecodeError:
             return {"bytes_b64": b64encode(value).decode()}
-    if isinstance(value, str):
+    if isinstance(value, str) and not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
@@ -259,7 +259,9 @@ def open_journal(path: Path) -> Journal:
     """Read the head of a journal. Raises JournalError if it is none."""
     first = next(_lines(path, []), None)
     if first is None or first["kind"] != "head":
-        raise JournalError(f"{path} is not a sessctl journal")
+        raise JournalError(
+            f"{path} is not a sessctl journal", hint="`sessctl journal list` names them"
+        )
     if first.get("format") != FORMAT:
         raise JournalError(
             f"{path} has journal format {first.get('format')}, this version reads {FORMAT}",
@@ -280,7 +282,10 @@ def _lines(path: Path, notes: list[str]) -> Iterator[dict[str, Any]]:
     try:
         file = path.open("rb")
     except OSError as exc:
-        raise JournalError(f"cannot read {path} ({(exc.strerror or 'error').lower()})") from None
+        raise JournalError(
+            f"cannot read {path} ({(exc.strerror or 'error').lower()})",
+            hint="`sessctl journal list` names the journals",
+        ) from None
     with file:
         number = 0
         line = file.readline()

@@ -85,18 +85,23 @@ def _load(path: str, name: str, row: Row) -> Any:
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 
-def _root(*, ctx: typer.Context, version: bool = False, **given: Any) -> None:
-    run: Run = ctx.obj["run"]
-    if version:
+def _print_version(ctx: typer.Context, value: bool) -> None:
+    if value:
         from sessctl import __version__
 
-        run.streams.line(f"sessctl {__version__}")
+        ctx.obj["run"].streams.line(f"sessctl {__version__}")
         raise typer.Exit
-    merge(run.options, given)
+
+
+def _root(*, ctx: typer.Context, version: bool = False, **given: Any) -> None:
+    merge(ctx.obj["run"].options, given)
 
 
 def _build_app() -> Any:
-    version = typer.Option("-V", "--version", help="Print the version.", show_default=False)
+    version = typer.Option(
+        "-V", "--version", help="Print the version.", show_default=False, is_eager=True,
+        callback=_print_version,
+    )  # fmt: skip
     keyword = inspect.Parameter.KEYWORD_ONLY
     _root.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [

@@ -85,7 +85,10 @@ def confirm(
     options = run.options
     if options.confirm is not None:
         if options.confirm != label:
-            raise Refused(f"--confirm names '{options.confirm}', the backend is '{label}'")
+            raise Refused(
+                f"--confirm names '{options.confirm}', the backend is '{label}'",
+                hint=f"--confirm {label} if this is the one that you mean",
+            )
         return
     needs_name = backend.protected or live > NAME_ABOVE
     if options.yes and not backend.protected:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sessctl.cli.outcomes import Outcomes, aside
+from sessctl.cli.outcomes import Outcomes, aside, counted
 from sessctl.cli.progress import progress
 from sessctl.cli.signals import stoppable
 from sessctl.errors import ExitCode, GuardRefused, JournalError, SessctlError
@@ -131,7 +131,7 @@ def carry_out(
             journal_error = exc
     summary = removal.summary
     path = str(journal.path) if journal is not None and journal.sessions else None
-    headline = f"Ended {summary.ended:,} {_sessions(summary.ended)}{aside(summary.counts)}."
+    headline = f"Ended {counted(summary.ended)}{aside(summary.counts)}."
     if path and summary.ended:
         headline += f" Undo: {undo}"
     outcomes.finish(
@@ -150,10 +150,6 @@ def carry_out(
         return ExitCode.PIPE_CLOSED if run.streams.reader_gone else ExitCode.PARTIAL
     left = summary.counts["failed"] + (summary.counts["changed"] if must_end else 0)
     return ExitCode.PARTIAL if left else ExitCode.OK
-
-
-def _sessions(count: int) -> str:
-    return "session" if count == 1 else "sessions"
 
 
 def _failed(run: Run, error: SessctlError, *, ended: int) -> ExitCode:
@@ -175,7 +171,7 @@ def dry_run_outcomes(
     counts = {"would-delete": count}
     outcomes.finish(
         counts,
-        headline=f"Would end {about}{count:,} {_sessions(count)}. Nothing was changed.{undo}",
+        headline=f"Would end {about}{counted(count)}. Nothing was changed.{undo}",
         complete=plan.exact,
         journal=None,
         store=store,

@@ -54,7 +54,8 @@ def _help(command: Any, ctx: Any, path: str) -> Iterator[str]:
     yield from _options(command, ctx, brief=_BRIEF)
     yield ""
     codes = ", ".join(f"{code} {ExitCode(code).name.lower()}" for code in row.exits)
-    yield f"Exit codes: {codes} (sessctl help exit-codes)"
+    yield f"Exit codes: {codes}"
+    yield "            sessctl help exit-codes explains them"
     if row.see:
         yield f"See also: {', '.join('sessctl ' + name for name in row.see)}"
 

@@ -102,6 +102,11 @@ class Outcomes:
         }
 
 
+def counted(count: int) -> str:
+    """`1 session`, `2,041 sessions`."""
+    return f"{count:,} session{'' if count == 1 else 's'}"
+
+
 def aside(counts: Mapping[str, int]) -> str:
     """` (12 renewed meanwhile, left alone; 3 failed)`, or nothing."""
     words = [f"{counts[word]:,} {text}" for word, text in _ASIDE.items() if counts.get(word)]

@@ -9,6 +9,7 @@ With `-o json` or `jsonl` the same on one line of JSON.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from sessctl.errors import ExitCode, SessctlError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from sessctl.cli.run import Run
 
 _LONG_WORD = 20
+_DASHED_ID = re.compile(r"(?=.*[A-Z0-9])-[A-Za-z0-9_-]{31}")  # read as an option, whatever came out
+_DASH_HINT = "an id that starts with a dash goes after --: sessctl show -- -abc..."
 _LONGEST = 1000  # one message; a hostile file name must not fill the screen
 
 
@@ -27,6 +30,8 @@ def report(exc: SessctlError, run: Run, argv: Sequence[str]) -> ExitCode:
     """Tell an error on standard error; its exit code."""
     code = ExitCode(exc.exit_code)
     _learn_passwords(argv)
+    if code is ExitCode.USAGE and any(_DASHED_ID.fullmatch(word) for word in argv):
+        exc.hint = _DASH_HINT
     if wants_json(run, argv):
         write_json_error(run, exc.code, code, exc.message, exc.hint, exc.where)
         return code
@@ -64,7 +69,7 @@ def _usage_hint(message: str, argv: Sequence[str]) -> str | None:
     if message.startswith(("No such option", "Missing argument", "Invalid value")) and any(
         len(word) > 12 and word.startswith("-") and not word.startswith("--") for word in argv
     ):
-        return "an id that starts with a dash goes after --: sessctl show -- -abc..."
+        return _DASH_HINT
     words = [word for word in argv[:1] if not word.startswith("-")]
     return f"sessctl {' '.join([*words, '--help'])}"
 

@@ -41,7 +41,9 @@ class Run:
         options = self.options
         colour = "never" if options.no_color else options.color or "auto"
         if colour not in ("auto", "always", "never"):
-            raise UsageError(f"--color takes auto, always or never, not '{colour}'")
+            raise UsageError(
+                f"no colour mode '{colour}'", hint="--color takes auto, always or never"
+            )
         for guard in options.force:
             if guard not in GUARDS:
                 raise UsageError(f"no guard '{guard}'", hint=f"--force takes {', '.join(GUARDS)}")
@@ -188,7 +190,10 @@ class Run:
     def prompt(self, label: str) -> str:
         """Ask for a secret without echo. Raises ConfirmationNeeded without a terminal."""
         if not self.can_ask:
-            raise ConfirmationNeeded(f"the {label} has to be typed, and there is no terminal")
+            raise ConfirmationNeeded(
+                f"the {label} has to be typed, and there is no terminal",
+                hint="env:NAME or file:PATH needs none",
+            )
         import getpass
 
         return getpass.getpass(f"{escape(label)}: ")

@@ -132,9 +132,10 @@ def _read(source: Source) -> dict[str, Any]:
     try:
         table: Any = tomllib.loads(source.path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as exc:
-        raise ConfigError(f"not TOML: {str(exc)[:1].lower()}{str(exc)[1:]}").at(
-            file=str(source.path)
-        ) from None
+        raise ConfigError(
+            f"not TOML: {str(exc)[:1].lower()}{str(exc)[1:]}",
+            hint="mend it; sessctl config validate",
+        ).at(file=str(source.path)) from None
     except (OSError, UnicodeDecodeError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else "not UTF-8"
         raise ConfigError(f"cannot read the config file ({reason})").at(
@@ -193,9 +194,9 @@ def _convert(value: Any, kind: Any, key: str, source: Source) -> Any:
     except msgspec.ValidationError as exc:
         reason, _, place = str(exc).partition(" - at `$")
         path = key + place.rstrip("`")
-        raise ConfigError(f"{path}: {reason[:1].lower()}{reason[1:]}").at(
-            file=str(source.path)
-        ) from None
+        raise ConfigError(
+            f"{path}: {reason[:1].lower()}{reason[1:]}", hint="the keys and their types: README.md"
+        ).at(file=str(source.path)) from None
 
 
 def _backend(name: str, entry: Any, source: Source, notes: list[str]) -> Backend:

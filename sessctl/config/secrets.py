@@ -86,7 +86,8 @@ def _read(path: str) -> bytes:
         return Path(path).expanduser().read_bytes()
     except OSError as exc:
         raise UsageError(
-            f"cannot read the secret file {path} ({(exc.strerror or 'error').lower()})"
+            f"cannot read the secret file {path} ({(exc.strerror or 'error').lower()})",
+            hint="file:PATH is relative to this folder; file:~/PATH to your home",
         ) from None
 
 

@@ -110,5 +110,5 @@ def pick(text: str, *, budget: Budget = DEFAULT) -> Pasted:
         if ranked:
             return max(ranked, key=lambda pair: pair[0])[1]
     if not found or not found[0].value:
-        raise CookieError("there is no cookie in the input")
+        raise CookieError("there is no cookie in the input", hint="sessctl decode COOKIE")
     return found[0]

@@ -118,8 +118,8 @@ def user_text(value: Any) -> str | None:
     """A user as text: a scalar itself, an object by its id; None if there is none to see."""
     if isinstance(value, dict):
         value = next((value[key] for key in _IDENTIFIERS if value.get(key) is not None), None)
-    if isinstance(value, bool) or value is None:
-        return None
     if isinstance(value, str):
         return value or None
-    return str(value) if isinstance(value, int | float) else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return str(value)

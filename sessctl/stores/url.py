@@ -82,7 +82,9 @@ def parse_store_url(text: str, *, file_schemes: frozenset[str]) -> StoreUrl:
     credentials, at, place = rest.rpartition("@")
     username, password = _credentials(credentials) if at else (None, None)
     if _CONTROL.search(rest):
-        raise UsageError(f"the {scheme} URL holds a blank or a control character")
+        raise UsageError(
+            f"the {scheme} URL holds a blank or a control character", hint="write a blank as %20"
+        )
     place, _, fragment = place.partition("#")
     place, _, query = place.partition("?")
     authority, slash, path = place.partition("/")
@@ -119,7 +121,9 @@ def _host_and_port(scheme: str, authority: str) -> tuple[str, int | None]:
     else:
         host, _, port = authority.partition(":")
         if host and _HOST.fullmatch(host) is None:
-            raise UsageError(f"the {scheme} URL has no valid host name")
+            raise UsageError(
+                f"the {scheme} URL has no valid host name", hint=f"write {scheme}://HOST:PORT/..."
+            )
     if port and not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65_536):
         raise UsageError(f"the {scheme} URL has no valid port", hint="a port is 1 to 65535")
     return host, int(port) if port else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 import subprocess
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tests.bench.measure import Sample, interleaved, weigh
 from tests.bench.result import CEILING_MB, Measurement, compared
-from tests.support.npm import express_modules
+from tests.support.npm import PEERS, ROOT, express_modules
 from tests.support.run import clean_environment
 from tests.support.servers import RedisServer
 
@@ -46,6 +45,16 @@ def sessctl() -> str:
 def python() -> str:
     """This Python, for a shell."""
     return shlex.quote(sys.executable)
+
+
+def node(action: str) -> str:
+    """The Express peer's `all.js`, for a shell.
+
+    `all()` hands every key to one function call: beyond some 100 000 keys node's ordinary stack is
+    too small for it ("Maximum call stack size exceeded").
+    """
+    script = shlex.quote(str(PEERS / "express" / "all.js"))
+    return f"ulimit -s unlimited; node --stack-size=60000 {script} {action}"
 
 
 def need(*programs: str) -> None:
@@ -90,11 +99,10 @@ class Bench:
         return figure * _QUICK_FACTOR if self.quick else figure
 
     def environment(self, **extra: str) -> dict[str, str]:
-        """No user's configuration, state below `work`."""
+        """No user's configuration, state below `work`, and the sessctl of this checkout."""
         home = self.work / "home"
         home.mkdir(exist_ok=True)
-        paths = {k: os.environ[k] for k in ("PYTHONPATH",) if k in os.environ}
-        return clean_environment(home, paths | extra)
+        return clean_environment(home, {"PYTHONPATH": str(ROOT), **extra})
 
     def say(self, text: str) -> None:
         print(f"bench: {text}", file=sys.stderr, flush=True)
@@ -115,6 +123,7 @@ class Bench:
         sample = weigh(
             ["bash", "-o", "pipefail", "-c", script],
             env=self.environment(**(env or {})),
+            cwd=self.work,
             stdin=stdin,
             server_cpu_s=(lambda: cpu_of(server)) if server is not None else lambda: 0.0,
             codes=codes,

@@ -60,6 +60,7 @@ def weigh(
     command: Sequence[str],
     *,
     env: Mapping[str, str],
+    cwd: Path,
     stdin: Path | None = None,
     server_cpu_s: Callable[[], float] = lambda: 0.0,
     codes: tuple[int, ...] = (0,),
@@ -75,7 +76,7 @@ def weigh(
         Path(stdin or os.devnull).open("rb") as source,
         tempfile.TemporaryFile() as said,
         subprocess.Popen(
-            command, stdin=source, stdout=subprocess.PIPE, stderr=said, env=dict(env)
+            command, stdin=source, stdout=subprocess.PIPE, stderr=said, env=dict(env), cwd=cwd
         ) as process,
     ):
         assert process.stdout is not None

@@ -66,7 +66,7 @@ def sid(letter: str, number: int = 0) -> str:
     return f"{letter * 28}{number:04d}"
 
 
-def stored(user: Any = None, *, left_ms: int | None = HOUR_MS, **data: Any) -> bytes:
+def stored(user: Any = None, /, *, left_ms: int | None = HOUR_MS, **data: Any) -> bytes:
     """A value as express-session writes it; `left_ms` None: until the browser closes."""
     expires = None if left_ms is None else _iso(now_ms() + left_ms)
     cookie = {"originalMaxAge": left_ms, "expires": expires, "httpOnly": True, "path": "/"}
@@ -75,7 +75,7 @@ def stored(user: Any = None, *, left_ms: int | None = HOUR_MS, **data: Any) -> b
 
 
 def save(
-    engine: Engine, name: str, user: Any = None, *, left_ms: int = HOUR_MS, **data: Any
+    engine: Engine, name: str, user: Any = None, /, *, left_ms: int = HOUR_MS, **data: Any
 ) -> None:
     """Store a session that ends in `left_ms`, or ended then."""
     engine.save(name.encode(), stored(user, left_ms=left_ms, **data), now_ms() + left_ms)

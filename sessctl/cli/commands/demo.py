@@ -49,8 +49,13 @@ def _play(run: Run, step: Step, config: Path) -> None:
     """One command of the tour, as if it had been typed; a tour that goes wrong says so."""
     from sessctl.cli.app import run_command
 
-    terminal = ["-o", "table"] if _takes_table(step) else []
-    words = [*step.argv, "--config", str(config), "--no-pager", *terminal]
+    options = run.options
+    words = [*step.argv, "--config", str(config), "-b", "demo", "--no-pager"]
+    words += ["-o", "table"] if _takes_table(step) else []
+    words += ["-q"] * options.quiet
+    words += ["--color", options.color] if options.color else []
+    for flag in ("no_color", "utc", "show_ids", "redact"):
+        words += [f"--{flag.replace('_', '-')}"] if getattr(options, flag) else []
     code = run_command(words, run.streams)
     run.streams.outlives_reader = False
     if run.streams.reader_gone:

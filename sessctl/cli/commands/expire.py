@@ -20,7 +20,7 @@ from sessctl.cli.destroy import (
     undo_command,
 )
 from sessctl.cli.options import command
-from sessctl.cli.outcomes import FORMATS, Outcomes
+from sessctl.cli.outcomes import FORMATS, Outcomes, counted
 from sessctl.cli.sids import read_sids
 from sessctl.errors import ExitCode, NotFound, UsageError
 from sessctl.session import Query
@@ -91,8 +91,7 @@ def _expire(
         check_guards(plan, store, allowed, by_rule=query.user is not None)
         if dry_run:
             return dry_run_outcomes(run, outcomes, plan, store, undo="")
-        what = "1 session" if plan.matches == 1 else f"{plan.matches:,} sessions"
-        question = f"End {what} in {backend_label(backend, store)}?"
+        question = f"End {counted(plan.matches)} in {backend_label(backend, store)}?"
         confirm(run, backend, store, question, live=plan.live)
         journal = None if no_journal else journal_for(run, "expire", backend, store, query)
 

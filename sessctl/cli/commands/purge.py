@@ -20,7 +20,7 @@ from sessctl.cli.destroy import (
     undo_command,
 )
 from sessctl.cli.options import command
-from sessctl.cli.outcomes import FORMATS, Outcomes
+from sessctl.cli.outcomes import FORMATS, Outcomes, counted
 from sessctl.errors import ExitCode
 from sessctl.timespec import parse_duration
 
@@ -134,7 +134,7 @@ def _confirm(
     label = backend_label(backend, store)
     confirm(
         run, backend, store,
-        f"End {'' if plan.exact else 'about '}{count:,} sessions in {label}?",
+        f"End {'' if plan.exact else 'about '}{counted(count)} in {label}?",
         live=plan.live,
         cron=query.expired and journalled,
     )  # fmt: skip

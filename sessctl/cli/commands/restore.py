@@ -13,7 +13,7 @@ from sessctl.admin.restore import Restore
 from sessctl.cli.confirm import backend_label, confirm
 from sessctl.cli.destroy import journal_directory
 from sessctl.cli.options import command
-from sessctl.cli.outcomes import FORMATS, Outcomes, aside
+from sessctl.cli.outcomes import FORMATS, Outcomes, aside, counted
 from sessctl.cli.progress import progress
 from sessctl.cli.signals import stoppable
 from sessctl.errors import ExitCode, GuardRefused, JournalError, UsageError
@@ -70,7 +70,7 @@ def restore(
         if dry_run:
             outcomes.finish(
                 {"would-restore": back},
-                headline=f"Would restore {back:,} sessions.",
+                headline=f"Would restore {counted(back)}.",
                 complete=True,
                 journal=str(source.path),
                 store=store,
@@ -78,7 +78,7 @@ def restore(
             return ExitCode.OK
         if back:
             where = backend_label(backend, store)
-            question = f"Restore {back:,} sessions ({plan.live:,} live logins) in {where}?"
+            question = f"Restore {counted(back)} ({plan.live:,} live) in {where}?"
             confirm(run, backend, store, question, live=plan.live)
         return _carry_out(run, store, source, undo, outcomes, plan)
 
@@ -154,7 +154,7 @@ def _carry_out(
             outcomes.add(page, {"stored": "restored"})
             advance(len(page))
     counts = undo.counts
-    headline = f"Restored {counts['restored']:,} sessions{aside(counts)}."
+    headline = f"Restored {counted(counts['restored'])}{aside(counts)}."
     if undo.uncertain:
         headline += f" {undo.uncertain:,} of them uncertain."
     if counts["lapsed"]:

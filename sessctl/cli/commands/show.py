@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -51,21 +52,21 @@ Found = tuple["tuple[str, str, str]", "Session", int]  # (label, masked address,
 
 
 def _find(run: Run, wanted: list[str]) -> Iterator[Found]:
-    backends = run.backends()
-    for text in wanted:
-        missing: NotFound | None = None
-        hits: list[Found] = []
-        for backend in backends:
-            with run.store(backend) as store:
+    with ExitStack() as opened:
+        stores = [(backend, opened.enter_context(run.store(backend))) for backend in run.backends()]
+        for text in wanted:
+            missing: NotFound | None = None
+            hits: list[Found] = []
+            for backend, store in stores:
                 try:
                     session = find_session(store, text)
                 except NotFound as exc:
                     missing = exc
                     continue
                 hits.append((label(backend, store), session, store.now_ms()))
-        if not hits and missing is not None:
-            raise missing
-        yield from hits
+            if not hits and missing is not None:
+                raise missing
+            yield from hits
 
 
 def label(backend: Backend, store: Store) -> tuple[str, str, str]:

@@ -14,7 +14,7 @@ from sessctl.cli.commands.decode import _backend
 from sessctl.cli.options import command
 from sessctl.cookies.api import sign_cookie
 from sessctl.errors import ExitCode, UsageError
-from sessctl.text import decode_id
+from sessctl.text import decode_id, escape
 from sessctl.timespec import parse_instant
 
 if TYPE_CHECKING:
@@ -97,7 +97,8 @@ def _write(run: Run, cookies: list[Cookie], output: str) -> None:
     elif output == "cookies-txt":
         write("# Netscape HTTP Cookie File")
         for one in cookies:
-            write("\t".join(("localhost", "FALSE", "/", "FALSE", "0", one.name, one.value)))
+            row = ("localhost", "FALSE", "/", "FALSE", "0", escape(one.name), escape(one.value))
+            run.streams.raw("\t".join(row).encode() + b"\n")  # `line` would spell the tabs out
     else:
         _write_json(run, cookies, output)
 

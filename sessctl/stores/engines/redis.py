@@ -8,6 +8,7 @@ in one write; never KEYS, never EVAL to read. Writing is one single-key script a
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 from sessctl.errors import JournalError, Refused
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 _SCAN_COUNT = 1000  # 10 000 is slower and holds the server for 15 ms a call (measured)
 _GLOB = str.maketrans({c: "\\" + c for c in "\\*?[]"})
 _NO_KEY = -2  # what PEXPIRETIME says of a key that is gone
+
+# Of a value and what PEXPIRETIME said: can the session be one that is asked for?
+Sieve = Callable[[bytes, int | None], bool] | None
 
 
 class RedisStore:
@@ -91,7 +95,7 @@ class RedisStore:
         elif need is Need.ID:
             candidates = (self._bare(key) for page in self._key_pages() for key in page)
         else:
-            candidates = self._sessions(need)
+            candidates = self._sessions(need, _sieve(query, now_ms))
         if not query.filters:
             yield from candidates
             return
@@ -129,16 +133,16 @@ class RedisStore:
             finally:
                 channel.close()
 
-    def _sessions(self, need: Need) -> Iterator[Session]:
+    def _sessions(self, need: Need, may_match: Sieve) -> Iterator[Session]:
         for node in self._nodes.primaries():
             # Its own connection: replies are under way while the caller uses the store.
             channel = node.channel()
             try:
-                yield from self._scan_node(channel, need)
+                yield from self._scan_node(channel, need, may_match)
             finally:
                 channel.close()
 
-    def _scan_node(self, channel: Channel, need: Need) -> Iterator[Session]:
+    def _scan_node(self, channel: Channel, need: Need, may_match: Sieve) -> Iterator[Session]:
         """One page ahead: the server fetches the next page while Python reads this one."""
         cursor, keys = channel.ask(*self._scan_words(0))
         waiting: tuple[list[bytes], int] | None = self._ask_page(channel, keys, cursor, need)
@@ -149,7 +153,7 @@ class RedisStore:
             if cursor != b"0":
                 cursor, keys = checked(replies.pop(), "SCAN")
                 waiting = self._ask_page(channel, keys, cursor, need)
-            yield from self._page(page, replies, need)
+            yield from self._page(page, replies, need, may_match)
 
     def _ask_page(
         self, channel: Channel, keys: list[bytes], cursor: bytes, need: Need
@@ -185,7 +189,9 @@ class RedisStore:
             count += len(keys)
         return b"".join(out), count
 
-    def _page(self, keys: list[bytes], replies: list[Any], need: Need) -> list[Session]:
+    def _page(
+        self, keys: list[bytes], replies: list[Any], need: Need, may_match: Sieve = None
+    ) -> list[Session]:
         if not keys:
             return []
         values: list[bytes | None] = checked(replies[0], "MGET")
@@ -203,12 +209,11 @@ class RedisStore:
         missing: list[bytes] = []
         for place, key in enumerate(keys):
             value = values[place]
+            end = None if ends is None else ends[place]
             if value is None:
                 missing.append(key)
-            elif ends is None:
-                sessions.append(self._session(key, value, None))
-            elif ends[place] != _NO_KEY:
-                sessions.append(self._session(key, value, ends[place]))
+            elif end != _NO_KEY and (may_match is None or may_match(value, end)):
+                sessions.append(self._session(key, value, end))
         if missing:
             self._note_strangers(missing)
         return sessions
@@ -312,3 +317,20 @@ class RedisStore:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _sieve(query: Query, now_ms: int) -> Sieve:
+    """What spares making a session of most values (4 us each); `Query.matches` has the word."""
+    cutoff_ms = now_ms - query.grace_ms if query.expired else None
+    # A user in letters and digits stands in the value as it is, unless something is escaped.
+    plain = query.user is not None and query.user.isascii() and query.user.isalnum()
+    user = query.user.encode() if query.user is not None and plain else None
+    if cutoff_ms is None and user is None:
+        return None
+
+    def may_match(value: bytes, ends_ms: int | None) -> bool:
+        if cutoff_ms is not None and ends_ms is not None and ends_ms > cutoff_ms:
+            return False
+        return user is None or user in value or b"\\u" in value
+
+    return may_match

@@ -85,14 +85,17 @@ class Channel:
         with self._closing_on_error(sent=True):  # some of it may have arrived when it breaks
             self._connection.send_packed_command([commands], check_health=False)
 
-    def receive(self, count: int) -> list[Any]:
-        """The next `count` replies; an error reply comes back as a `Reply`, not raised."""
+    def receive(self, count: int, replies: list[Any] | None = None) -> list[Any]:
+        """The next `count` replies; an error reply comes back as a `Reply`, not raised.
+
+        Given a list, it appends to that, which holds what had come when the connection breaks.
+        """
         from redis.exceptions import ResponseError
 
         read = self._connection.read_response
-        replies: list[Any] = []
+        replies = [] if replies is None else replies
         with self._closing_on_error(sent=True):
-            while len(replies) < count:
+            for _ in range(count):
                 try:
                     replies.append(read(disable_decoding=True, disconnect_on_error=False))
                 except ResponseError as exc:

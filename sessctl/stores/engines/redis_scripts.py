@@ -12,22 +12,26 @@ from hashlib import sha1
 # 4 the instant in ms that must lie behind the server's clock, or ''.
 # 'old' spells PEXPIRETIME for servers before 7.0.
 _CHECK = """
-if redis.call('TYPE', KEYS[1]).ok ~= 'string' then
-  if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-  return 2
+local value = redis.pcall('GET', KEYS[1])
+if not value then return 0 end
+if type(value) == 'table' then
+  if string.sub(value.err, 1, 9) == 'WRONGTYPE' then return 2 end
+  return value
 end
-local now = redis.call('TIME')
-now = now[1] * 1000 + math.floor(now[2] / 1000)
+local function clock()
+  local now = redis.call('TIME')
+  return now[1] * 1000 + math.floor(now[2] / 1000)
+end
 local ends = %s
 local apart = ends - tonumber(ARGV[2])
 if apart < 0 then apart = -apart end
 if (ends < 0) ~= (tonumber(ARGV[2]) < 0) or apart > tonumber(ARGV[3]) then return 2 end
-if redis.sha1hex(redis.call('GET', KEYS[1])) ~= ARGV[1] then return 2 end
+if redis.sha1hex(value) ~= ARGV[1] then return 2 end
 """
 _NEW = "redis.call('PEXPIRETIME', KEYS[1])"
-_OLD = "redis.call('PTTL', KEYS[1])\nif ends >= 0 then ends = ends + now end"
+_OLD = "redis.call('PTTL', KEYS[1])\nif ends >= 0 then ends = ends + clock() end"
 _DELETE = """
-if ARGV[4] ~= '' and now < tonumber(ARGV[4]) then return 2 end
+if ARGV[4] ~= '' and clock() < tonumber(ARGV[4]) then return 2 end
 redis.call('UNLINK', KEYS[1])
 return 1
 """

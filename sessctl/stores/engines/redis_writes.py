@@ -147,8 +147,7 @@ class RedisWriter:
         replies: list[Any] = []
         try:
             self._channel.send(b"".join(calls))
-            while len(replies) < len(calls):
-                replies += self._channel.receive(1)
+            self._channel.receive(len(calls), replies)
         except LostReply:
             done = [self._outcome(s, r, outcomes) for s, r in zip(sessions, replies, strict=False)]
             return done + self._unanswered(sessions[len(replies) :])

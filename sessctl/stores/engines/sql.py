@@ -205,14 +205,16 @@ class SqlStore:
         def write(same: list[Session]) -> dict[str, str]:
             cutoff = None if grace_ms is None else self.now_ms() - grace_ms
             refused: dict[str, str] = {}
+            ended: list[Any] = []
             for session in same:
                 if cutoff is not None and (
                     session.expires_ms is None or session.expires_ms > cutoff
                 ):
                     refused[session.sid] = "not expired by the store's clock"
-                    continue
-                one = self._sid == self._dialect.bind(session.original[self._at["sid"]])
-                self._dialect.execute(sa.delete(self._table).where(one))
+                else:
+                    ended.append(self._dialect.bind(session.original[self._at["sid"]]))
+            if ended:  # one statement: a page of single ones takes four times as long
+                self._dialect.execute(sa.delete(self._table).where(self._sid.in_(ended)))
             return refused
 
         return self._compare_and_write(sessions, write, Outcome.DELETED)
@@ -274,20 +276,33 @@ class SqlStore:
             page = sessions[start : start + _DELETE_PAGE]
             try:
                 with self._dialect.transaction():
-                    results += [self._put_one(session) for session in page]
-            except StoreError as exc:
-                results += [Result(session.sid, Outcome.FAILED, exc.message) for session in page]
+                    put = self._put_page(page)
+            except StoreError as exc:  # also of the commit: then none of them was stored
+                put = [Result(session.sid, Outcome.FAILED, exc.message) for session in page]
+            results += put
         return results
 
-    def _put_one(self, session: Session) -> Result:
-        """Insert a session if its id is free; else say whether what is there is the same."""
-        cells = session.original if isinstance(session.original, tuple) else self._cells(session)
+    def _put_page(self, page: Sequence[Session]) -> list[Result]:
+        """Insert what is absent; of the rest say whether it is the same. The write lock is ours,
+        so what was read stays as it is."""
+        sid = self._at["sid"]
+        rows = [s.original if isinstance(s.original, tuple) else self._cells(s) for s in page]
+        there = self._stored_now([cells[sid] for cells in rows])
+        results: list[Result] = []
+        for session, cells in zip(page, rows, strict=True):
+            key = _as_bytes(cells[sid])
+            if key not in there and self._insert(cells):
+                there[key] = cells
+                outcome = Outcome.STORED
+            else:
+                same = _equal(there.get(key), cells)
+                outcome = Outcome.PRESENT if same else Outcome.NEWER
+            results.append(Result(session.sid, outcome))
+        return results
+
+    def _insert(self, cells: Cells) -> bool:
         values = {c.name: self._dialect.bind(v) for c, v in zip(self._columns, cells, strict=True)}
-        if self._dialect.insert_absent(self._table, values, self.layout.sid):
-            return Result(session.sid, Outcome.STORED)
-        there = self._stored_now([cells[self._at["sid"]]])
-        same = _equal(there.get(_as_bytes(cells[self._at["sid"]])), cells)
-        return Result(session.sid, Outcome.PRESENT if same else Outcome.NEWER)
+        return self._dialect.insert_absent(self._table, values, self.layout.sid)
 
     def _cells(self, session: Session) -> Cells:
         """A row for a session that did not come from this table; other columns stay NULL."""

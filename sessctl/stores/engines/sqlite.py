@@ -106,8 +106,11 @@ class SqliteDialect:
 
     def insert_absent(self, table: Any, values: dict[str, Any], sid: str) -> bool:
         """INSERT .. ON CONFLICT (sid) DO NOTHING; whether it was inserted."""
-        statement = insert(table).values(values).on_conflict_do_nothing(index_elements=[sid])
-        return self.execute(statement) == 1
+        statement = insert(table).on_conflict_do_nothing(index_elements=[sid])
+        if any(isinstance(value, sa.ClauseElement) for value in values.values()):
+            return self.execute(statement.values(values)) == 1
+        with _mapped(self.address):  # parameters beside the statement: half the time
+            return int(self._connection.execute(statement, values).rowcount) == 1
 
     @staticmethod
     def bind(cell: Any) -> Any:
@@ -205,7 +208,9 @@ def _error(exc: Exception, address: str) -> StoreError:
             f"{address} is locked by another process", hint="try again when its write has ended"
         )
     if "not a database" in text:
-        return StoreError(f"{address} is not a SQLite database")
+        return StoreError(
+            f"{address} is not a SQLite database", hint="is it encrypted, or another file?"
+        )
     if "malformed" in text:
         return StoreError(f"{address} is damaged", hint="PRAGMA integrity_check tells more")
     if "full" in text:

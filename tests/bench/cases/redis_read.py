@@ -6,8 +6,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tests.bench.bench import HERE, Bench, Side, need, node_modules, python, sessctl
-from tests.support.npm import PEERS
+from tests.bench.bench import HERE, Bench, Side, need, node, node_modules, python, sessctl
 
 if TYPE_CHECKING:
     from tests.bench.measure import Sample
@@ -17,7 +16,7 @@ USER = 42
 _USERS = 50_000
 _SHARE = 10  # the redis-py script looks at a tenth, its time counts tenfold
 _SCAN = "redis-cli -p {port} -n {db} --scan --pattern 'sess:*' | wc -l"
-_NODE = "node " + str(PEERS / "express" / "all.js") + " list {url} | wc -l"
+_NODE = node("list {url} | wc -l")
 _FIELDS = "sid,user,size_bytes,data,extra"  # nothing that a TTL decides
 ROWS = {
     "count": ("list --count", "scan", 3.0, 5.0),

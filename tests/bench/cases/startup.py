@@ -35,7 +35,7 @@ def run(bench: Bench) -> None:
 
     def side(command: str) -> Callable[[], Sample]:
         words = shlex.split(command)
-        return lambda: weigh(words, env=environment, codes=(0, 2))
+        return lambda: weigh(words, env=environment, cwd=bench.work, codes=(0, 2))
 
     found = interleaved(
         {name: side(command) for name, command in commands.items()},

@@ -2,8 +2,8 @@
 
     python find_user.py URL USER LIMIT
 
-Looks at the first LIMIT keys and prints how many are the user's. On stderr {"wall", "cpu"} in seconds,
-without the imports.
+Looks at the first LIMIT keys and prints how many are the user's; on stderr {"wall", "cpu"} in
+seconds, without the imports.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ def main() -> None:
     times_ms: list[float] = []
     with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        while not select.select([sys.stdin], [], [], _EVERY_S)[0]:
+        while not times_ms or not select.select([sys.stdin], [], [], _EVERY_S)[0]:
             started = time.perf_counter()
             connection.sendall(b"PING\r\n")
             connection.recv(64)

@@ -1,0 +1,53 @@
+"""Seeds and stores of the fault tests."""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.faults.stores import RedisSubject, SqliteSubject
+from tests.support.engines import RedisEngine, SqliteEngine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.faults.stores import Subject
+    from tests.support.servers import RedisServer
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> random.Random:
+    """Chance, printed and repeatable: SESSCTL_SEED=N runs the same moments again."""
+    seed = os.environ.get("SESSCTL_SEED") or str(random.SystemRandom().randrange(2**32))
+    print(f"SESSCTL_SEED={seed}")
+    return random.Random(f"{seed} {request.node.name}")
+
+
+@pytest.fixture
+def redis_subject(redis_server: RedisServer) -> Iterator[RedisSubject]:
+    engine = RedisEngine(redis_server)
+    engine.client.flushall()
+    yield RedisSubject(engine)
+    engine.client.close()
+
+
+@pytest.fixture
+def sqlite_subject(tmp_path: Path) -> Iterator[SqliteSubject]:
+    folder = tmp_path / "db"
+    folder.mkdir()
+    engine = SqliteEngine(folder / "sessions")
+    # Tests kill processes and never the machine: what the kernel has is safe.
+    engine.client.execute("PRAGMA synchronous = OFF")
+    yield SqliteSubject(engine)
+    engine.client.close()
+
+
+@pytest.fixture(params=["redis", "sqlite"])
+def subject(request: pytest.FixtureRequest) -> Subject:
+    """An empty store of each engine."""
+    found: Subject = request.getfixturevalue(f"{request.param}_subject")
+    return found

@@ -1,0 +1,243 @@
+"""An application that renews its sessions as fast as it can, in a process of its own.
+
+Every renewal is conditional: `SET .. XX`, `PEXPIREAT` and `UPDATE` succeed only where the session
+is there. So a success proves that it was alive at that moment, and one that follows a success and
+fails proves that somebody took a live session away.
+
+    python -m tests.faults.renewer URL
+
+reads orders, a JSON line each: `{"sids": [...], "seed": 1, "value_only": true}`; says `renewing`
+after its first renewal, goes on until the next line, then answers with what it did.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import select
+import sqlite3
+import subprocess
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from tests.faults.stores import DAY_MS, stored
+from tests.support.engines import now_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+ROOT = Path(__file__).parents[2]
+
+
+class Application(Protocol):
+    """What renews one session; True if it was there."""
+
+    def save(self, sid: str, raw: bytes, ends_ms: int) -> bool: ...
+
+    def touch(self, sid: str, ends_ms: int) -> bool: ...
+
+    def write(self, sid: str, raw: bytes) -> bool:
+        """A new value alone: the expiry of the store stays."""
+
+
+class RedisApplication:
+    def __init__(self, url: str) -> None:
+        import redis
+
+        self._client = redis.Redis.from_url(url)
+
+    def save(self, sid: str, raw: bytes, ends_ms: int) -> bool:
+        done = self._client.execute_command("SET", f"sess:{sid}", raw, "XX", "PXAT", ends_ms)
+        return bool(done)
+
+    def touch(self, sid: str, ends_ms: int) -> bool:
+        return bool(self._client.execute_command("PEXPIREAT", f"sess:{sid}", ends_ms))
+
+    def write(self, sid: str, raw: bytes) -> bool:
+        return bool(self._client.execute_command("SET", f"sess:{sid}", raw, "XX", "KEEPTTL"))
+
+
+class SqliteApplication:
+    def __init__(self, url: str) -> None:
+        path = url.removeprefix("sqlite://")
+        self._client = sqlite3.connect(path, isolation_level=None, timeout=60)
+        self._client.execute("PRAGMA synchronous = OFF")
+
+    def save(self, sid: str, raw: bytes, ends_ms: int) -> bool:
+        return self._do(
+            "UPDATE sessions SET sess = ?, expired = ? WHERE sid = ?", raw.decode(), ends_ms, sid
+        )
+
+    def touch(self, sid: str, ends_ms: int) -> bool:
+        return self._do("UPDATE sessions SET expired = ? WHERE sid = ?", ends_ms, sid)
+
+    def write(self, sid: str, raw: bytes) -> bool:
+        return self._do("UPDATE sessions SET sess = ? WHERE sid = ?", raw.decode(), sid)
+
+    def _do(self, statement: str, *values: Any) -> bool:
+        return self._client.execute(statement, values).rowcount == 1
+
+
+@dataclass(slots=True)
+class Log:
+    """What a renewer did. `last`: sid -> the value (None: as it was) and expiry it left."""
+
+    last: dict[str, list[Any]] = field(default_factory=dict)
+    renewed: int = 0
+    missed: int = 0  # gone before its first renewal
+    lost: list[str] = field(default_factory=list)  # gone although renewed before
+
+    def add(self, other: Log) -> None:
+        self.last |= other.last
+        self.renewed += other.renewed
+        self.missed += other.missed
+        self.lost += other.lost
+
+
+def renew(application: Application, order: dict[str, Any]) -> Log:
+    """Renew these sessions in random order, over and over, until there is a line to read."""
+    chance = random.Random(order["seed"])
+    sids: list[str] = order["sids"]
+    log, gone = Log(), set[str]()
+    said = False
+    while True:
+        chance.shuffle(sids)
+        for sid in sids:
+            if select.select([0], [], [], 0)[0]:
+                return log
+            if sid in gone:
+                continue
+            if _renew_one(application, sid, chance, log, value_only=order["value_only"]):
+                if not said:
+                    _say("renewing")
+                    said = True
+                continue
+            gone.add(sid)
+            if sid in log.last:
+                log.lost.append(sid)
+            else:
+                log.missed += 1
+        if len(gone) == len(sids):
+            return _wait_for_line(log, said=said)
+
+
+def _wait_for_line(log: Log, *, said: bool) -> Log:
+    if not said:
+        _say("renewing")
+    select.select([0], [], [])
+    return log
+
+
+def _renew_one(
+    application: Application, sid: str, chance: random.Random, log: Log, *, value_only: bool
+) -> bool:
+    ends = now_ms() + DAY_MS + chance.randrange(DAY_MS)
+    before = log.last.get(sid, [None, None])
+    way = chance.randrange(3 if value_only else 2)
+    raw = None if way == 0 else stored(chance, ends_ms=ends)
+    if raw is None:
+        done, after = application.touch(sid, ends), [before[0], ends]
+    elif way == 1:
+        done, after = application.save(sid, raw, ends), [raw.decode(), ends]
+    else:
+        done, after = application.write(sid, raw), [raw.decode(), before[1]]
+    if done:
+        log.last[sid] = after
+        log.renewed += 1
+    return done
+
+
+def _say(text: str) -> None:
+    os.write(1, text.encode() + b"\n")
+
+
+def main() -> None:
+    url = sys.argv[1]
+    make = SqliteApplication if url.startswith("sqlite") else RedisApplication
+    application: Application = make(url)
+    while order := _line():
+        log = renew(application, json.loads(order))
+        _line()
+        _say(json.dumps([log.last, log.renewed, log.missed, log.lost]))
+
+
+def _line() -> bytes:
+    """A line of standard input, unbuffered: `select` must see what is still to come."""
+    line = bytearray()
+    while not line.endswith(b"\n") and (byte := os.read(0, 1 << 16)):
+        line += byte
+    return bytes(line)
+
+
+# -- the side of the tests -------------------------------------------------------------------------
+
+
+class Renewers:
+    """Several of these processes; each has sessions of its own, so that the last word is known."""
+
+    def __init__(self, url: str, count: int) -> None:
+        with ExitStack() as started:
+            self._all = [
+                started.enter_context(
+                    subprocess.Popen(
+                        [sys.executable, "-m", "tests.faults.renewer", url],
+                        cwd=ROOT,
+                        stdin=subprocess.PIPE,
+                        stdout=subprocess.PIPE,
+                    )
+                )
+                for _ in range(count)
+            ]
+            self._stack = started.pop_all()
+
+    def start(self, sids: Sequence[str], seed: int, *, value_only: bool) -> None:
+        """Returns when every one of them has renewed its first session."""
+        for number, one in enumerate(self._all):
+            mine = list(sids[number :: len(self._all)])
+            order = {"sids": mine, "seed": seed + number, "value_only": value_only}
+            self._write(one, json.dumps(order))
+        for one in self._all:
+            said = self._read(one)
+            assert said == b"renewing\n", said
+
+    def stop(self) -> Log:
+        """What they did together."""
+        for one in self._all:
+            self._write(one, "stop")
+        log = Log()
+        for one in self._all:
+            log.add(Log(*json.loads(self._read(one))))
+        return log
+
+    @staticmethod
+    def _write(one: subprocess.Popen[bytes], text: str) -> None:
+        assert one.stdin is not None
+        one.stdin.write(text.encode() + b"\n")
+        one.stdin.flush()
+
+    @staticmethod
+    def _read(one: subprocess.Popen[bytes]) -> bytes:
+        assert one.stdout is not None
+        return one.stdout.readline()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for one in self._all:
+            one.kill()
+        self._stack.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""S5: whenever a purge dies, store and journal together are what there was, and restore undoes it.
+
+Moments are those of the run's own progress: a kill waits until the journal has grown to a drawn
+size, then a drawn part of a page's time more.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sessctl.admin.journal import open_journal
+from tests.faults.killer import Victim
+from tests.faults.stores import RedisSubject, check_nothing_lost, journalled, journals
+from tests.support.cli import Cli
+from tests.support.engines import RedisEngine
+from tests.support.run import sessctl
+from tests.support.servers import RedisServer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from random import Random
+
+    from tests.faults.stores import Contents, Subject
+
+SESSIONS = 4_000  # eight pages
+JOURNAL_BYTES = 400_000  # about, of so many
+
+
+class Hunt:
+    """One whole run, measured; then as many that are killed."""
+
+    def __init__(self, subject: Subject, folder: Path, rng: Random) -> None:
+        self.subject, self._folder, self._rng = subject, folder, rng
+        self.seen: Counter[str] = Counter()
+        self.original = subject.fill(SESSIONS, rng)
+        with Victim(*subject.purge, "-b", subject.url, home=folder / "whole") as whole:
+            assert whole.wait_for_journal(1)
+            self._start_s = time.monotonic() - whole.started
+            assert whole.wait() == 0, whole.stderr
+            self._pages_s = time.monotonic() - whole.started - self._start_s
+        journal = journals(folder / "whole")[0]
+        self._size = journal.stat().st_size
+        self._pages = sum(1 for _ in open_journal(journal).pages())
+        assert self._pages > 6
+        done = sessctl(
+            "restore", "--last", "--yes", *subject.lapsed, "-b", subject.url, home=folder / "whole"
+        )
+        assert (done.code, subject.contents() == self.original) == (0, True), done.stderr
+
+    def kill(self, number: int, of: int) -> None:
+        """Moment `number` of so many, spread over the run; everything is as it was afterwards."""
+        home = self._folder / f"home-{number}"
+        subject, rng = self.subject, self._rng
+        with Victim(*subject.purge, "-b", subject.url, home=home) as victim:
+            if number % 20 == 0:
+                code = victim.kill(after_s=rng.random() * self._start_s)  # before its first write
+            else:
+                victim.wait_for_journal(int((number - rng.random()) / (of - 1) * self._size))
+                code = victim.kill(after_s=rng.random() * self._pages_s / self._pages)
+        subject.quiesce()
+        found = journals(home)
+        saved = self._examine(found, code)
+        check_nothing_lost(subject, self.original, saved)
+        if found and saved:
+            self._restore(home)
+        else:
+            assert subject.contents() == self.original
+
+    def _examine(self, found: list[Path], code: int) -> Contents:
+        """What the journal holds, and at which kind of moment it was cut off."""
+        if not found or not found[0].read_bytes().count(b"\n"):
+            self.seen["before the first page"] += 1
+            return {}
+        journal = open_journal(found[0])
+        pages = list(journal.pages())
+        ended = journal.summary()[1]
+        if code != -9 or ended:
+            self.seen["after the end"] += 1
+        else:
+            self.seen["in mid-run"] += 1
+            self.seen["of these with an uncertain page"] += any(p.outcomes is None for p in pages)
+            self.seen["of these with a torn line"] += bool(journal.notes)
+        return journalled(self.subject, found[0])
+
+    def _restore(self, home: Path) -> None:
+        cli = Cli(home)
+        command = ["restore", "--last", "--yes", *self.subject.lapsed, "-b", self.subject.url]
+        once = cli(*command)
+        assert once.code == 0, once.stderr
+        assert self.subject.contents() == self.original
+        again = cli(*command, "-o", "json")
+        assert again.code == 0, again.stderr
+        assert "restored" not in again.json()["summary"]
+        assert self.subject.contents() == self.original
+
+
+def hunt(subject: Subject, folder: Path, rng: Random, *, moments: int) -> None:
+    run = Hunt(subject, folder, rng)
+    for number in range(moments):
+        run.kill(number, moments)
+    print(f"{subject.name}: {moments} kills: {dict(run.seen)}")
+    assert run.seen["in mid-run"] >= moments // 2, run.seen
+
+
+def test_killed_at_any_moment_nothing_is_lost(subject, tmp_path, rng) -> None:
+    hunt(subject, tmp_path, rng, moments=20)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+def test_killed_at_two_hundred_moments_nothing_is_lost(subject, tmp_path, rng) -> None:
+    hunt(subject, tmp_path, rng, moments=200)
+
+
+class DurableRedis(RedisServer):
+    """A server that answers a write only when it is on the disk, and can be started again."""
+
+    def __init__(self) -> None:
+        super().__init__(settings=["appendonly yes", "appendfsync always"])
+
+    def start_again(self) -> None:
+        self._process = self._start()
+
+
+@pytest.mark.parametrize("part", [0.1, 0.6])
+def test_server_killed_in_mid_purge(part, tmp_path, rng) -> None:
+    """What was reported as deleted stays away when the server comes back; the rest is there."""
+    with DurableRedis() as server:
+        subject = RedisSubject(RedisEngine(server))
+        original = subject.fill(SESSIONS, rng)
+        sessions = {key for key in original if key.startswith(b"sess:") and key != b"sess:hash"}
+        home = tmp_path / "home"
+        with Victim(*subject.purge, "-o", "json", "-b", subject.url, home=home) as victim:
+            assert victim.wait_for_journal(int(part * JOURNAL_BYTES))
+            server.kill()
+            assert victim.wait() in (3, 5), victim.stderr
+            report = json.loads(victim.stdout) if victim.stdout else {"items": [], "summary": {}}
+        subject.client.close()
+        server.start_again()
+        subject = RedisSubject(RedisEngine(server))
+        saved = journalled(subject, journals(home)[0])
+        now = check_nothing_lost(subject, original, saved)
+        subject.client.close()
+    outcomes = {f"sess:{one['sid']}".encode(): one["outcome"] for one in report["items"]}
+    counts = Counter(outcomes.values())
+    assert len(outcomes) == len(report["items"])
+    assert {word: report["summary"].get(word, 0) for word in counts} == counts
+    assert report["summary"]["complete"] is False
+    assert {key for key, word in outcomes.items() if word == "deleted"}.isdisjoint(now)
+    assert set(outcomes) <= set(saved) <= sessions
+    assert 0 < len(saved) < len(sessions), "not in mid-run"
+    print(f"server killed: {len(saved)} journalled, reported {dict(counts)}, left {len(now)}")
