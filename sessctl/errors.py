@@ -24,6 +24,10 @@ Catch wide or narrow. The text may change between releases, `code` and `exit_cod
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class ExitCode(IntEnum):
@@ -201,3 +205,17 @@ class LimitExceeded(SerializerError):
     """Larger, deeper or longer than a `Budget` allows."""
 
     code = "input.limit"
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that a typo was meant to be, if one is near."""
+    from difflib import get_close_matches  # 2 ms, for errors only
+
+    return next(iter(get_close_matches(word, list(known), n=1, cutoff=0.5)), None)
+
+
+def did_you_mean(word: str, known: Iterable[str], *, all_are: str = "known") -> str:
+    """A hint for a word that is not known: the nearest one, else all of them."""
+    words = list(known)
+    near = nearest(word, words)
+    return f"did you mean '{near}'?" if near else f"{all_are}: {', '.join(words) or 'none'}"

@@ -7,6 +7,7 @@ or an error line (S22); `short_id` and `mask` decide what a photograph of the sc
 from __future__ import annotations
 
 import re
+from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
@@ -17,15 +18,13 @@ if TYPE_CHECKING:
 # C0, DEL, C1, soft hyphen, combining grapheme joiner, fillers, bidi marks and isolates, line and
 # paragraph separators, zero-width and word joiners, variation selectors, BOM, surrogates,
 # interlinear marks, tag characters.
-_UNSAFE = re.compile(
+_UNSAFE = (
     "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
     "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0"
     "\ufff0-\uffff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 # A base character may carry two marks (Vietnamese needs them); towers of them leave their line.
-_MARK_TOWER = re.compile(
-    "([\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{3,})"
-)
+_MARK_TOWER = "([\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{3,})"
 
 
 def _visible(match: re.Match[str]) -> str:
@@ -47,7 +46,13 @@ def escape(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    return _MARK_TOWER.sub(_visible, _UNSAFE.sub(_visible, text))
+    unsafe, mark_tower = _patterns()
+    return mark_tower.sub(_visible, unsafe.sub(_visible, text))
+
+
+@cache  # 4 ms to compile, and most lines need neither
+def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    return re.compile(_UNSAFE), re.compile(_MARK_TOWER)
 
 
 def decode_id(raw: bytes) -> str:
@@ -81,14 +86,15 @@ def shorten(text: str, width: int) -> str:
 # -- masking ---------------------------------------------------------------------------------------
 
 MASK = "***"
-_SENSITIVE_KEY = re.compile(
-    r"passw|passphrase|token|secret|csrf|xsrf|auth(?!or)|api_?key|private|credential|otp|"
-    r"card|cvv|iban|ssn",
-    re.IGNORECASE,
+_SENSITIVE_KEY = (
+    r"(?i:passw|passphrase|token|secret|csrf|xsrf|auth(?!or)|api_?key|private|credential|otp|"
+    r"card|cvv|iban|ssn)"
 )
-_JWT = re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
-_TOKEN_LIKE = re.compile(
-    r"(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])(?=[^0-9]*[0-9])[A-Za-z0-9_\-+/=]{24,}|[0-9a-f]{32,}"
+_SHAPES = (
+    r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*",  # JWT
+    # long, with small and capital letters and digits; or long and hexadecimal
+    r"(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])(?=[^0-9]*[0-9])[A-Za-z0-9_\-+/=]{24,}",
+    r"[0-9a-f]{32,}",
 )
 
 
@@ -97,7 +103,8 @@ class Masker:
 
     def __init__(self, keys: Iterable[str] = (), shapes: Iterable[str] = ()) -> None:
         self._keys = {key.lower() for key in keys}
-        self._shapes = [re.compile(shape) for shape in shapes]
+        self._sensitive = re.compile(_SENSITIVE_KEY)
+        self._shapes = [re.compile(shape) for shape in (*_SHAPES, *shapes)]
 
     def mask(self, data: Any) -> Any:
         """Return a copy of decoded session data with what is sensitive replaced by `***`."""
@@ -115,11 +122,10 @@ class Masker:
         return data
 
     def _hides(self, key: str) -> bool:
-        return key.lower() in self._keys or _SENSITIVE_KEY.search(key) is not None
+        return key.lower() in self._keys or self._sensitive.search(key) is not None
 
     def _looks_secret(self, text: str) -> bool:
-        patterns = (_JWT, _TOKEN_LIKE, *self._shapes)
-        return any(pattern.fullmatch(text) for pattern in patterns)
+        return any(shape.fullmatch(text) for shape in self._shapes)
 
 
 # -- secrets ---------------------------------------------------------------------------------------

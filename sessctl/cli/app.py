@@ -9,7 +9,6 @@ import errno
 import inspect
 import sys
 from contextlib import suppress
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -23,7 +22,7 @@ from sessctl.cli.run import Run
 from sessctl.cli.signals import Stopped
 from sessctl.cli.streams import OutputFailed, PipeClosed, Streams
 from sessctl.cli.table import ALIASES, COMMANDS, Row
-from sessctl.errors import ExitCode, SessctlError
+from sessctl.errors import ExitCode, SessctlError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,11 +53,11 @@ class LazyGroup(PlainHelp, TyperGroup):
         name = args[0] if args else ""
         if name and self.get_command(ctx, name) is None and not name.startswith("-"):
             known = [*self.rows, *(ALIASES if not self.path else ())]
-            near = get_close_matches(name, known, n=1)
+            near = nearest(name, known)
             where = f"{self.path} " if self.path else ""
             ctx.fail(
                 f"no such command '{where}{name}'."
-                + (f" Did you mean '{where}{near[0]}'?" if near else " See sessctl --help.")
+                + (f" Did you mean '{where}{near}'?" if near else " See sessctl --help.")
             )
         return super().resolve_command(ctx, args)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO
@@ -76,7 +75,7 @@ class Streams:
     @property
     def width(self) -> int:
         """Columns of the terminal; 80 where there is none."""
-        return shutil.get_terminal_size((80, 24)).columns
+        return terminal_size()[0]
 
     @property
     def colours_stderr(self) -> bool:
@@ -198,7 +197,7 @@ class Pager:
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
         self._held: list[bytes] = []
-        self._room = shutil.get_terminal_size((80, 24)).lines - 1
+        self._room = terminal_size()[1] - 1
         self._process: subprocess.Popen[bytes] | None = None
 
     def write(self, data: bytes) -> None:
@@ -211,6 +210,7 @@ class Pager:
 
     def _start(self) -> None:
         import shlex
+        import shutil
         import subprocess
 
         environ = self._streams.environ
@@ -241,6 +241,13 @@ class Pager:
             with suppress(BrokenPipeError):  # the reader quit before the end; nobody minds
                 self._process.stdin.close()
             self._process.wait()
+
+
+def terminal_size() -> tuple[int, int]:
+    """(columns, lines); 80 by 24 where there is no terminal."""
+    import shutil  # 3 ms
+
+    return shutil.get_terminal_size((80, 24))
 
 
 def _rendered(pieces: Iterable[Piece | str], colour: bool) -> bytes:

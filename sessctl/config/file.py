@@ -12,7 +12,6 @@ import re
 import stat
 import tomllib
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +27,7 @@ from sessctl.config.model import (
 )
 from sessctl.config.paths import user_config_path
 from sessctl.config.secrets import is_reference
-from sessctl.errors import ConfigError, SessctlError
+from sessctl.errors import ConfigError, SessctlError, did_you_mean
 from sessctl.stores.url import parse_store_url
 from sessctl.text import Secret
 
@@ -153,11 +152,9 @@ def _check_keys(
 ) -> None:
     for key in table:
         if key not in known:
-            near = get_close_matches(key, known, n=1, cutoff=0.5)
-            raise ConfigError(
-                f"unknown key '{prefix}{key}'",
-                hint=f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}",
-            ).at(file=str(source.path))
+            raise ConfigError(f"unknown key '{prefix}{key}'", hint=did_you_mean(key, known)).at(
+                file=str(source.path)
+            )
 
 
 def _section(key: str, value: Any, source: Source) -> Any:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from sessctl.errors import ConfigError
+from sessctl.errors import ConfigError, did_you_mean
 from sessctl.timespec import parse_duration
 
 if TYPE_CHECKING:
@@ -97,13 +97,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         """A backend by its name. Raises ConfigError with the nearest name."""
         if name in self.backends:
             return self.backends[name]
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, self.backends, n=1)
-        known = ", ".join(self.backends) or "none"
         raise ConfigError(
             f"no backend '{name}' is configured",
-            hint=f"did you mean '{near[0]}'?" if near else f"configured: {known}",
+            hint=did_you_mean(name, self.backends, all_are="configured"),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,9 @@ def user_config_path(environ: Mapping[str, str]) -> Path:
     """The user's configuration file, whether it exists or not."""
     if environ.get("XDG_CONFIG_HOME"):
         return Path(environ["XDG_CONFIG_HOME"]) / "sessctl" / "config.toml"
-    from platformdirs import user_config_path as place  # 4 ms
+    if sys.platform == "linux":
+        return Path(environ.get("HOME") or Path.home()) / ".config" / "sessctl" / "config.toml"
+    from platformdirs import user_config_path as place  # 4 ms, and every start asks
 
     return place("sessctl") / "config.toml"
 

@@ -6,12 +6,11 @@ a name that is not ours or when none of ours matches.
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from sessctl.errors import CookieError, UsageError
+from sessctl.errors import CookieError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,11 +30,7 @@ def cookie_format(name: str) -> CookieFormat:
     theirs = _third_party()
     if name in theirs:
         return _load(theirs[name])
-    near = get_close_matches(name, [*FORMATS, *theirs], n=1)
-    raise UsageError(
-        f"no cookie format '{name}'",
-        hint=f"did you mean '{near[0]}'?" if near else f"known: {', '.join((*FORMATS, *theirs))}",
-    )
+    raise UsageError(f"no cookie format '{name}'", hint=did_you_mean(name, [*FORMATS, *theirs]))
 
 
 def detect(value: str, *, third_parties: bool = True) -> list[tuple[CookieFormat, Match]]:

@@ -7,11 +7,10 @@ Our own first, then third parties from the entry-point groups `sessctl.engines` 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from sessctl.errors import MissingExtra, Refused, UsageError
+from sessctl.errors import MissingExtra, Refused, UsageError, did_you_mean
 from sessctl.stores.url import StoreUrl, parse_store_url
 
 if TYPE_CHECKING:
@@ -128,11 +127,7 @@ def _refuse_scheme(text: str) -> None:
             f"this version cannot open {url.scheme} stores yet",
             hint=f"it opens {', '.join(ENGINES)}",
         )
-    near = get_close_matches(url.scheme, ENGINES, n=1)
-    raise UsageError(
-        f"no engine for '{url.scheme}://'",
-        hint=f"did you mean {near[0]}://?" if near else f"it opens {', '.join(ENGINES)}",
-    )
+    raise UsageError(f"no engine for '{url.scheme}://'", hint=did_you_mean(url.scheme, ENGINES))
 
 
 def find_layout(name: str) -> Layout:
@@ -150,12 +145,7 @@ def _find(name: str, ours: Mapping[str, str], group: str) -> Any:
     if name in theirs:
         return _load(theirs[name], group)
     what = "layout" if group.endswith("layouts") else "engine"
-    known = [*ours, *theirs]
-    near = get_close_matches(name, known, n=1)
-    raise UsageError(
-        f"no {what} '{name}'",
-        hint=f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}",
-    )
+    raise UsageError(f"no {what} '{name}'", hint=did_you_mean(name, [*ours, *theirs]))
 
 
 def _third_party(group: str) -> dict[str, Any]:

@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 SESSIONS = 600
 
 
+# A connection that is interrupted while it opens is closed by the garbage collector.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
+)
+
+
 class Interrupted(Exception):
     """What a handler raises; nobody expects it."""
 

@@ -114,8 +114,8 @@ def test_malformed_urls_are_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "hint"),
     [
-        ("rdis://h", "did you mean redis://?"),
-        ("gopher://h", "it opens redis, rediss, redis+unix, sqlite"),
+        ("rdis://h", "did you mean 'redis'?"),
+        ("gopher://h", "known: redis, rediss, redis+unix, sqlite"),
     ],
 )
 def test_an_unknown_scheme_names_the_known_ones(text: str, hint: str) -> None:

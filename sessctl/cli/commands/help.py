@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sessctl.cli.options import command
 from sessctl.cli.table import ALIASES, COMMANDS
-from sessctl.errors import ExitCode, UsageError
+from sessctl.errors import ExitCode, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,10 +39,8 @@ def topics(
         from sessctl.cli.app import run_command
 
         return run_command([*words, "--help"], run.streams)
-    near = get_close_matches(name, [*TOPICS, *COMMANDS], n=1)
     raise UsageError(
-        f"no topic '{name}'",
-        hint=f"did you mean '{near[0]}'?" if near else f"topics are {', '.join(TOPICS)}",
+        f"no topic '{name}'", hint=did_you_mean(name, [*TOPICS, *COMMANDS], all_are="topics")
     )
 
 

@@ -92,7 +92,11 @@ def purge(
         allowed = permissions(run, backend, max_delete=max_delete, expect=expect)
         plan = make_plan(store, query, allowed, exact=exact)
         show_plan(run, backend, store, query, plan, undo_line(plan, journal=not no_journal))
-        if query.expired and store.capabilities.expires_by_itself and not plan.matches:
+        if (
+            query.expired
+            and store.capabilities.expires_by_itself
+            and not (plan.matches or plan.left_no_ttl)
+        ):
             run.note(
                 f"{store.identity.engine} removes expired sessions by itself; nothing is left over"
             )

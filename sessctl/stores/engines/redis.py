@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
-from sessctl.errors import JournalError, Refused
+from sessctl.errors import JournalError, Refused, StoreUnreachable
 from sessctl.session import Expiry, Need, Query, Session
 from sessctl.stores.base import Capabilities, Identity, Remarks
 from sessctl.stores.engines.redis_connect import Target
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from sessctl.stores.url import StoreUrl
 
 _SCAN_COUNT = 1000  # 10 000 is slower and holds the server for 15 ms a call (measured)
+_Asked = tuple[list[bytes], bytes, int]  # keys, what was sent for them, how many replies
 _GLOB = str.maketrans({c: "\\" + c for c in "\\*?[]"})
 _NO_KEY = -2  # what PEXPIRETIME says of a key that is gone
 
@@ -126,10 +128,12 @@ class RedisStore:
                 cursor, keys = channel.ask(*self._scan_words(0), "TYPE", "string")
                 while keys or cursor != b"0":
                     more = cursor != b"0"
+                    command = pack(*self._scan_words(cursor), "TYPE", "string")
                     if more:  # the server looks for the next page while we have this one
-                        channel.send(pack(*self._scan_words(cursor), "TYPE", "string"))
+                        self._send_ahead(channel, command, 1)
                     yield [key for key in dict.fromkeys(keys) if key.startswith(self._prefix)]
-                    cursor, keys = checked(channel.receive(1)[0], "SCAN") if more else (b"0", [])
+                    replies = self._answers(channel, command, 1) if more else [(b"0", [])]
+                    cursor, keys = checked(replies[0], "SCAN")
             finally:
                 channel.close()
 
@@ -145,19 +149,17 @@ class RedisStore:
     def _scan_node(self, channel: Channel, need: Need, may_match: Sieve) -> Iterator[Session]:
         """One page ahead: the server fetches the next page while Python reads this one."""
         cursor, keys = channel.ask(*self._scan_words(0))
-        waiting: tuple[list[bytes], int] | None = self._ask_page(channel, keys, cursor, need)
+        waiting: _Asked | None = self._ask_page(channel, keys, cursor, need)
         while waiting is not None:
-            page, count = waiting
-            replies = channel.receive(count)
+            page, commands, count = waiting
+            replies = self._answers(channel, commands, count)
             waiting = None
             if cursor != b"0":
                 cursor, keys = checked(replies.pop(), "SCAN")
                 waiting = self._ask_page(channel, keys, cursor, need)
             yield from self._page(page, replies, need, may_match)
 
-    def _ask_page(
-        self, channel: Channel, keys: list[bytes], cursor: bytes, need: Need
-    ) -> tuple[list[bytes], int]:
+    def _ask_page(self, channel: Channel, keys: list[bytes], cursor: bytes, need: Need) -> _Asked:
         """Ask for the values of these keys and, in the same write, for the next keys."""
         page = [key for key in dict.fromkeys(keys) if key.startswith(self._prefix)]
         commands, count = self._page_commands(page, need)
@@ -165,8 +167,21 @@ class RedisStore:
             commands += pack(*self._scan_words(cursor))
             count += 1
         if count:
-            channel.send(commands)
-        return page, count
+            self._send_ahead(channel, commands, count)
+        return page, commands, count
+
+    @staticmethod
+    def _send_ahead(channel: Channel, commands: bytes, count: int) -> None:
+        with suppress(StoreUnreachable):  # `_answers` asks again
+            channel.send(commands, count)
+
+    def _answers(self, channel: Channel, commands: bytes, count: int) -> list[Any]:
+        """The replies to what was sent ahead, asked for again when they got lost: a SCAN cursor
+        holds on any connection."""
+        try:
+            return channel.receive(count)
+        except LostReply:
+            return self._reading(commands, count, channel)
 
     def _scan_words(self, cursor: bytes | int) -> tuple[bytes | str | int, ...]:
         return ("SCAN", cursor, "MATCH", self._pattern, "COUNT", _SCAN_COUNT)
@@ -298,14 +313,18 @@ class RedisStore:
             return False
         return True
 
-    def _reading(self, commands: bytes, count: int) -> list[Any]:
+    def _reading(self, commands: bytes, count: int, channel: Channel | None = None) -> list[Any]:
         """An exchange that only reads: tried again on a new connection when it breaks."""
-        for pause_s in (0.1, 0.3):
-            try:
-                return self._channel.exchange(commands, count)
-            except LostReply:
-                time.sleep(pause_s)
-        return self._channel.exchange(commands, count)
+        channel = channel or self._channel
+        try:
+            return channel.exchange(commands, count)
+        except LostReply:
+            time.sleep(0.1)
+        try:
+            return channel.exchange(commands, count)
+        except StoreUnreachable:  # the server was there a moment ago
+            time.sleep(0.3)
+        return channel.exchange(commands, count)
 
     def close(self) -> None:
         self._channel.close()

@@ -146,7 +146,7 @@ class RedisWriter:
         self._load(script)
         replies: list[Any] = []
         try:
-            self._channel.send(b"".join(calls))
+            self._channel.send(b"".join(calls), len(calls))
             self._channel.receive(len(calls), replies)
         except LostReply:
             done = [self._outcome(s, r, outcomes) for s, r in zip(sessions, replies, strict=False)]

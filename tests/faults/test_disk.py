@@ -1,0 +1,169 @@
+"""S5: the disk fails. Nothing is deleted after the first failed write, and all that was comes back."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sessctl.admin.journal import list_journals
+from tests.faults import tinydisk_path
+from tests.faults.killer import Victim
+from tests.faults.stores import check_nothing_lost, journalled, journals
+from tests.support.cli import Cli
+
+if TYPE_CHECKING:
+    from tests.faults.stores import Contents, RedisSubject, SqliteSubject, Subject
+
+SESSIONS = 2_500
+PAGE = 500
+
+
+@pytest.fixture
+def original(subject: Subject, rng) -> Contents:
+    return subject.fill(SESSIONS, rng)
+
+
+def check_purge(subject: Subject, original: Contents, home: Path) -> int:
+    """Whatever is gone is in the journal, and comes back; how many were gone."""
+    found = journals(home)
+    saved = journalled(subject, found[0]) if found and found[0].read_bytes().count(b"\n") else {}
+    left = check_nothing_lost(subject, original, saved)
+    if len(left) < len(original):
+        command = ["restore", "--last", "--yes", *subject.lapsed, "-b", subject.url]
+        done = Cli(home)(*command)
+        assert done.code == 0, done.stderr
+        assert subject.contents() == original
+    return len(original) - len(left)
+
+
+def journal_size(subject: Subject, home: Path) -> int:
+    """Of a whole purge, which is undone."""
+    with Victim(*subject.purge, "-b", subject.url, home=home) as run:
+        assert run.wait() == 0, run.stderr
+    done = Cli(home)("restore", "--last", "--yes", *subject.lapsed, "-b", subject.url)
+    assert done.code == 0, done.stderr
+    return journals(home)[0].stat().st_size
+
+
+def purge_on(kind: str, limit: int, subject: Subject, home: Path) -> tuple[int, str]:
+    program = [sys.executable, "-P", tinydisk_path(), kind, str(limit)]
+    with Victim(*subject.purge, "-b", subject.url, home=home, program=program) as run:
+        return run.wait(), run.stderr
+
+
+def whole_pages(subject: Subject, home: Path) -> int:
+    found = journals(home)
+    if not found or not found[0].read_bytes().count(b"\n"):
+        return 0
+    return len(journalled(subject, found[0]))
+
+
+def test_a_full_disk_stops_the_purge(subject, original, tmp_path, rng) -> None:
+    """Short write, then ENOSPC, at drawn sizes: gone is exactly what the journal holds whole."""
+    size = journal_size(subject, tmp_path / "whole")
+    gone = []
+    for number, part in enumerate([0.0, *(rng.random() for _ in range(4)), 0.999]):
+        home = tmp_path / f"home-{number}"
+        limit = int(part * size) + rng.randrange(100)
+        code, stderr = purge_on("full", min(limit, size - 1), subject, home)
+        assert (code, "no space left" in stderr) == (6, True), stderr
+        expected = whole_pages(subject, home)
+        gone.append(check_purge(subject, original, home))
+        assert gone[-1] == expected
+    print(f"{subject.name}: ended before the disk was full: {gone} of {len(original)}")
+    assert gone[0] == 0
+    assert max(gone) > PAGE
+
+
+@pytest.mark.parametrize(("nth", "pages"), [(1, 0), (2, 0), (3, 1), (5, 3)])
+def test_a_failed_fsync_is_final(subject, original, tmp_path, nth, pages) -> None:
+    """The first fsync is the head's. The page whose fsync failed stays, though its line was written."""
+    code, stderr = purge_on("broken", nth, subject, tmp_path / "home")
+    assert (code, "i/o error" in stderr.lower()) == (6, True), stderr
+    assert check_purge(subject, original, tmp_path / "home") == pages * PAGE
+
+
+def test_a_file_limit_stops_the_purge(redis_subject: RedisSubject, tmp_path, rng) -> None:
+    """The kernel's own refusal, RLIMIT_FSIZE, at drawn sizes."""
+    original = redis_subject.fill(SESSIONS, rng)
+    size = journal_size(redis_subject, tmp_path / "whole")
+    gone = []
+    for number in range(5):
+        home = tmp_path / f"home-{number}"
+        limit = int((number + rng.random()) / 5 * (size - 300))
+        with Victim(
+            *redis_subject.purge, "-b", redis_subject.url, home=home, file_limit=limit
+        ) as run:
+            assert run.wait() == 6, run.stderr
+        expected = whole_pages(redis_subject, home)
+        gone.append(check_purge(redis_subject, original, home))
+        assert gone[-1] == expected
+    print(f"ended before the limit was reached: {gone} of {len(original)}")
+    assert gone == sorted(gone)
+
+
+def test_a_file_limit_of_database_and_journal(sqlite_subject: SqliteSubject, tmp_path, rng) -> None:
+    """Here it may strike the journal, the database or SQLite's own journal."""
+    original = sqlite_subject.fill(SESSIONS, rng)
+    size = sqlite_subject.path.stat().st_size
+    codes = []
+    for number in range(5):
+        home = tmp_path / f"home-{number}"
+        limit = int((number + rng.random()) / 5 * size)
+        with Victim(
+            *sqlite_subject.purge, "-b", sqlite_subject.url, home=home, file_limit=limit
+        ) as run:
+            codes.append(run.wait())
+            assert codes[-1] in (0, 5, 6), run.stderr
+            assert "Traceback" not in run.stderr
+        check_purge(sqlite_subject, original, home)
+    print(f"exit codes {codes}")
+    assert set(codes) != {0}
+
+
+def _is_a_file(folder: Path) -> None:
+    folder.parent.mkdir(parents=True)
+    folder.write_text("x", encoding="ascii")
+
+
+def _is_below_a_file(folder: Path) -> None:
+    folder.parent.parent.mkdir(parents=True)
+    folder.parent.write_text("x", encoding="ascii")
+
+
+def _may_be_written_by_all(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+
+
+def _leads_nowhere(folder: Path) -> None:
+    folder.parent.mkdir(parents=True)
+    folder.symlink_to("/proc/nowhere/at/all")
+
+
+def _may_not_be_written(folder: Path) -> None:
+    folder.parent.mkdir(parents=True)
+    if os.getuid():
+        folder.mkdir(mode=0o500)
+    else:
+        folder.symlink_to("/proc/self")  # where not even root can create a file
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [_is_a_file, _is_below_a_file, _may_be_written_by_all, _leads_nowhere, _may_not_be_written],
+)
+def test_without_a_journal_folder_nothing_is_deleted(subject, original, tmp_path, spoil) -> None:
+    home = tmp_path / "home"
+    folder = home / "state" / "sessctl" / "journals"
+    spoil(folder)
+    done = Cli(home)(*subject.purge, "-b", subject.url)
+    assert done.code == 6, done.stderr
+    assert done.stderr.count("error:") == 1
+    assert subject.contents() == original
+    if spoil is _may_be_written_by_all:
+        assert list_journals(folder) == []

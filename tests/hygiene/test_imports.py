@@ -1,0 +1,214 @@
+"""Starting is a feature: a clean interpreter shows what a command did *not* import.
+
+A time would depend on the machine; what is loaded does not.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sessctl import sign_cookie
+from tests.support.cli import sid, stored
+from tests.support.engines import RedisEngine, SqliteEngine
+from tests.support.run import clean_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.servers import RedisServer
+
+ROOT = Path(__file__).parents[2]
+COOKIE = sign_cookie(sid("a"), "some-secret-91")[0].value
+LIST_MODULES = (
+    "import sys\n"
+    "out = sys.argv.pop(1)\n"
+    "from sessctl.__main__ import main\n"
+    "try:\n    code = main()\nexcept SystemExit as exc:\n    code = exc.code\n"
+    "with open(out, 'w') as file: file.write('\\n'.join([str(code), *sys.modules]))\n"
+)
+DRIVERS = ["redis", "hiredis", "sqlalchemy", "sqlite3", "psycopg", "pymysql", "pymongo"]
+NETWORK = ["socket", "ssl", "asyncio", "http", "urllib.request", "email"]
+RENDERING = ["rich", "pygments", "markdown_it"]
+CONFIGURATION = ["tomllib", "tomlkit", "msgspec", "dotenv", "platformdirs", "keyring"]
+HEAVY = ["importlib.metadata", "pydantic", "sessctl.demo", "unittest", "multiprocessing"]
+EVERYTHING = [*DRIVERS, *NETWORK, *RENDERING, *CONFIGURATION, *HEAVY]
+
+
+def loaded(tmp_path: Path, *args: str, expect: int = 0) -> set[str]:
+    """The modules that one run of the command line leaves loaded."""
+    out = tmp_path / "modules"
+    done = subprocess.run(
+        [sys.executable, "-c", LIST_MODULES, str(out), *args],
+        env=clean_environment(tmp_path, {"PYTHONPATH": str(ROOT)}),
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+    )
+    code, *modules = out.read_text().splitlines()
+    assert (code, b"Traceback" in done.stderr) == (str(expect), False), done.stderr
+    return set(modules)
+
+
+@pytest.fixture
+def file_url(tmp_path: Path) -> Iterator[str]:
+    engine = SqliteEngine(tmp_path / "shop.db")
+    engine.save(sid("a").encode(), stored(1), 4_000_000_000_000)
+    yield engine.url
+    engine.client.close()
+
+
+@pytest.fixture
+def server_url(redis_server: RedisServer) -> Iterator[str]:
+    engine = RedisEngine(redis_server)
+    engine.client.flushall()
+    engine.save(sid("a").encode(), stored(1), 4_000_000_000_000)
+    yield engine.url
+    engine.client.close()
+
+
+@pytest.mark.parametrize("flag", ["--version", "-V"])
+def test_version_imports_nothing_of_the_command_line(tmp_path: Path, flag: str) -> None:
+    modules = loaded(tmp_path, flag)
+    assert modules.isdisjoint(["typer", "sessctl.cli", "sessctl.errors", *EVERYTHING])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["decode", COOKIE],
+        ["decode", COOKIE, "-o", "table"],
+        ["decode", f"Cookie: connect.sid={COOKIE}", "-o", "json"],
+        ["verify", COOKIE, "--secret", "some-secret-91"],
+        ["sign", sid("a"), "--secret", "some-secret-91"],
+    ],
+    ids=" ".join,
+)
+def test_a_cookie_without_a_backend_needs_no_driver_and_no_configuration(
+    tmp_path: Path, words: list[str]
+) -> None:
+    heavy = set(EVERYTHING)
+    if "table" in words:
+        heavy.discard("msgspec")  # a block may hold a session
+    assert loaded(tmp_path, *words).isdisjoint({*heavy, "sessctl.stores.engines"})
+
+
+def test_decode_of_a_stored_value_needs_no_driver(tmp_path: Path) -> None:
+    modules = loaded(tmp_path, "decode", stored(1).decode())
+    assert modules.isdisjoint({*EVERYTHING} - {"msgspec"})
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["--help"],
+        ["list", "--help"],
+        ["purge", "-h"],
+        ["expire", "-h"],
+        ["restore", "-h"],
+        ["help"],
+        ["help", "formats"],
+        ["help", "exit-codes"],
+        ["lst"],
+        ["list", "--nope"],
+    ],
+    ids=" ".join,
+)
+def test_help_and_usage_errors_need_no_driver(tmp_path: Path, words: list[str]) -> None:
+    code = 2 if not words or words[-1] in ("lst", "--nope") else 0
+    modules = loaded(tmp_path, *words, expect=code)
+    assert modules.isdisjoint({*EVERYTHING} - {"msgspec"})
+
+
+@pytest.mark.parametrize("words", [["--help"], ["help"], ["help", "formats"], ["lst"], []])
+def test_the_table_of_commands_imports_no_command(tmp_path: Path, words: list[str]) -> None:
+    modules = loaded(tmp_path, *words, expect=2 if words in ([], ["lst"]) else 0)
+    commands = {name for name in modules if name.startswith("sessctl.cli.commands.")}
+    assert commands <= {"sessctl.cli.commands.help"}
+
+
+def test_a_command_imports_no_other_command(tmp_path: Path, file_url: str) -> None:
+    modules = loaded(tmp_path, "list", "-b", file_url)
+    commands = {name for name in modules if name.startswith("sessctl.cli.commands.")}
+    assert commands == {"sessctl.cli.commands.list_sessions"}
+
+
+def test_a_listing_of_redis_imports_its_driver_only(tmp_path: Path, server_url: str) -> None:
+    modules = loaded(tmp_path, "list", "-b", server_url)
+    assert "redis.connection" in modules
+    assert modules.isdisjoint(["sqlalchemy", "sqlite3", *RENDERING, "sessctl.demo", "dotenv"])
+
+
+def test_a_listing_of_sqlite_imports_its_driver_only(tmp_path: Path, file_url: str) -> None:
+    modules = loaded(tmp_path, "list", "-b", file_url)
+    assert "sqlalchemy" in modules
+    assert modules.isdisjoint(["redis", "hiredis", *RENDERING, "sessctl.demo", "dotenv"])
+
+
+def test_sql_is_spoken_without_the_orm(tmp_path: Path, file_url: str) -> None:
+    modules = loaded(tmp_path, "list", "-b", file_url)
+    assert "sqlalchemy.orm" not in modules
+
+
+def test_a_table_imports_no_more_of_rich_than_its_widths(tmp_path: Path, file_url: str) -> None:
+    modules = loaded(tmp_path, "list", "-b", file_url, "-o", "table")
+    assert modules.isdisjoint(["rich.table", "rich.console", "pygments", "markdown_it"])
+
+
+def test_a_short_purge_draws_no_progress(tmp_path: Path, file_url: str) -> None:
+    modules = loaded(tmp_path, "purge", "--expired", "-b", file_url)
+    assert modules.isdisjoint([*RENDERING, "redis"])
+
+
+def test_a_configured_listing_reads_toml_and_never_writes_it(tmp_path: Path, file_url: str) -> None:
+    (tmp_path / "sessctl.toml").write_text(f'[backends.web]\nurl = "{file_url}"\n')
+    modules = loaded(tmp_path, "list")
+    assert "tomllib" in modules
+    assert modules.isdisjoint(["tomlkit", "dotenv", "keyring", "redis"])
+
+
+LIBRARY = [
+    path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
+    for path in sorted((ROOT / "sessctl").rglob("*.py"))
+    if "cli" not in path.relative_to(ROOT).parts and path.name != "__main__.py"
+]
+
+
+def test_nothing_below_the_command_line_imports_typer_or_rich(tmp_path: Path) -> None:
+    script = (
+        "import sys, importlib\n"
+        f"for name in {LIBRARY!r}: importlib.import_module(name)\n"
+        "print(*sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=clean_environment(tmp_path, {"PYTHONPATH": str(ROOT)}),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    modules = set(done.stdout.split())
+    assert set(LIBRARY) <= modules
+    assert modules.isdisjoint(["typer", "rich", "click", "sessctl.cli"])
+
+
+@pytest.mark.parametrize("name", ["decode_cookie", "verify_cookie", "sign_cookie"])
+def test_the_library_s_cookies_load_no_store(tmp_path: Path, name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys, sessctl; sessctl.{name}; print(*sys.modules)"],
+        env=clean_environment(tmp_path, {"PYTHONPATH": str(ROOT)}),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert set(done.stdout.split()).isdisjoint(["sessctl.stores", "sessctl.cli", *EVERYTHING])
