@@ -19,7 +19,7 @@ from tests.support.run import clean_environment
 from tests.support.servers import RedisServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 HERE = Path(__file__).parent
 FULL = 1_000_000
@@ -155,16 +155,16 @@ class Bench:
         goal: float | None,
         *,
         ceiling_mb: float | None = CEILING_MB,
-    ) -> Measurement:
+        further: Sequence[tuple[str, bool | None]] = (),
+    ) -> None:
         """Report a ratio, with the floor that this run has to reach."""
         found = compared(
-            case, self.n, ours, peer, name=name, goal=goal, ceiling_mb=ceiling_mb,
+            case, self.n, ours, peer, name=name, goal=goal, ceiling_mb=ceiling_mb, further=further,
             floor=None if floor is None else self.floor(floor),
         )  # fmt: skip
         if self.small:
             found.remarks.append("starts taken off")
         self.report(found)
-        return found
 
     # -- data --------------------------------------------------------------------------------------
 

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
     from tests.bench.measure import Sample
 
-# With more than this part of the machine used by others, CPU seconds are fairer than wall time.
-_BUSY = 0.10
+# With more than this part of the machine used by others, CPU seconds are fairer than wall time, and
+# absolute figures (rows a second, latency) say nothing.
+BUSY = 0.10
 # perf.md section 3: any streaming command, without and with SQLAlchemy.
 CEILING_MB, CEILING_SQL_MB = 60.0, 90.0
 
@@ -47,16 +48,17 @@ def compared(
     floor: float | None,
     goal: float | None,
     ceiling_mb: float | None = CEILING_MB,
-    by_cpu: bool = False,
+    further: Sequence[tuple[str, bool | None]] = (),
 ) -> Measurement:
     """Ratio = how many times faster than the peer.
 
-    Judged by wall time, or by CPU seconds of client and server together where `by_cpu` says so or
-    the machine was busy with something else; both ratios are reported.
+    Judged by wall time, or by CPU seconds of client and server together where the machine was busy
+    with something else; both ratios are reported. `further` are other things that its row in
+    perf.md asks for: what was found, and whether it will do (None: not to be judged here).
     """
     wall, cpu = peer.wall_s / ours.wall_s, peer.cpu_s / ours.cpu_s
     busy = max(ours.others, peer.others)
-    by = "cpu" if by_cpu or busy > _BUSY else "wall"
+    by = "cpu" if busy > BUSY else "wall"
     ratio = wall if by == "wall" else cpu
     remarks = []
     if floor is not None and ratio < floor:
@@ -86,16 +88,29 @@ def compared(
         "peer_cpu": peer.cpu_s,
         "peer_rss_mb": peer.rss_mb,
     }
-    ok = None if floor is None and not too_large else not (under or too_large)
+    remarks += [text for text, _ in further]
+    failed = under or too_large or any(good is False for _, good in further)
+    ok = None if floor is None and not failed else not failed
     return Measurement(case, n, figures, ok, remarks)
 
 
 def limited(
-    case: str, n: int, remark: str, *, limit: float | None, value: float, unit: str, **more: Any
+    case: str,
+    n: int,
+    remark: str,
+    *,
+    limit: float | None,
+    value: float,
+    unit: str,
+    also: bool = True,
+    **more: Any,
 ) -> Measurement:
-    """A figure that has to stay under a limit; without one it is reported only."""
-    ok = None if limit is None else value <= limit
-    remarks = [remark, *([f"over its limit of {limit:g} {unit}"] if ok is False else [])]
+    """A figure that has to stay under a limit; without one it is reported only.
+
+    `also`: whatever else has to hold for the measurement to pass.
+    """
+    ok = None if limit is None else value <= limit and also
+    remarks = [remark, *([f"over its limit ({unit} {limit:g})"] if ok is False else [])]
     return Measurement(
         case, n, {unit: value, "peer": None, "ratio": None, "limit": limit, **more}, ok, remarks
     )

@@ -25,7 +25,6 @@ from tests.faults.stores import check_nothing_lost, journalled, journals
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from random import Random
 
     from sessctl.stores.base import Result
     from tests.faults.stores import Contents, RedisSubject, Subject
@@ -35,9 +34,7 @@ SESSIONS = 2_500  # five pages to delete, three to read
 PERIODS = [2, 3, 5, 7, 7, 11]
 
 
-def purge(
-    url: str, folder: Path, proxy: FaultyProxy | None = None
-) -> tuple[Summary, list[Result]]:
+def purge(url: str, folder: Path, proxy: FaultyProxy | None = None) -> tuple[Summary, list[Result]]:
     """A purge of everything; whatever breaks ends it."""
     results: list[Result] = []
     with open_store(url, write=True) as store:
@@ -104,7 +101,7 @@ def test_every_nth_is_lost(redis_subject, tmp_path, rng, kind, repeat) -> None:
 
 
 def test_a_reply_lost_while_reading_ends_nothing(redis_subject, rng) -> None:
-    """Reads are asked again, in the middle of a scan as well; nothing is missing and nothing twice."""
+    """Reads are asked again, in the middle of a scan as well; nothing is missing, nothing twice."""
     original = redis_subject.fill(SESSIONS, rng)
     expected = sorted(k for k in original if k.startswith(b"sess:") and k != b"sess:hash")
     lost = 0
@@ -123,7 +120,7 @@ def test_a_reply_lost_while_reading_ends_nothing(redis_subject, rng) -> None:
 
 
 def test_what_was_lost_comes_back_over_a_bad_line(redis_subject, tmp_path, rng) -> None:
-    """A restore whose replies get lost says `present` of what it wrote, and writes nothing twice."""
+    """A restore whose replies get lost says `present` of what it wrote, and sends nothing twice."""
     original = redis_subject.fill(600, rng)
     _, results = purge(redis_subject.url, tmp_path)
     journal = open_journal(list_journals(tmp_path)[0])
@@ -157,7 +154,9 @@ def test_the_command_line_tells_it_all(redis_subject, tmp_path, rng) -> None:
     now = check_nothing_lost(redis_subject, original, saved)
     counts = Counter(one["outcome"] for one in report["items"])
     assert {word: report["summary"][word] for word in counts} == counts
-    ended = {f"sess:{one['sid']}".encode() for one in report["items"] if one["outcome"] == "deleted"}
+    ended = {
+        f"sess:{one['sid']}".encode() for one in report["items"] if one["outcome"] == "deleted"
+    }
     assert ended.isdisjoint(now)
     complete = bool(report["summary"].get("complete"))
     assert code == (0 if complete and not counts["failed"] else 5 if report["items"] else 3), stderr
@@ -173,7 +172,9 @@ class TestTwoAtOnce:
             assert len(deleted) == len(set(deleted))
             assert len(deleted) == len(original) - len(subject.contents())
             shares.update(a=len(mine.get("deleted", [])), b=len(theirs.get("deleted", [])))
-            met += sum(len(run.get(word, [])) for run in (mine, theirs) for word in ("gone", "changed"))
+            met += sum(
+                len(run.get(word, [])) for run in (mine, theirs) for word in ("gone", "changed")
+            )
         print(f"{subject.name}: two purges met at {met} sessions, shares {dict(shares)}")
         assert met
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from tests.faults.stores import Subject
 
+    Purge = Callable[[Subject, str, Path], Counter[str]]
+
 SESSIONS = 3_000
 ROUNDS = 20
 GRACE_MS = 60_000
@@ -66,9 +68,6 @@ def left(subject: Subject) -> dict[str, tuple[bytes, int]]:
     if isinstance(subject, SqliteSubject):
         return {c[1].decode(): (c[5], c[3]) for c in subject.contents().values()}
     return {k[5:].decode(): (value, ends) for k, (_, value, ends) in subject.contents().items()}
-
-
-Purge = Callable[["Subject", str, "Path"], "Counter[str]"] if TYPE_CHECKING else Any
 
 
 def careful(subject: Subject, rule: str, folder: Path) -> Counter[str]:

@@ -57,6 +57,10 @@ class SqliteDialect:
                 isolation_level="AUTOCOMMIT"
             )
             self._connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar()
+            mode = self._connection.exec_driver_sql("PRAGMA journal_mode").scalar()
+            if mode == "wal" and not read_only:
+                # Half as long a lock. A power failure may undo our last deletes, never harm the file.
+                self._connection.exec_driver_sql("PRAGMA synchronous = NORMAL")
 
     def _connect(self) -> sqlite3.Connection:
         uri = f"file:{quote(str(self._path))}?mode={self._mode}"

@@ -1,0 +1,57 @@
+"""What a server was asked, as the server itself tells it."""
+
+from __future__ import annotations
+
+import shlex
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from redis import Redis
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# The oracle of S12: nothing that a dry run or a listing sends may be anything else.
+READING = frozenset(
+    (
+        "CLIENT", "DBSIZE", "ECHO", "GET", "HELLO", "INFO", "MGET", "PEXPIRETIME", "PING", "PTTL",
+        "ROLE", "SCAN", "SELECT", "STRLEN", "TIME", "TYPE",
+    )
+)  # fmt: skip
+
+
+@contextmanager
+def recorded(port: int) -> Iterator[list[list[str]]]:
+    """Every command of every other client, by MONITOR; complete when the block has ended.
+
+    What scripts run is in it, too.
+    """
+    seen: list[list[str]] = []
+    with Redis(port=port, decode_responses=True) as client, client.monitor() as monitor:
+        client.echo("begin")
+        _until(monitor, "begin")
+        yield seen
+        client.echo("end")
+        seen += _until(monitor, "end")
+
+
+def _until(monitor: object, mark: str) -> list[list[str]]:
+    found: list[list[str]] = []
+    for one in monitor.listen():  # type: ignore[attr-defined]
+        words = _words(one["command"])
+        if words[0].upper() == "ECHO" and words[1:] == [mark]:
+            return found
+        found.append(words)
+    raise AssertionError("MONITOR ended")
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:  # a quote within a value
+        return command.split(" ")
+
+
+def writing(commands: list[list[str]]) -> list[list[str]]:
+    """Those that are not on the list of what reads."""
+    return [words for words in commands if words[0].upper() not in READING]

@@ -1,0 +1,70 @@
+"""S18: ten times the sessions take the same memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.faults.footprint import peak_mib
+from tests.faults.stores import SqliteSubject, sid, stored
+from tests.support.engines import now_ms
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from random import Random
+
+    from tests.faults.stores import Subject
+
+FEW, MANY = 6_000, 60_000
+CEILING_MIB = 150.0
+# Both are beyond what is bounded: pages of 1 000, a plan that counts 10 001.
+GROWTH_MIB = 4.0
+
+HOUR_MS = 3_600_000
+
+
+def fill(subject: Subject, count: int, rng: Random) -> None:
+    """So many sessions, and no time wasted: one value for all, which is 300 bytes."""
+    raw = stored(rng, size=150)
+    now = now_ms()
+    if isinstance(subject, SqliteSubject):
+        rows = ((sid(rng), now - HOUR_MS, raw.decode()) for _ in range(count))
+        subject.client.execute("BEGIN IMMEDIATE")
+        subject.client.execute("DELETE FROM sessions")
+        subject.client.executemany("INSERT INTO sessions VALUES (?, ?, ?)", rows)
+        subject.client.execute("COMMIT")
+        return
+    client = subject.engine.client  # type: ignore[attr-defined]
+    client.flushall()
+    with client.pipeline(transaction=False) as pipe:
+        for _ in range(count):
+            pipe.execute_command("SET", f"sess:{sid(rng)}", raw, "PXAT", now + HOUR_MS)
+        pipe.execute()
+
+
+def peaks(
+    subject: Subject, home: Path, rng: Random, count: int, *, restore: bool
+) -> dict[str, float]:
+    fill(subject, count, rng)
+    url = ["-b", subject.url]
+    found = {
+        "list": peak_mib("list", "-o", "jsonl", *url, home=home),
+        "purge": peak_mib(*subject.purge, "-o", "jsonl", *url, home=home),
+    }
+    if restore:
+        command = ["restore", "--last", "--yes", *subject.lapsed, *url]
+        found["restore"] = peak_mib(*command, home=home)
+    return found
+
+
+@pytest.mark.parametrize("scale", [1, pytest.param(5, marks=pytest.mark.long)])
+def test_memory_does_not_grow_with_the_store(subject, home, rng, scale) -> None:
+    few = peaks(subject, home, rng, FEW, restore=scale > 1)
+    many = peaks(subject, home, rng, MANY * scale, restore=scale > 1)
+    for command, peak in many.items():
+        grown = peak - few[command]
+        print(f"{subject.name} {command}: {few[command]:.1f} -> {peak:.1f} MiB ({grown:+.1f})")
+    for command, peak in many.items():
+        assert peak < CEILING_MIB, command
+        assert peak - few[command] < GROWTH_MIB, command
