@@ -6,6 +6,7 @@ answer and nothing else; what is said beside it goes to standard error.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -45,6 +46,7 @@ class Streams:
         self.stdin_is_terminal, self.stdout_is_terminal, self.stderr_is_terminal = terminals
         self._out = stdout
         self._err = stderr
+        self.is_log_full = False  # what was said on standard error did not get out
         self._colour = {"out": False, "err": False}
         self._pager: Pager | None = None
         self._target: Path | None = None
@@ -129,14 +131,25 @@ class Streams:
         """One line on standard error, escaped; no secret this process knows gets out."""
         self.flush()
         hidden = [redact(p) if isinstance(p, str) else (redact(p[0]), p[1]) for p in pieces]
-        self._err.write(_rendered(hidden, self._colour["err"]))
-        self._err.flush()
+        self._say(_rendered(hidden, self._colour["err"]))
 
     def say_raw(self, data: bytes) -> None:
         """Bytes on standard error: a JSON error, or progress."""
         self.flush()
-        self._err.write(data)
-        self._err.flush()
+        self._say(data)
+
+    def _say(self, data: bytes) -> None:
+        """A log on a full disk takes nothing more: the work goes on, the exit code will tell."""
+        try:
+            self._err.write(data)
+            self._err.flush()
+        except OSError as exc:
+            if exc.errno not in DISK_ERRORS:
+                raise
+            with suppress(OSError, ValueError):  # Python's own last flush would make it exit 120
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._err.fileno())
+            self._err = io.BytesIO()
+            self.is_log_full = True
 
     def to_file(self, path: Path) -> None:
         """The answer goes to a new file, 0600, which takes its place only when all is written."""

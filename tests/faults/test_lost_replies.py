@@ -165,8 +165,8 @@ def test_the_command_line_tells_it_all(redis_subject, tmp_path, rng) -> None:
 class TestTwoAtOnce:
     def test_each_session_is_reported_as_deleted_once(self, subject, tmp_path, rng) -> None:
         met, shares = 0, Counter[str]()
-        for number in range(4):
-            original = subject.fill(2000, rng)
+        for number in range(3):
+            original = subject.fill(1500, rng)
             mine, theirs = self._both(subject, tmp_path / str(number))
             deleted = [*mine.get("deleted", []), *theirs.get("deleted", [])]
             assert len(deleted) == len(set(deleted))

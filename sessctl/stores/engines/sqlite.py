@@ -59,7 +59,7 @@ class SqliteDialect:
             self._connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar()
             mode = self._connection.exec_driver_sql("PRAGMA journal_mode").scalar()
             if mode == "wal" and not read_only:
-                # Half as long a lock. A power failure may undo our last deletes, never harm the file.
+                # Half as long a lock; a power failure may undo our last deletes, no more.
                 self._connection.exec_driver_sql("PRAGMA synchronous = NORMAL")
 
     def _connect(self) -> sqlite3.Connection:
