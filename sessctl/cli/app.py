@@ -5,7 +5,6 @@ A command's module is imported when it is called; help and suggestions come from
 
 from __future__ import annotations
 
-import errno
 import inspect
 import sys
 from contextlib import suppress
@@ -20,7 +19,7 @@ from sessctl.cli.options import merge, root_parameters
 from sessctl.cli.report import report, report_usage
 from sessctl.cli.run import Run
 from sessctl.cli.signals import Stopped
-from sessctl.cli.streams import OutputFailed, PipeClosed, Streams
+from sessctl.cli.streams import DISK_ERRORS, OutputFailed, PipeClosed, Streams
 from sessctl.cli.table import ALIASES, COMMANDS, Row
 from sessctl.errors import ExitCode, SessctlError, nearest
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _PACKAGE = "sessctl.cli.commands"
-_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class LazyGroup(PlainHelp, TyperGroup):
@@ -136,13 +134,15 @@ def run_command(argv: Sequence[str], streams: Streams) -> ExitCode:
         )
         streams.flush()
         found = code if isinstance(code, ExitCode) else ExitCode(code or 0)
+        if found is ExitCode.OK and streams.is_log_full:
+            return ExitCode.JOURNAL
         is_cut = run.writes and streams.reader_gone and found is ExitCode.OK
         return ExitCode.PIPE_CLOSED if is_cut else found
     except (PipeClosed, BrokenPipeError):
         streams.discard_output()
         return ExitCode.PIPE_CLOSED if run.writes else ExitCode.OK
     except OSError as exc:
-        if exc.errno not in _DISK_ERRORS:
+        if exc.errno not in DISK_ERRORS:
             return _bug(exc, run, argv)
         streams.discard_output()
         return report(OutputFailed.of(exc), run, argv)

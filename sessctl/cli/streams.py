@@ -27,6 +27,7 @@ Piece = tuple[str, Role]
 Line = list[Piece]
 
 _BUFFER = 256 * 1024
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class Streams:

@@ -127,6 +127,32 @@ def test_a_file_limit_of_database_and_journal(sqlite_subject: SqliteSubject, tmp
     assert set(codes) != {0}
 
 
+@pytest.mark.parametrize("limit", [0, 60, 200])
+def test_a_log_on_a_full_disk_is_no_bad_signature(subject, original, tmp_path, limit) -> None:
+    """Standard error and the journal fail alike: exit 6, and not Python's own 1 or 120."""
+    home = tmp_path / "home"
+    with Victim(*subject.purge, "-b", subject.url, home=home, file_limit=limit) as run:
+        assert run.wait() == 6, run.stderr
+    assert subject.contents() == original
+
+
+def test_a_full_log_alone_stops_nothing(subject, original, tmp_path) -> None:
+    """The journal fits, the log does not: all is done, and the exit code tells."""
+    home = tmp_path / "home"
+    program = [sys.executable, "-c", _FULL_LOG]
+    with Victim(*subject.purge, "-b", subject.url, home=home, program=program) as run:
+        assert run.wait() == 6
+    assert check_purge(subject, original, home) > PAGE
+
+
+# Standard error is /dev/full, which takes nothing.
+_FULL_LOG = (
+    "import os, sys;"
+    "os.dup2(os.open('/dev/full', os.O_WRONLY), 2);"
+    "os.execv(sys.executable, [sys.executable, '-m', 'sessctl', *sys.argv[1:]])"
+)
+
+
 def _is_a_file(folder: Path) -> None:
     folder.parent.mkdir(parents=True)
     folder.write_text("x", encoding="ascii")

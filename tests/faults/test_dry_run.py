@@ -29,7 +29,7 @@ def commands(subject: Subject, one: str, cookie: str) -> dict[str, list[str]]:
         "purge expired": ["purge", "--expired", "--dry-run"],
         "purge no-ttl": ["purge", "--expired", "--dry-run", "--force", "no-ttl"],
         "purge refused": ["purge", "--all", "--yes", "--expect", "1", *limits],
-        "expire": ["expire", one, "--dry-run"],
+        "expire": ["expire", "--dry-run", "--", one],
         "expire user": ["expire", "--user", "7", "--dry-run", *limits],
         "restore": ["restore", "--last", "--dry-run", *subject.lapsed],
         "list": ["list"],
@@ -37,7 +37,7 @@ def commands(subject: Subject, one: str, cookie: str) -> dict[str, list[str]]:
         "list count": ["list", "--count"],
         "list of a user": ["list", "--user", "7"],
         "list expired": ["list", "--expired"],
-        "show": ["show", one],
+        "show": ["show", "--", one],
         "decode": ["decode", cookie],
         "verify": ["verify", cookie, "--secret", "env:SECRET"],
         "journal": ["journal", "list"],
@@ -51,14 +51,14 @@ def prepare(subject: Subject, home: Path, rng) -> dict[str, list[str]]:
     subject.engine.save(one.encode(), stored(rng), now_ms() + DAY_MS)
     gone = sid(rng)
     subject.engine.save(gone.encode(), stored(rng), now_ms() + DAY_MS)
-    done = Cli(home)("expire", gone, "--yes", "-b", subject.url)
+    done = Cli(home)("-b", subject.url, "expire", "--yes", "--", gone)
     assert done.code == 0, done.stderr
     return commands(subject, one, f"connect.sid=s%3A{one}.x")
 
 
 def run(cli: Cli, words: list[str], url: str) -> int:
     where = [] if words[0] == "journal" else ["-b", url]
-    done = cli(*words, *where, env={"SECRET": SECRET})
+    done = cli(*where, *words, env={"SECRET": SECRET})
     assert done.code in (0, 1, 4), done.stderr
     return done.code
 
@@ -128,12 +128,12 @@ def test_no_journal_folder_comes_into_being(subject: Subject, home, rng, way) ->
     subject.engine.save(one.encode(), stored(rng), now_ms() + DAY_MS)
     words = {
         "purge": [*subject.purge, "--dry-run"],
-        "expire": ["expire", one, "--yes", "--dry-run"],
+        "expire": ["expire", "--yes", "--dry-run", "--", one],
         "list": ["list"],
-        "show": ["show", one],
+        "show": ["show", "--", one],
         "decode": ["decode", f"connect.sid=s%3A{one}.x"],
     }[way]
-    assert Cli(home)(*words, "-b", subject.url).code in (0, 1)
+    assert Cli(home)("-b", subject.url, *words).code in (0, 1)
     assert list(home.iterdir()) == []
 
 

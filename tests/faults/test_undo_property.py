@@ -155,6 +155,7 @@ class World:
                 saved = self._journalled(path)
                 new = {key: cells for key, cells in after.items() if key not in before}
                 assert all(saved[key] == cells for key, cells in new.items())
+                assert set(new) <= self._taken(path), "it was not us who ended it"
                 stored = {r.sid.encode() for r in results if r.outcome.value == "stored"}
                 assert {self._key(sid) for sid in stored} == set(new)
             if self._rng.random() < 0.5:
@@ -212,6 +213,17 @@ class World:
             key: cells
             for page in open_journal(path).pages()
             for key, cells in map(self.subject.frozen, page.sessions)
+        }
+
+    def _taken(self, path: Path) -> set[Any]:
+        """What the run of this journal ended, or may have."""
+        return {
+            self.subject.frozen(item)[0]
+            for page in open_journal(path).pages()
+            for item, word in zip(
+                page.sessions, page.outcomes or ["deleted"] * len(page.sessions), strict=True
+            )
+            if word in ("deleted", "unconfirmed")
         }
 
     def _note(self, text: str) -> None:
