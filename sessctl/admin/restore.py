@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from sessctl.stores.base import Store
 
 # Only what our own run took away comes back: a session that was `changed` may have been ended by
-# the application since.
+# the application since. One whose delete `failed` may have been taken after all, by a command that
+# reached the server when its connection was lost already.
 _TAKEN = (Outcome.DELETED, Outcome.UNCONFIRMED)
+_UNSURE = (Outcome.FAILED,)
 RESTORED = "restored"
 
 
@@ -30,7 +32,7 @@ class RestorePlan:
     sessions: int = 0
     live: int = 0
     lapsed: int = 0
-    uncertain: int = 0  # the run died between journal and outcome
+    uncertain: int = 0  # the run died between journal and outcome, or the delete failed
     samples: list[str] = field(default_factory=list)
 
 
@@ -40,7 +42,7 @@ class Restore:
     Args:
         ttl: a new lifetime for every session, from the server's now.
         lapsed: put back sessions whose expiry has passed too, exactly as they were.
-        certain_only: leave pages without a recorded outcome.
+        certain_only: leave sessions whose end was not recorded.
     """
 
     def __init__(
@@ -116,15 +118,15 @@ class Restore:
         return self._lapsed or self._ttl is not None
 
     def _taken(self) -> Iterator[tuple[list[Session], bool]]:
-        """(sessions our run took away, their outcome is recorded), a page at a time."""
+        """(sessions our run took away, their end is recorded), at most a page at a time."""
         for page in self._journal.pages():
-            certain = page.outcomes is not None
-            if not certain and self._certain_only:
-                continue
-            outcomes = page.outcomes or [Outcome.DELETED] * len(page.sessions)
-            frozen = [f for f, o in zip(page.sessions, outcomes, strict=True) if o in _TAKEN]
-            if frozen:
-                yield [self._thaw(item) for item in frozen], certain
+            outcomes = page.outcomes or [Outcome.FAILED] * len(page.sessions)
+            for words, certain in ((_TAKEN, True), (_UNSURE, False)):
+                if not certain and self._certain_only:
+                    continue
+                frozen = [f for f, o in zip(page.sessions, outcomes, strict=True) if o in words]
+                if frozen:
+                    yield [self._thaw(item) for item in frozen], certain
 
     def _thaw(self, frozen: dict[str, Any]) -> Session:
         if self._ttl is None:

@@ -17,6 +17,7 @@ from sessctl.admin.plan import Permissions
 from sessctl.admin.removal import Removal, Summary
 from sessctl.admin.restore import Restore
 from sessctl.session import Query
+from sessctl.stores.base import Outcome, Result
 from sessctl.stores.registry import open_store
 from tests.faults.killer import Victim
 from tests.faults.proxy import FaultyProxy
@@ -26,7 +27,6 @@ from tests.faults.stores import check_nothing_lost, journalled, journals
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sessctl.stores.base import Result
     from tests.faults.stores import Contents, RedisSubject, Subject
 
 SESSIONS = 2_500  # five pages to delete, three to read
@@ -137,6 +137,26 @@ def test_what_was_lost_comes_back_over_a_bad_line(redis_subject, tmp_path, rng) 
     assert undo.counts.total() == len(put) == len(results)
     sets = Counter(words[1] for words in proxy.commands() if words[0] == b"SET")
     assert max(sets.values()) == 1
+
+
+@pytest.mark.parametrize("certain_only", [False, True])
+def test_a_failed_delete_that_came_through_is_undone(subject, tmp_path, rng, certain_only) -> None:
+    """A command may reach the server after we have looked: `failed` is no proof of being there."""
+    original = subject.fill(100, rng)
+    with subject.open() as store:
+        found = list(store.scan(Query()))
+        journal = JournalWriter(tmp_path, {"command": "purge"})
+        number = journal.page(store, found)
+        assert {result.outcome for result in store.delete(found)} == {Outcome.DELETED}
+        lost = [Result(session.sid, Outcome.FAILED, "connection lost") for session in found[:-1]]
+        journal.done(number, [*lost, Result(found[-1].sid, Outcome.DELETED)])
+        journal.close()
+        undo = Restore(store, open_journal(journal.path), lapsed=True, certain_only=certain_only)
+        for _ in undo.run():
+            pass
+    left = 1 if certain_only else len(found)
+    assert (undo.counts["restored"], undo.uncertain) == (left, left - 1)
+    assert (subject.contents() == original) == (not certain_only)
 
 
 def test_the_command_line_tells_it_all(redis_subject, tmp_path, rng) -> None:

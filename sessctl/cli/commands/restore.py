@@ -118,7 +118,7 @@ def _show(run: Run, backend: Backend, store: Store, source: Journal, plan: Resto
     ]
     if plan.uncertain:
         rows.append(
-            ("", f"{plan.uncertain:,} uncertain: that run died before it recorded their end")
+            ("", f"{plan.uncertain:,} uncertain: that run failed before it recorded their end")
         )
     if plan.samples:
         rows.append(("samples", ", ".join(short_id(sid) for sid in plan.samples)))

@@ -7,6 +7,7 @@ gets lost is looked into by reading again; nothing is ever sent twice.
 
 from __future__ import annotations
 
+import time
 from hashlib import sha1
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ DELETE_PAGE = 500
 _NO_TTL = -1
 # Servers before 7.0 tell only the remaining time; adding it to TIME is off by up to this.
 _OLD_TOLERANCE_MS = 2
+_LOOKS, _BETWEEN_LOOKS_S = 20, 0.01  # a page of scripts is 110 KiB
 _RENEWED = "renewed since it was read"
 
 
@@ -175,14 +177,26 @@ class RedisWriter:
         )
 
     def _unanswered(self, sessions: Sequence[Session]) -> list[Result]:
-        """Replies were lost: a session that is absent now is `unconfirmed`, never `deleted`."""
-        there = {session.sid for session in self._read([session.sid for session in sessions])}
+        """Replies were lost: a session that is absent now is `unconfirmed`, never `deleted`.
+
+        What the server had received before the cut, it still works through, 16 KiB of a connection
+        at a time: so what is there is looked at again and again before it counts as there.
+        """
+        there = self._there([session.sid for session in sessions])
+        for _ in range(_LOOKS):
+            if not there:
+                break
+            time.sleep(_BETWEEN_LOOKS_S)
+            there = self._there(there)
         return [
             Result(s.sid, Outcome.FAILED, "connection lost, still there")
             if s.sid in there
             else Result(s.sid, Outcome.UNCONFIRMED, "connection lost, absent now")
             for s in sessions
         ]
+
+    def _there(self, sids: Sequence[str]) -> list[str]:
+        return [session.sid for session in self._read(sids)]
 
     def _delete_watched(self, session: Session, due: int | str) -> Result:
         """The same without scripts: WATCH, read again, MULTI, UNLINK, EXEC."""
