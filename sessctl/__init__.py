@@ -9,16 +9,17 @@ database driver.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-__version__ = "0.1.0"
-
+TYPE_CHECKING = False  # not from typing: that import is half of what --version costs
 if TYPE_CHECKING:
+    from typing import Any
+
     from sessctl.cookies.api import decode_cookie, sign_cookie, verify_cookie
     from sessctl.errors import SessctlError
     from sessctl.session import Query, Session
     from sessctl.stores.registry import Access, open_store
     from sessctl.text import Secret
+
+__version__ = "0.1.0"
 
 __all__ = [
     "Access",

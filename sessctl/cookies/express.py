@@ -19,7 +19,6 @@ from binascii import b2a_base64
 from hmac import compare_digest
 from hmac import digest as hmac_digest
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from sessctl.cookies.base import Cookie, DecodedCookie, Match, Signature, Verdict, VerdictWord
 from sessctl.cookies.paste import percent_decode
@@ -96,6 +95,8 @@ class ExpressSession:
         if not _is_unicode(content):
             raise UsageError("the session id is not UTF-8, which a cookie cannot carry")
         text = f"s:{content}.{_signature(content, secret).decode()}"
+        from urllib.parse import quote  # 6 ms; reading a cookie does without
+
         wire = quote(text, safe=_UNESCAPED, encoding="utf-8")
         return [Cookie(name, wire)]
 

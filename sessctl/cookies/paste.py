@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes
 
 _HEADER = re.compile(r"[<>*\s]*(?P<set>set-)?cookie\s*:\s*", re.IGNORECASE)
 _CURL = re.compile(
@@ -94,6 +93,12 @@ def percent_decode(text: str) -> str:
     if "%" not in text or _ESCAPES.search(text):
         return text
     try:
-        return unquote_to_bytes(text.encode("utf-8", "surrogateescape")).decode()
+        return _unquote_to_bytes(text.encode("utf-8", "surrogateescape")).decode()
     except UnicodeError:
         return text
+
+
+def _unquote_to_bytes(raw: bytes) -> bytes:
+    """%XX as bytes, each known to be two digits. urllib's own costs `decode` 6 ms to import."""
+    first, *rest = raw.split(b"%")
+    return first + b"".join(bytes.fromhex(part[:2].decode()) + part[2:] for part in rest)

@@ -168,7 +168,7 @@ def test_rows_keep_their_expiry_to_the_millisecond(
         sqlite_subject.client.execute("DELETE FROM sessions")
         start = now_ms()
         rows = [
-            (sid(rng), kind(start + rng.randint(1, 120)), stored(rng).decode())
+            (sid(rng), kind(start + rng.randint(1, MOST_MS)), stored(rng).decode())
             for kind in (int, float)
             for _ in range(AT_ONCE)
         ]
