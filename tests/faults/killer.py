@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -115,8 +114,3 @@ class Victim:
         self.process.wait()
         self._out.close()
         self._err.close()
-
-
-def file_limit() -> int:
-    """How long files may grow here; tests that lower it want it to be unlimited."""
-    return resource.getrlimit(resource.RLIMIT_FSIZE)[0]

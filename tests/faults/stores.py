@@ -133,12 +133,12 @@ class SqliteSubject:
         self.path = engine.path
         self.client = engine.client
 
-    def fill(self, count: int, rng: Random, *, size: int = 0) -> Contents:
+    def fill(self, count: int, rng: Random) -> Contents:
         now = now_ms()
         rows: list[tuple[Any, ...]] = []
         for number in range(count):
             ends: Any = float(now - rng.randrange(HOUR_MS, DAY_MS))  # npm's driver binds REAL
-            raw: Any = stored(rng, size=size).decode()
+            raw: Any = stored(rng).decode()
             if number % 20 == 3:
                 ends = int(ends)
             if number % 25 == 5:

@@ -6,6 +6,7 @@ and its reply or while a connection is being closed because of an earlier except
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import time
@@ -32,6 +33,13 @@ SESSIONS = 600
 pytestmark = pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
 )
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """Nor may such a connection be collected, and complained about, in somebody else's test."""
+    yield
+    gc.collect()
 
 
 class Interrupted(Exception):
