@@ -271,10 +271,13 @@ def open_journal(path: Path) -> Journal:
 
 
 def list_journals(directory: Path) -> list[Path]:
-    """The journals of a folder, newest first."""
+    """The journals of a folder, newest first; a file without a head yet is none."""
     if not directory.is_dir():
         return []
-    return sorted((p for p in directory.iterdir() if p.name.endswith(SUFFIX)), reverse=True)
+    return sorted(
+        (p for p in directory.iterdir() if p.name.endswith(SUFFIX) and p.stat().st_size),
+        reverse=True,
+    )
 
 
 def _lines(path: Path, notes: list[str]) -> Iterator[dict[str, Any]]:

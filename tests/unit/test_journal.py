@@ -122,7 +122,7 @@ def test_the_summary_tells_how_it_ended(tmp_path: Path) -> None:
 
 def test_journals_are_listed_newest_first(tmp_path: Path) -> None:
     for name in ("20260101T000000Z-a.journal", "20270101T000000Z-b.journal", "other"):
-        (tmp_path / name).touch()
+        (tmp_path / name).write_text("head")
     assert [path.name[:4] for path in list_journals(tmp_path)] == ["2027", "2026"]
     assert list_journals(tmp_path / "nowhere") == []
 
