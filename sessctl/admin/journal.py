@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 SUFFIX = ".journal"
-_MAX_PAGE_BYTES = 512 * 2**20  # unpacked; a page is 500 sessions of 8 MiB at the very most
+_MAX_PAGE_BYTES = 512 * 2**20  # unpacked; more is neither written nor read
 
 
 class JournalWriter:
@@ -73,7 +73,13 @@ class JournalWriter:
         if not (self.is_open or self._broken):
             self._create()
         self._pages += 1
-        packed = zlib.compress(_dump_sessions(store, sessions), 1)
+        raw = _dump_sessions(store, sessions)
+        if len(raw) > _MAX_PAGE_BYTES:  # what could not be read back must not be deleted
+            raise JournalError(
+                "a page of sessions is larger than a journal can give back",
+                hint="--no-journal with --expired ends them without a way back",
+            )
+        packed = zlib.compress(raw, 1)
         line = {"n": self._pages, "count": len(sessions), "z": b64encode(packed).decode()}
         self._append("page", line, sync=True)
         self.sessions += len(sessions)

@@ -10,8 +10,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sessctl.admin.plan import LIVE_LIMIT, Permissions, removable
-from sessctl.errors import SessctlError, StoreError
+from sessctl.admin.plan import LIVE_LIMIT, Permissions, check_query, removable
+from sessctl.errors import SessctlError, StoreError, UsageError
 from sessctl.session import Query, Session, State
 from sessctl.stores.base import Outcome, Result, in_pages
 
@@ -68,11 +68,14 @@ class Removal:
 
     def purge(self, query: Query) -> Iterator[list[Result]]:
         """End every session that matches, yielding the results of each page."""
+        check_query(query)
         found = removable(self._store.scan(query), query, self._permissions)
         return self._run(in_pages(found, self._store.page_size))
 
     def expire(self, sids: Sequence[str], user: str | None = None) -> Iterator[list[Result]]:
         """End named sessions, or all of a user, even while they are being renewed."""
+        if not sids and user is None:
+            raise UsageError("expire needs session ids or a user")
         sids = list(dict.fromkeys(sids))  # naming one twice must not count it as gone
         query = Query(sids=tuple(sids), user=user)
         if user is None and sids:

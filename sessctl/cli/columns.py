@@ -30,7 +30,9 @@ def aligned(
 
     source = (safe(row) for row in rows)
     first = list(islice(source, _MEASURED))
-    widths = [cell_len(name) for name in header]
+    widths = [0] * max((len(row) for row in first), default=len(header))
+    for index, name in enumerate(header):
+        widths[index] = cell_len(name)
     for row in first:
         for index, (text, _) in enumerate(row):
             widths[index] = max(widths[index], cell_len(text))

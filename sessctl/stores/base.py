@@ -191,13 +191,18 @@ class Store(Protocol):
     def __exit__(self, *exc: object) -> None: ...
 
 
+PAGE_BYTES = 32 * 2**20  # far below what a journal's reader takes of one page
+
+
 def in_pages(sessions: Iterator[Session], size: int) -> Iterator[list[Session]]:
-    """Group a stream into lists of at most `size`."""
+    """Group a stream into lists of at most `size` sessions and, but for one giant, `PAGE_BYTES`."""
     page: list[Session] = []
+    held = 0
     for session in sessions:
-        page.append(session)
-        if len(page) == size:
+        if page and (len(page) == size or held + session.size_bytes > PAGE_BYTES):
             yield page
-            page = []
+            page, held = [], 0
+        page.append(session)
+        held += session.size_bytes
     if page:
         yield page
