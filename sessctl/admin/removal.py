@@ -65,6 +65,7 @@ class Removal:
         self._grace_ms = grace_ms
         self._stop = stop
         self._live = 0
+        self._user: str | None = None  # whose sessions `expire` ends, if not named by id
 
     def purge(self, query: Query) -> Iterator[list[Result]]:
         """End every session that matches, yielding the results of each page."""
@@ -76,6 +77,7 @@ class Removal:
         """End named sessions, or all of a user, even while they are being renewed."""
         if not sids and user is None:
             raise UsageError("expire needs session ids or a user")
+        self._user = user
         sids = list(dict.fromkeys(sids))  # naming one twice must not count it as gone
         query = Query(sids=tuple(sids), user=user)
         if user is None and sids:
@@ -120,8 +122,8 @@ class Removal:
             changed = [sid for sid, r in results.items() if r.outcome is Outcome.CHANGED]
             if not changed:
                 break
-            again = self._store.get(changed)
-            there = {session.sid for session in again}
+            again = [s for s in self._store.get(changed) if self._user in (None, s.user)]
+            there = {session.sid for session in self._store.get(changed)}
             results |= {s: Result(s, Outcome.GONE) for s in changed if s not in there}
             if again:
                 results |= {r.sid: r for r in self._journalled_delete(again)}

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from sessctl.cli.query_options import check_fields
 from sessctl.errors import Refused, UsageError
+from sessctl.session import Need
 from sessctl.text import short_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from sessctl.cli.run import Run
-    from sessctl.session import Need, Query, Session
+    from sessctl.session import Query, Session
     from sessctl.stores.base import Store
 
 _TERMINAL_LIMIT = 100
@@ -48,6 +49,8 @@ class Listing:
 
     def sessions(self, store: Store, need: Need) -> Iterator[Session]:
         """The sessions of one store, sorted and cut as asked for."""
+        if self._keys:  # what is sorted by has to be read, whatever is shown
+            need = Need.ALL
         check_fields(self.query, store)
         found: Iterable[Session] = store.scan(self.query, need)
         if self._keys:
