@@ -77,6 +77,11 @@ def short_id(sid: str) -> str:
     return f"{escape(sid[: min(6, len(sid) // 3)])}~{digest(encode_id(sid))}"
 
 
+def is_short_id(text: str) -> bool:
+    """The text is an id as `short_id` writes it, and not an id."""
+    return re.fullmatch(r".*~[0-9a-f]{6}", text) is not None
+
+
 def shorten(text: str, width: int) -> str:
     """Cut text for a table cell or an error line, saying so."""
     return text if len(text) <= width else text[: max(width - 3, 1)] + "..."

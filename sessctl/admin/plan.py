@@ -44,10 +44,15 @@ class Plan:
     recognised: int = 0
 
     @property
+    def count(self) -> int:
+        """All matches: counted, or, where `exact` is False, about."""
+        return self.matches if self.exact else self.estimated
+
+    @property
     def share(self) -> float:
         """Matches as a part of the store, 0 to 1."""
-        total = max(self.store_total, self.matches)
-        return (self.matches if self.exact else self.estimated) / total if total else 0.0
+        total = max(self.store_total, self.count)
+        return self.count / total if total else 0.0
 
     @property
     def live_share(self) -> float:
@@ -57,8 +62,7 @@ class Plan:
     @property
     def journal_bytes(self) -> int:
         """About what the journal will take: half of the raw sizes (measured 180 for 330 bytes)."""
-        count = self.matches if self.exact else self.estimated
-        return int(self.size_bytes / self.matches * 0.55 * count) if self.matches else 0
+        return int(self.size_bytes / self.matches * 0.55 * self.count) if self.matches else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,11 @@ class Permissions:
     def takes_cookie_dates(self) -> bool:
         """Keys without TTL may be judged by the date inside their value."""
         return self.no_ttl_by_cookie_date or "no-ttl" in self.forced
+
+    @property
+    def guards_share(self) -> bool:
+        """A rule may not end a large part of the store's live sessions."""
+        return self.max_delete is None and "share" not in self.forced
 
 
 def removable(
@@ -100,9 +109,10 @@ def make_plan(store: Store, query: Query, permissions: Permissions, *, exact: bo
     """Look at the store with the eyes of the run to come."""
     plan = Plan(store_total=store.estimate())
     now_ms = store.now_ms()
-    for session in islice(store.scan(Query()), SAMPLE):
-        plan.sampled += 1
-        plan.recognised += store.recognises(session)
+    if not query.sids:  # sessions that are named need no sample to tell what the store holds
+        for session in islice(store.scan(Query()), SAMPLE):
+            plan.sampled += 1
+            plan.recognised += store.recognises(session)
     for session in removable(store.scan(query), query, permissions, plan):
         if plan.matches >= COUNT_LIMIT - 1 and not exact:
             plan.exact = False
@@ -111,6 +121,9 @@ def make_plan(store: Store, query: Query, permissions: Permissions, *, exact: bo
     if not plan.exact:
         plan.estimated = _estimate(store, query, plan)
         plan.live = round(plan.live / plan.matches * plan.estimated)
+    if permissions.guards_share and not query.sids and plan.live > SHARE_FLOOR:
+        # The estimate may count what is no session; a share of that would look smaller than it is.
+        plan.store_total = store.count(Query())
     return plan
 
 
@@ -136,6 +149,11 @@ def _count(plan: Plan, session: Session, now_ms: int) -> None:
     if ends is not None:
         plan.oldest_ms = ends if plan.oldest_ms is None else min(plan.oldest_ms, ends)
         plan.newest_ms = ends if plan.newest_ms is None else max(plan.newest_ms, ends)
+
+
+def is_large(live: int, store_total: int) -> bool:
+    """So many live sessions are a large part of the store: guard 2, for what a rule chooses."""
+    return live > SHARE_FLOOR and live > SHARE_LIMIT * max(store_total, live)
 
 
 def check_query(query: Query) -> None:
@@ -174,17 +192,15 @@ def check_guards(plan: Plan, store: Store, permissions: Permissions, *, by_rule:
             f"{plan.live} live sessions would end, more than {LIVE_LIMIT}",
             hint="--max-delete N allows up to N",
         )
-    large = plan.live > SHARE_FLOOR and plan.live_share > SHARE_LIMIT
-    if by_rule and large and ceiling is None and "share" not in forced:
+    if by_rule and permissions.guards_share and is_large(plan.live, plan.store_total):
         raise GuardRefused(
             "share",
             f"{plan.live} live sessions would end, {plan.live_share:.0%} of the store",
             hint="--max-delete N or --force=share if that is meant",
         )
-    count = plan.matches if plan.exact else plan.estimated
-    if permissions.expect is not None and count > permissions.expect * 1.1:
+    if permissions.expect is not None and plan.count > permissions.expect * 1.1:
         raise GuardRefused(
             "expect",
-            f"{count} sessions match, more than the {permissions.expect} expected",
+            f"{plan.count} sessions match, more than the {permissions.expect} expected",
             hint="look again with --dry-run",
         )

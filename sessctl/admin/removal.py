@@ -10,13 +10,20 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sessctl.admin.plan import LIVE_LIMIT, Permissions, check_query, removable
-from sessctl.errors import SessctlError, StoreError, UsageError
+from sessctl.admin.plan import (
+    LIVE_LIMIT,
+    SHARE_FLOOR,
+    Permissions,
+    check_query,
+    is_large,
+    removable,
+)
+from sessctl.errors import Refused, SessctlError, StoreError, UsageError
 from sessctl.session import Query, Session, State
 from sessctl.stores.base import Outcome, Result, in_pages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from sessctl.admin.journal import JournalWriter
     from sessctl.stores.base import Store
@@ -33,6 +40,7 @@ class Summary:
     complete: bool = False
     stopped: str | None = None  # why it ended early, in words
     error: SessctlError | None = None
+    uncertain: int = 0  # of the failed: the store was lost in mid-delete, they may be gone
 
     @property
     def ended(self) -> int:
@@ -46,7 +54,9 @@ class Removal:
     Args:
         journal: None only where the caller was allowed to go without.
         grace_ms: for `--expired`; then the server judges each session again as it deletes.
-        stop: asked between pages; True ends the run cleanly.
+
+    `stop` is asked between pages; True ends the run cleanly. An error ends it too and stands in the
+    summary, so that what was done before is never lost sight of.
     """
 
     def __init__(
@@ -56,90 +66,109 @@ class Removal:
         *,
         permissions: Permissions | None = None,
         grace_ms: int | None = None,
-        stop: Callable[[], bool] = lambda: False,
     ) -> None:
         self.summary = Summary()
+        self.stop: Callable[[], bool] = lambda: False
         self._store = store
         self._journal = journal
         self._permissions = permissions or Permissions()
         self._grace_ms = grace_ms
-        self._stop = stop
         self._live = 0
+        self._store_total: int | None = None  # counted when the share of it begins to matter
         self._user: str | None = None  # whose sessions `expire` ends, if not named by id
 
     def purge(self, query: Query) -> Iterator[list[Result]]:
         """End every session that matches, yielding the results of each page."""
         check_query(query)
         found = removable(self._store.scan(query), query, self._permissions)
-        return self._run(in_pages(found, self._store.page_size))
+        return self._run(in_pages(found, self._store.page_size), by_rule=True)
 
     def expire(self, sids: Sequence[str], user: str | None = None) -> Iterator[list[Result]]:
         """End named sessions, or all of a user, even while they are being renewed."""
-        if not sids and user is None:
-            raise UsageError("expire needs session ids or a user")
+        if bool(sids) == (user is not None):
+            raise UsageError("expire needs session ids or a user, and not both")
         self._user = user
-        sids = list(dict.fromkeys(sids))  # naming one twice must not count it as gone
-        query = Query(sids=tuple(sids), user=user)
-        if user is None and sids:
-            found: Iterable[Session] = self._store.get(sids)
-            there = {session.sid for session in found}
-            missing = [Result(s, Outcome.GONE, "no such session") for s in sids if s not in there]
-            if missing:
-                yield self._counted(missing)
-        else:
-            found = self._store.scan(query)
-        yield from self._run(in_pages(iter(found), self._store.page_size), persistent=True)
+        if user is not None:
+            found = self._store.scan(Query(user=user))
+            return self._run(in_pages(found, self._store.page_size), tries=EXPIRE_TRIES)
+        return self._expire_named(list(dict.fromkeys(sids)))  # naming one twice ends it once
+
+    def _expire_named(self, sids: list[str]) -> Iterator[list[Result]]:
+        found = self._store.get(sids)
+        there = {session.sid for session in found}
+        missing = [Result(s, Outcome.GONE, "no such session") for s in sids if s not in there]
+        if missing:
+            yield self._counted(missing)
+        yield from self._run(in_pages(iter(found), self._store.page_size), tries=EXPIRE_TRIES)
 
     def _run(
-        self, pages: Iterator[list[Session]], *, persistent: bool = False
+        self, pages: Iterator[list[Session]], *, tries: int = 1, by_rule: bool = False
     ) -> Iterator[list[Result]]:
+        summary = self.summary
         try:
             for page in pages:
-                if self._stop():
-                    self.summary.stopped = "interrupted"
-                    return
-                kept, ceiling = self._within_limits(page)
+                if self.stop():
+                    break
+                kept, summary.stopped = self._within_limits(page, by_rule=by_rule)
                 if kept:
-                    yield self._counted(self._end(kept, EXPIRE_TRIES if persistent else 1))
-                if ceiling is not None:
-                    self.summary.stopped = ceiling
+                    yield self._counted(self._end(kept, tries))
+                if summary.stopped is not None or summary.error is not None:
                     return
-            self.summary.complete = not self._stop()
-            if self._stop():
-                self.summary.stopped = "interrupted"
-        except StoreError as exc:
-            # An error is never "no more sessions".
-            self.summary.error = exc
+            if self.stop():
+                summary.stopped = "interrupted"
+            summary.complete = summary.stopped is None
+        except (StoreError, Refused) as exc:
+            summary.error = exc  # an error is never "no more sessions"
         finally:
             if self._journal is not None:
-                counts = dict(self.summary.counts)
-                self._journal.end(counts, complete=self.summary.complete)
+                self._journal.end(dict(summary.counts), complete=summary.complete)
 
     def _end(self, page: list[Session], tries: int) -> list[Result]:
         """Journal a page, then delete what is unchanged; `changed` ones again, if asked to."""
         results = {r.sid: r for r in self._journalled_delete(page)}
         for _ in range(tries - 1):
             changed = [sid for sid, r in results.items() if r.outcome is Outcome.CHANGED]
-            if not changed:
+            if not changed or self.summary.error is not None:
                 break
-            again = [s for s in self._store.get(changed) if self._user in (None, s.user)]
-            there = {session.sid for session in self._store.get(changed)}
-            results |= {s: Result(s, Outcome.GONE) for s in changed if s not in there}
-            if again:
-                results |= {r.sid: r for r in self._journalled_delete(again)}
+            try:
+                now = {session.sid: session for session in self._store.get(changed)}
+            except StoreError as exc:
+                self.summary.error = exc
+                break
+            still = [s for s in now.values() if self._user in (None, s.user)]
+            results |= {sid: self._lost(sid, now) for sid in changed}
+            if still:
+                results |= {r.sid: r for r in self._journalled_delete(still)}
         return list(results.values())
+
+    @staticmethod
+    def _lost(sid: str, now: dict[str, Session]) -> Result:
+        """Nothing of this session is left to end."""
+        return Result(sid, Outcome.GONE, "no longer this user's" if sid in now else None)
 
     def _journalled_delete(self, page: list[Session]) -> list[Result]:
         if self._journal is None:
-            return self._store.delete(page, grace_ms=self._grace_ms)
+            return self._delete(page)
         number = self._journal.page(self._store, page)
-        results = self._store.delete(page, grace_ms=self._grace_ms)
+        results = self._delete(page)
         place = {session.sid: index for index, session in enumerate(page)}
         self._journal.done(number, sorted(results, key=lambda result: place[result.sid]))
         return results
 
-    def _within_limits(self, page: list[Session]) -> tuple[list[Session], str | None]:
-        """Guard 5, and guard 2 while running: what of the page may still go, and why it stops."""
+    def _delete(self, page: list[Session]) -> list[Result]:
+        try:
+            return self._store.delete(page, grace_ms=self._grace_ms)
+        except StoreError as exc:  # in the middle of it: who knows what the server still did
+            self.summary.error = exc
+            self.summary.uncertain += len(page)
+            return [
+                Result(s.sid, Outcome.FAILED, "the store was lost: it may be gone") for s in page
+            ]
+
+    def _within_limits(
+        self, page: list[Session], *, by_rule: bool
+    ) -> tuple[list[Session], str | None]:
+        """Guards 2 and 5 while running: what of the page may still go, and why the run stops."""
         ceiling = self._permissions.max_delete
         if ceiling is not None:
             room = ceiling - self.summary.ended
@@ -147,10 +176,15 @@ class Removal:
                 return page[:room], f"--max-delete {ceiling} is reached"
             return page, None
         now_ms = self._store.now_ms()
-        live = sum(session.state(now_ms) is State.ACTIVE for session in page)
-        if self._live + live > LIVE_LIMIT:
+        live = self._live + sum(session.state(now_ms) is State.ACTIVE for session in page)
+        if live > LIVE_LIMIT:
             return [], f"{LIVE_LIMIT} live sessions are the limit without --max-delete"
-        self._live += live
+        if by_rule and live > SHARE_FLOOR and self._permissions.guards_share:
+            if self._store_total is None:
+                self._store_total = self._store.count(Query()) + self.summary.ended
+            if is_large(live, self._store_total):
+                return [], f"{live} live sessions are a large share of the store (--force=share)"
+        self._live = live
         return page, None
 
     def _counted(self, results: list[Result]) -> list[Result]:

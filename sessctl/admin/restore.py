@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sessctl.errors import Refused
+from sessctl.errors import Refused, StoreError
 from sessctl.session import Session, State
 from sessctl.stores.base import Outcome, Result
 
@@ -43,6 +43,8 @@ class Restore:
         ttl: a new lifetime for every session, from the server's now.
         lapsed: put back sessions whose expiry has passed too, exactly as they were.
         certain_only: leave sessions whose end was not recorded.
+
+    `stop` is asked between pages. An error of the store ends the run and stands in `error`.
     """
 
     def __init__(
@@ -53,17 +55,17 @@ class Restore:
         ttl: timedelta | None = None,
         lapsed: bool = False,
         certain_only: bool = False,
-        stop: Callable[[], bool] = lambda: False,
     ) -> None:
         self.counts: Counter[str] = Counter()
         self.uncertain = 0
         self.complete = False
+        self.error: StoreError | None = None
+        self.stop: Callable[[], bool] = lambda: False
         self._store = store
         self._journal = journal
         self._ttl = ttl
         self._lapsed = lapsed
         self._certain_only = certain_only
-        self.stop = stop
 
     def check_store(self) -> None:
         """The journal belongs to this store. Raises Refused; `--force=wrong-store` skips this."""
@@ -105,13 +107,23 @@ class Restore:
             )
             kept = {id(session) for session in wanted}
             results = [Result(s.sid, Outcome.LAPSED) for s in sessions if id(s) not in kept]
-            results += self._store.put(wanted)
+            results += self._put(wanted)
             for result in results:
                 word = RESTORED if result.outcome is Outcome.STORED else result.outcome.value
                 self.counts[word] += 1
                 self.uncertain += not certain and result.outcome is Outcome.STORED
             yield results
+            if self.error is not None:
+                return
         self.complete = True
+
+    def _put(self, sessions: list[Session]) -> list[Result]:
+        try:
+            return self._store.put(sessions)
+        except StoreError as exc:  # in the middle of it; the same command again finds out
+            self.error = exc
+            reason = "the store was lost: it may be back"
+            return [Result(session.sid, Outcome.FAILED, reason) for session in sessions]
 
     @property
     def _keeps_lapsed(self) -> bool:

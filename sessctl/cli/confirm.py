@@ -32,14 +32,13 @@ def show_plan(
     where = store.identity
     label = backend_label(backend, store)
     about = "" if plan.exact else "~"
-    count = plan.matches if plan.exact else plan.estimated
     rows = [
         ("backend", f"{label} ({where.engine} {where.address})"),
         ("where", f"database {where.database}, {where.scope}" if where.database else where.scope),
         ("query", query.describe()),
         (
             "sessions",
-            f"{about}{count:,} of {plan.store_total:,} ({plan.share:.0%}), "
+            f"{about}{plan.count:,} of {plan.store_total:,} ({plan.share:.0%}), "
             f"{about}{plan.live:,} live",
         ),
     ]

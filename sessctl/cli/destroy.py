@@ -5,17 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sessctl.cli.outcomes import Outcomes, aside, counted
+from sessctl.cli.outcomes import aside, counted
 from sessctl.cli.progress import progress
 from sessctl.cli.signals import stoppable
 from sessctl.errors import ExitCode, GuardRefused, JournalError, SessctlError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from sessctl.admin.journal import JournalWriter
     from sessctl.admin.plan import Permissions, Plan
-    from sessctl.admin.removal import Removal
+    from sessctl.admin.removal import Removal, Summary
+    from sessctl.cli.outcomes import Outcomes
     from sessctl.cli.run import Run
     from sessctl.config.model import Backend
     from sessctl.session import Query
@@ -91,35 +92,35 @@ def undo_command(run: Run, backend: Backend, *, lapsed: bool = False) -> str:
         words += ["--config", run.options.config]
     if not backend.name and run.options.backend:
         words += ["-b", parse_url(backend.url).masked]
+    elif run.options.several_backends:
+        words += ["-b", backend.name]
     return shlex.join(words)
 
 
 def carry_out(
     run: Run,
     store: Store,
-    plan: Plan | None,
+    plan: Plan,
     outcomes: Outcomes,
-    make: Callable[[Callable[[], bool]], tuple[Removal, Iterator[list[Result]]]],
+    removal: Removal,
+    results: Iterator[list[Result]],
     journal: JournalWriter | None,
     *,
     undo: str,
-    again: str,
     must_end: bool = False,
 ) -> ExitCode:
     """Run a removal to its end, its interruption or its first failure, and say how it went.
 
     Args:
-        make: given the stop flag, the removal and its stream of results.
         undo: what to type to bring the sessions back.
-        again: what to type to go on after an interruption.
         must_end: a session that is still there in the end is a failure, however often it was
             renewed meanwhile (`expire`).
     """
     run.start_writing()
-    total = plan.matches if plan is not None and plan.exact else None
-    journal_error: JournalError | None = None
+    total = plan.matches if plan.exact else None
+    error: SessctlError | None = None
     with stoppable(run.streams) as flag, progress(run, "ending sessions", total) as advance:
-        removal, results = make(lambda: flag() or run.streams.reader_gone)
+        removal.stop = lambda: flag() or run.streams.reader_gone
         try:
             for page in results:
                 try:
@@ -128,23 +129,24 @@ def carry_out(
                     run.streams.discard_output()
                 advance(len(page))
         except JournalError as exc:
-            journal_error = exc
+            error = exc
     summary = removal.summary
-    path = str(journal.path) if journal is not None and journal.sessions else None
-    headline = f"Ended {counted(summary.ended)}{aside(summary.counts)}."
-    if path and summary.ended:
-        headline += f" Undo: {undo}"
-    outcomes.finish(
-        summary.counts, headline=headline, complete=summary.complete, journal=path, store=store
+    written = journal if journal is not None and journal.sessions else None
+    outcomes.conclude(
+        summary.counts,
+        store,
+        headline=_headline(summary, undo if written is not None else None),
+        complete=summary.complete and error is None,
+        journal=written.path if written is not None else None,
     )
-    if path and journal is not None:
-        size = journal.size_bytes / 2**20
-        run.detail(f"journal: {path} ({journal.sessions:,} sessions, {size:.1f} MiB)")
-    error = journal_error or summary.error
-    if error is not None:
-        return _failed(run, error, ended=summary.ended)
+    if written is not None:
+        size = written.size_bytes / 2**20
+        run.detail(f"journal: {written.path} ({written.sessions:,} sessions, {size:.1f} MiB)")
+    if (error := error or summary.error) is not None:
+        return _failed(run, error, touched=bool(summary.ended or summary.counts["failed"]))
     if summary.stopped is not None:
-        run.streams.say(("stopped: ", "warn"), f"{summary.stopped}; to go on: {again}")
+        again = "to go on: run the same command again"
+        run.streams.say(("stopped: ", "warn"), f"{summary.stopped}; {again}")
         if flag.code is not None:
             return flag.code
         return ExitCode.PIPE_CLOSED if run.streams.reader_gone else ExitCode.PARTIAL
@@ -152,28 +154,30 @@ def carry_out(
     return ExitCode.PARTIAL if left else ExitCode.OK
 
 
-def _failed(run: Run, error: SessctlError, *, ended: int) -> ExitCode:
+def _headline(summary: Summary, undo: str | None) -> str:
+    words = f"Ended {counted(summary.ended)}{aside(summary.counts)}."
+    if summary.uncertain:
+        words += f" Up to {summary.uncertain:,} of the failed may be gone."
+    if undo is not None and (summary.ended or summary.uncertain):
+        words += f" Undo: {undo}"
+    return words
+
+
+def _failed(run: Run, error: SessctlError, *, touched: bool) -> ExitCode:
     """A read, a delete or the journal failed. With something done, that is a partial run."""
     from sessctl.cli.report import report
 
-    if isinstance(error, JournalError) or not ended:
-        raise error
-    report(error, run, ())
-    return ExitCode.PARTIAL
+    code = report(error, run, ())
+    return ExitCode.PARTIAL if touched and not isinstance(error, JournalError) else code
 
 
-def dry_run_outcomes(
-    run: Run, outcomes: Outcomes, plan: Plan, store: Store, *, undo: str
-) -> ExitCode:
+def conclude_dry_run(outcomes: Outcomes, plan: Plan, store: Store) -> ExitCode:
     """The summary of a dry run: the same sentence in the conditional, and nothing was sent."""
     about = "" if plan.exact else "about "
-    count = plan.matches if plan.exact else plan.estimated
-    counts = {"would-delete": count}
-    outcomes.finish(
-        counts,
-        headline=f"Would end {about}{counted(count)}. Nothing was changed.{undo}",
+    outcomes.conclude(
+        {"would-delete": plan.count},
+        store,
+        headline=f"Would end {about}{counted(plan.count)}. Nothing was changed.",
         complete=plan.exact,
-        journal=None,
-        store=store,
     )
     return ExitCode.OK

@@ -49,6 +49,11 @@ class Options:
     verbose: int = 0
     traceback: bool = False
 
+    @property
+    def several_backends(self) -> bool:
+        """More than one backend may be meant."""
+        return self.all_backends or len(self.backend) > 1
+
 
 def _option(*names: str, help: str, panel: str, **more: Any) -> Any:
     return typer.Option(*names, help=help, rich_help_panel=panel, show_default=False, **more)

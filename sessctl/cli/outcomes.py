@@ -10,13 +10,16 @@ from sessctl.cli.output import Writer
 from sessctl.text import short_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from sessctl.cli.run import Run
     from sessctl.stores.base import Result, Store
 
 FORMATS = ("table", "wide", "json", "jsonl", "csv", "tsv", "name")
 KEYS = ("sid", "outcome", "reason")
+REMOVED = ("deleted", "gone", "changed", "failed", "unconfirmed")
+RESTORED = ("restored", "present", "newer", "lapsed", "failed")
 _SAMPLES = 3
 # In the order in which a sentence names them, with how it puts it.
 _ASIDE = {
@@ -31,74 +34,92 @@ _ASIDE = {
 
 
 class Outcomes:
-    """Collects results and writes them as they come.
+    """Collects results and writes them as they come; one document, however many backends.
 
     In a pipe and without -o, `counts_only` commands print a count per outcome: a nightly purge of a
     million sessions must not mail a million lines.
+
+    Args:
+        words: the outcomes there can be; a summary names each of them, zero or not.
     """
 
-    def __init__(self, run: Run, output: str | None, *, counts_only: bool, dry_run: bool) -> None:
+    def __init__(
+        self, run: Run, words: Sequence[str], *, counts_only: bool, dry_run: bool = False
+    ) -> None:
+        output = run.options.output
+        if output is not None:
+            run.output_format(FORMATS, terminal="table", pipe="tsv")
         self._run = run
         self._started = time.monotonic()
         self._dry_run = dry_run
         self._samples: dict[str, list[str]] = {}
-        self._people = (output is None and run.streams.stdout_is_terminal) or output in (
-            "table",
-            "wide",
-        )
-        self._counts_only = counts_only and output is None
-        self._writer = None
-        if not self._people and not self._counts_only:
+        self._counts = dict.fromkeys(words, 0)
+        self._complete = True
+        self._journals: list[str] = []
+        self._notes: dict[str, None] = {}
+        terminal = run.streams.stdout_is_terminal
+        self._people = output in ("table", "wide") or (output is None and terminal)
+        self._counts_only = counts_only and output is None and not self._people
+        self._writer: Writer | None = None
+        if self._counts_only:
+            self._writer = Writer(run, "tsv", "Counts", ("outcome", "count"))
+        elif not self._people:
             self._writer = Writer(run, output or "tsv", "OutcomeList", KEYS)
 
     def add(self, results: Iterable[Result], rename: Mapping[str, str] | None = None) -> None:
         """The results of a page."""
         for result in results:
             word = (rename or {}).get(result.outcome.value, result.outcome.value)
-            if self._writer is not None:
+            if self._writer is not None and not self._counts_only:
                 item = outcome_item(result.sid, word, result.reason, redact=self._run.redacting)
                 self._writer.item(item)
             elif result.reason and len(self._samples.setdefault(word, [])) < _SAMPLES:
                 self._samples[word].append(f"{short_id(result.sid)}: {result.reason}")
 
-    def finish(
+    def conclude(
         self,
         counts: Mapping[str, int],
+        store: Store,
         *,
         headline: str,
-        complete: bool,
-        journal: str | None,
-        store: Store,
+        complete: bool = True,
+        journal: Path | None = None,
     ) -> None:
-        """The summary: a sentence for people, the last line or the `summary` for programs."""
-        if self._writer is not None:
-            self._writer.end(summary=self._summary(counts, complete, journal, store))
-        elif self._counts_only and not self._people:
-            self._write_counts(counts)
+        """One backend is done: a sentence for people, and its part of the summary."""
+        for word, count in counts.items():
+            self._counts[word] = self._counts.get(word, 0) + count
+        self._complete = self._complete and complete
+        self._notes |= store.remarks.notes
+        if journal is not None:
+            self._journals.append(str(journal))
         if self._people:
             self._run.streams.line((headline, "accent"))
         else:
             self._run.streams.say(headline)
         for word in ("failed", "changed"):
-            for sample in self._samples.get(word, []):
+            for sample in self._samples.pop(word, []):
                 self._run.streams.say((f"  {word} ", "warn"), sample)
 
-    def _write_counts(self, counts: Mapping[str, int]) -> None:
-        writer = Writer(self._run, "tsv", "Counts", ("outcome", "count"))
-        for word, count in counts.items():
-            writer.item({"outcome": word, "count": count})
-        writer.end()
+    def end(self) -> None:
+        """All backends are done: the last line, or the `summary` of the document."""
+        if self._writer is None:
+            return
+        if self._counts_only:
+            for word, count in self._counts.items():
+                self._writer.item({"outcome": word, "count": count})
+            self._writer.end()
+        else:
+            self._writer.end(summary=self._summary())
 
-    def _summary(
-        self, counts: Mapping[str, int], complete: bool, journal: str | None, store: Store
-    ) -> dict[str, Any]:
+    def _summary(self) -> dict[str, Any]:
         return {
-            **counts,
-            "complete": complete,
-            "journal": journal,
+            **self._counts,
+            "complete": self._complete,
+            "journal": self._journals[0] if self._journals else None,
             "dry_run": self._dry_run,
             "elapsed_s": round(time.monotonic() - self._started, 3),
-            "notes": list(store.remarks.notes),
+            "notes": list(self._notes),
+            **({"journals": self._journals} if len(self._journals) > 1 else {}),
         }
 
 

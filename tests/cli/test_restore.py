@@ -55,7 +55,7 @@ def test_last_brings_back_what_was_there_to_the_byte_and_millisecond(
     cli("expire", "--user", "42", "-b", store.url, "--yes")
     result = restore(cli, store, "--last")
     assert store.everything() == before
-    assert result.stdout == "outcome\tcount\nrestored\t2\n"
+    assert result.counts == {"restored": 2}
     assert ("Restored 2 sessions." in result.stderr, result.code) == (True, 0)
 
 
@@ -84,14 +84,14 @@ def test_a_path_names_the_journal(cli: Cli, ended: Engine) -> None:
     cli("expire", BEN, "-b", ended.url, "--yes")
     result = restore(cli, ended, first)
     assert len(ended.everything()) == 2
-    assert (result.stdout, result.code) == ("outcome\tcount\nrestored\t2\n", 0)
+    assert (result.counts, result.code) == ({"restored": 2}, 0)
     assert str(first) in result.stderr
 
 
 def test_last_is_the_newest(cli: Cli, ended: Engine) -> None:
     cli("expire", BEN, "-b", ended.url, "--yes")
     result = restore(cli, ended, "--last")
-    assert (result.stdout, result.code) == ("outcome\tcount\nrestored\t1\n", 0)
+    assert (result.counts, result.code) == ({"restored": 1}, 0)
     assert str(cli.journals()[-1]) in result.stderr
 
 
@@ -100,7 +100,7 @@ def test_the_second_time_changes_nothing(cli: Cli, ended: Engine) -> None:
     before = ended.everything()
     result = restore(cli, ended, "--last")
     assert ended.everything() == before
-    assert (result.stdout, result.code) == ("outcome\tcount\npresent\t2\n", 0)
+    assert (result.counts, result.code) == ({"present": 2}, 0)
     assert "Restored 0 sessions (2 already there)." in result.stderr
 
 
@@ -129,7 +129,7 @@ def test_a_renewed_end_counts_as_newer(cli: Cli, ended: Engine) -> None:
 def test_what_has_lapsed_is_skipped_and_the_ways_are_said(cli: Cli, purged: SqliteEngine) -> None:
     result = restore(cli, purged, "--last")
     assert set(purged.everything()) == {BEN.encode()}
-    assert (result.stdout, result.code) == ("outcome\tcount\nlapsed\t1\n", 0)
+    assert (result.counts, result.code) == ({"lapsed": 1}, 0)
     assert "--lapsed" in result.stderr
     assert "--ttl" in result.stderr
 
@@ -140,7 +140,7 @@ def test_lapsed_puts_them_back_as_they_were(cli: Cli, shop: SqliteEngine) -> Non
     cli("purge", "--expired", "-b", shop.url)
     result = restore(cli, shop, "--last", "--lapsed")
     assert shop.everything() == before
-    assert (result.stdout, result.code) == ("outcome\tcount\nrestored\t1\n", 0)
+    assert (result.counts, result.code) == ({"restored": 1}, 0)
     assert "Restored 1 session." in result.stderr
 
 
@@ -148,16 +148,38 @@ def test_ttl_gives_them_a_new_life(cli: Cli, purged: SqliteEngine) -> None:
     result = restore(cli, purged, "--last", "--ttl", "2h")
     left_ms = purged.everything()[OLD.encode()][1] - now_ms()
     assert 2 * HOUR_MS - 60_000 < left_ms <= 2 * HOUR_MS
-    assert (result.stdout, result.code) == ("outcome\tcount\nrestored\t1\n", 0)
+    assert (result.counts, result.code) == ({"restored": 1}, 0)
     assert "Restored 1 session." in result.stderr
 
 
 def test_another_store_s_journal_is_refused(cli: Cli, ended: Engine, tmp_path: Path) -> None:
     other = SqliteEngine(tmp_path / "other.db")
-    result = cli("restore", "--last", "-b", other.url, "--yes")
+    result = cli("restore", cli.journals()[-1], "-b", other.url, "--yes")
     assert (other.everything(), result.stdout, result.code) == ({}, "", 4)
     assert "the journal is of another store" in result.stderr
     assert "--force=wrong-store" in result.stderr
+    other.client.close()
+
+
+def test_last_is_the_newest_of_the_store_that_is_named(
+    cli: Cli, ended: Engine, tmp_path: Path
+) -> None:
+    other = SqliteEngine(tmp_path / "other.db")
+    save(other, OLD, 1)
+    assert cli("expire", OLD, "-b", other.url, "--yes").code == 0
+    result = restore(cli, ended, "--last")
+    assert (result.counts, result.code) == ({"restored": 2}, 0)
+    assert "Restored 2 sessions." in result.stderr
+    other.client.close()
+
+
+def test_last_without_a_journal_of_the_store_says_so(
+    cli: Cli, ended: Engine, tmp_path: Path
+) -> None:
+    other = SqliteEngine(tmp_path / "other.db")
+    result = restore(cli, other, "--last")
+    assert (result.stdout, result.code) == ("", 2)
+    assert "there is no journal of other.db in " in result.stderr
     other.client.close()
 
 
@@ -205,7 +227,7 @@ def test_force_old_journal_is_that_word(cli: Cli, shop: SqliteEngine) -> None:
     written(cli, shop, datetime.now(UTC) - timedelta(days=9))
     result = restore(cli, shop, "--last", "--force=old-journal")
     assert set(shop.everything()) == {ANA.encode()}
-    assert (result.stdout, result.code) == ("outcome\tcount\nrestored\t1\n", 0)
+    assert (result.counts, result.code) == ({"restored": 1}, 0)
     assert "Restored 1 session." in result.stderr
 
 
@@ -222,7 +244,7 @@ def test_uncertain_sessions_are_restored_and_counted_apart(cli: Cli, torn: Sqlit
     result = restore(cli, torn, "--last")
     assert set(torn.everything()) == {ANA.encode()}
     assert "1 uncertain" in result.stderr
-    assert (result.stdout, result.code) == ("outcome\tcount\nrestored\t1\n", 0)
+    assert (result.counts, result.code) == ({"restored": 1}, 0)
 
 
 def test_certain_only_leaves_them(cli: Cli, torn: SqliteEngine) -> None:
@@ -347,7 +369,7 @@ def test_the_plan_says_which_journal_and_how_many(cli: Cli, ended: Engine) -> No
     assert plan["of"].startswith("expire: user 42, ")
     assert plan["sessions"] == "2: 2 live, 0 expired by now"
     assert sorted(plan["samples"].split(", ")) == sorted([short_id(ANA), short_id(PHONE)])
-    assert (result.stdout, result.code) == ("outcome\tcount\nwould-restore\t2\n", 0)
+    assert (result.counts, result.code) == ({"would-restore": 2}, 0)
 
 
 # -- journal list ----------------------------------------------------------------------------------
@@ -368,7 +390,7 @@ def test_journal_list_names_every_run_newest_first(cli: Cli, ended: Engine) -> N
 def test_the_paths_of_journal_list_are_for_restore(cli: Cli, ended: Engine) -> None:
     (path,) = cli("journal", "list", "-o", "name").stdout.split()
     result = restore(cli, ended, path)
-    assert (result.stdout, result.code) == ("outcome\tcount\nrestored\t2\n", 0)
+    assert (result.counts, result.code) == ({"restored": 2}, 0)
     assert path in result.stderr
 
 

@@ -23,6 +23,7 @@ from tests.faults.killer import Victim
 from tests.faults.proxy import FaultyProxy
 from tests.faults.renewer import ROOT
 from tests.faults.stores import check_nothing_lost, journalled, journals
+from tests.support.proxy import Proxy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -181,7 +182,26 @@ def test_the_command_line_tells_it_all(redis_subject, tmp_path, rng) -> None:
     if report["summary"].get("complete") and not counts["failed"]:
         assert code == 0, stderr
     else:
-        assert code == (5 if counts["deleted"] + counts["unconfirmed"] else 3), stderr
+        touched = counts["deleted"] + counts["unconfirmed"] + counts["failed"]
+        assert code == (5 if touched else 3), stderr
+
+
+def test_a_server_lost_in_the_first_page_is_not_told_as_nothing(
+    redis_subject, tmp_path, rng, sessctl
+) -> None:
+    """The page had been sent: what the server did of it nobody can see any more."""
+    original = redis_subject.fill(600, rng)
+    with Proxy(redis_subject.engine.server.port) as proxy:
+        proxy.vanish(b"EVALSHA")
+        command = [*redis_subject.purge, "-o", "json"]
+        result = sessctl(*command, "-b", f"redis://127.0.0.1:{proxy.port}/0")
+    redis_subject.quiesce()
+    assert len(redis_subject.contents()) < len(original)
+    assert (result.json()["summary"]["failed"], result.code) == (500, 5)
+    assert "Up to 500 of the failed may be gone. Undo: sessctl restore --last" in result.stderr
+    undo = ("restore", "--last", "--force", "wrong-store", "--confirm", "127.0.0.1/0")
+    assert sessctl(*undo, "-b", redis_subject.url).code == 0
+    assert redis_subject.contents() == original
 
 
 @pytest.mark.parametrize("ordered", [True, False])

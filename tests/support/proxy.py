@@ -16,6 +16,7 @@ class Proxy:
 
     `lose_reply(word)`: the next request that holds this word reaches the server and is done, then
     the connection is cut without its reply. `lose_request(word)`: it never reaches the server.
+    `vanish(word)`: as the first, and from then on nobody can connect.
     """
 
     def __init__(self, port: int) -> None:
@@ -23,6 +24,7 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._lose: tuple[bytes, bool] | None = None
+        self._vanishes = False
         self._open: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -31,6 +33,10 @@ class Proxy:
 
     def lose_request(self, word: bytes) -> None:
         self._lose = (word, False)
+
+    def vanish(self, word: bytes) -> None:
+        self._lose = (word, True)
+        self._vanishes = True
 
     def __enter__(self) -> Self:
         return self
@@ -41,10 +47,14 @@ class Proxy:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._cut_all()
+        for one in (self._listener, *self._open):
+            one.close()
+
+    def _cut_all(self) -> None:
         for one in (self._listener, *self._open):
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
-            one.close()
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -63,6 +73,10 @@ class Proxy:
                     reaches = self._lose[1]
                     self._lose = None
                     cut.set()
+                    if self._vanishes:
+                        server.sendall(data)
+                        self._cut_all()
+                        break
                     if reaches:
                         server.sendall(data)  # `_replies` cuts when the server has answered
                         continue

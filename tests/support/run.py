@@ -51,6 +51,13 @@ class Result:
         """Return stdout as one JSON document."""
         return json.loads(self.stdout_bytes)
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """The counts that `purge` and `restore` print into a pipe; zeros left out."""
+        header, *rows = [line.split("\t") for line in self.stdout.splitlines()]
+        assert header == ["outcome", "count"], header
+        return {word: int(count) for word, count in rows if count != "0"}
+
     def json_lines(self) -> list[Any]:
         """Return stdout as JSON lines."""
         return [json.loads(line) for line in self.stdout_bytes.splitlines()]

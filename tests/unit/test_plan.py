@@ -50,6 +50,20 @@ def test_a_plan_counts_and_samples() -> None:
     assert 0 < plan.journal_bytes < plan.size_bytes
 
 
+def test_the_share_is_of_the_sessions_and_not_of_all_keys() -> None:
+    """An estimate may count what is no session: other keys of the same Redis."""
+    store = MemoryStore(live(500))
+    store.estimate = lambda: 100_000
+    plan = make_plan(store, ALL, NONE)
+    assert (plan.store_total, guard_of(plan, store)) == (500, "share")
+
+
+def test_named_sessions_take_no_sample_of_the_store() -> None:
+    store = MemoryStore(live(50))
+    plan = make_plan(store, Query(sids=("live1",)), NONE)
+    assert (plan.matches, plan.sampled) == (1, 0)
+
+
 def test_an_empty_store_is_no_division_by_zero() -> None:
     plan = make_plan(MemoryStore(), EXPIRED, NONE)
     assert (plan.matches, plan.share, plan.live_share, plan.journal_bytes) == (0, 0.0, 0.0, 0)

@@ -10,8 +10,9 @@ from sessctl.admin.journal import JournalWriter, open_journal
 from sessctl.admin.plan import Permissions
 from sessctl.admin.removal import Removal
 from sessctl.admin.restore import Restore
-from sessctl.errors import Refused, StoreError
+from sessctl.errors import Refused, StoreError, UsageError
 from sessctl.session import Expiry, Query
+from sessctl.stores.base import Outcome
 from tests.support.memory import NOW_MS, MemoryStore, session
 from tests.unit.test_plan import by_cookie_date, live, over
 
@@ -29,7 +30,9 @@ def writer_for(store: MemoryStore, folder: Path) -> JournalWriter:
 def purge(
     store: MemoryStore, query: Query = EXPIRED, journal: JournalWriter | None = None, **options
 ):
+    stop = options.pop("stop", None)
     run = Removal(store, journal, **options)
+    run.stop = stop or run.stop
     for _ in run.purge(query):
         pass
     return run.summary
@@ -93,7 +96,9 @@ class TestPurge:
         journal = writer_for(store, tmp_path)
         summary = purge(store, journal=journal)
         assert summary.error is not None
-        assert [page.outcomes for page in open_journal(journal.path).pages()] == [None]
+        assert (summary.counts, summary.uncertain, summary.complete) == ({"failed": 2}, 2, False)
+        (page,) = open_journal(journal.path).pages()
+        assert page.outcomes == [Outcome.FAILED, Outcome.FAILED]
 
     def test_it_stops_between_pages_when_asked(self, tmp_path: Path) -> None:
         store = MemoryStore(over(7), page_size=2)
@@ -120,10 +125,21 @@ class TestCeiling:
 
     def test_ten_thousand_live_sessions_are_the_end_without_a_number(self) -> None:
         store = MemoryStore(live(10_300))
-        summary = purge(store, Query(everything=True))
+        summary = purge(store, ALL, permissions=Permissions(frozenset({"share"})))
         assert summary.ended == 10_000
         assert "without --max-delete" in (summary.stopped or "")
         assert not summary.complete
+
+    def test_a_rule_that_comes_to_end_a_large_part_stops_there(self) -> None:
+        store = MemoryStore([*live(1_500), *over(500)], page_size=100)
+        summary = purge(store, ALL)
+        assert (summary.ended, summary.complete) == (200, False)  # a tenth of 2 000
+        assert "--force=share" in (summary.stopped or "")
+
+    def test_a_person_may_have_any_part_of_the_sessions(self) -> None:
+        store = MemoryStore([session(f"s{i}", user="7") for i in range(150)], page_size=100)
+        summary = expire(store, user="7")
+        assert (summary.ended, summary.complete) == (150, True)
 
 
 class TestExpire:
@@ -157,6 +173,22 @@ class TestExpire:
         )
         assert len(store.deletes) == min(renewals + 1, 5)
 
+    def test_a_session_that_changed_hands_meanwhile_is_not_ended(self) -> None:
+        store = MemoryStore([session("a", user="7")], renewed_during_delete={"a": 1})
+
+        def another_person_logs_in() -> None:
+            store.sessions["a"] = session("a", user="8")
+
+        store.before_delete = another_person_logs_in
+        summary = expire(store, user="7")
+        assert (summary.counts, summary.complete) == ({"gone": 1}, True)
+        assert store.sessions["a"].user == "8"
+
+    @pytest.mark.parametrize("sids", [[], ["a"]])
+    def test_ids_or_a_user_have_to_be_said(self, sids: list[str]) -> None:
+        with pytest.raises(UsageError):
+            Removal(MemoryStore(live(2)), None).expire(sids, "7" if sids else None)
+
     def test_every_try_is_journalled(self, tmp_path: Path) -> None:
         store = MemoryStore(live(1), renewed_during_delete={"live0": 2})
         journal = writer_for(store, tmp_path)
@@ -188,6 +220,23 @@ class TestRestore:
         assert self.run(store, journal).counts == {"restored": 6}
         assert {sid: (one.raw, one.expires_ms) for sid, one in store.sessions.items()} == before
         assert self.run(store, journal).counts == {"present": 6}
+
+    def test_a_store_that_is_lost_in_the_middle_is_told(self, tmp_path: Path) -> None:
+        store = MemoryStore(live(5), page_size=2)
+        journal = self.journalled(store, tmp_path)
+        whole, puts = store.put, []
+
+        def put(sessions):
+            puts.append(len(sessions))
+            if len(puts) == 2:
+                raise StoreError("the store broke down")
+            return whole(sessions)
+
+        store.put = put
+        undo = self.run(store, journal)
+        assert (undo.counts, undo.complete) == ({"restored": 2, "failed": 2}, False)
+        assert undo.error is not None
+        assert puts == [2, 2]
 
     def test_nothing_newer_is_overwritten(self, tmp_path: Path) -> None:
         store = MemoryStore(live(2))

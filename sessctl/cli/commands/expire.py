@@ -8,27 +8,31 @@ import typer
 
 from sessctl.admin.plan import check_guards, make_plan
 from sessctl.admin.removal import Removal
+from sessctl.cli import limit_options as limits
 from sessctl.cli import query_options as q
-from sessctl.cli.commands.purge import Expect, MaxDelete, NoJournal
 from sessctl.cli.confirm import backend_label, confirm, show_plan, undo_line
 from sessctl.cli.destroy import (
     carry_out,
     check_journal,
-    dry_run_outcomes,
+    conclude_dry_run,
     journal_for,
     permissions,
     undo_command,
 )
 from sessctl.cli.options import command
-from sessctl.cli.outcomes import FORMATS, Outcomes, counted
+from sessctl.cli.outcomes import REMOVED, Outcomes, counted
+from sessctl.cli.report import report
 from sessctl.cli.sids import read_sids
-from sessctl.errors import ExitCode, NotFound, UsageError
+from sessctl.errors import ExitCode, NotFound, SessctlError, UsageError
 from sessctl.session import Query
-from sessctl.text import short_id
+from sessctl.text import is_short_id, short_id
 
 if TYPE_CHECKING:
+    from sessctl.admin.plan import Permissions
     from sessctl.cli.run import Run
     from sessctl.config.model import Backend
+
+_SIGNALLED = (ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.PIPE_CLOSED)
 
 
 @command("connection", "backends", "output", "safety")
@@ -39,9 +43,9 @@ def expire(
         list[str] | None, typer.Argument(help="Session ids, whole; - for stdin.")
     ] = None,
     user: q.User = None,
-    max_delete: MaxDelete = None,
-    expect: Expect = None,
-    no_journal: NoJournal = False,
+    max_delete: limits.MaxDelete = None,
+    expect: limits.Expect = None,
+    no_journal: limits.NoJournal = False,
 ) -> ExitCode:
     """End sessions. Exit 1 if none of the named ones exists, 5 if one could not be ended."""
     sids = read_sids(run, sid or [])
@@ -52,16 +56,45 @@ def expire(
         )
     query = Query(sids=tuple(sids), user=user)
     check_journal(run, query, no_journal=no_journal)
-    if run.options.output is not None:
-        run.output_format(FORMATS, terminal="table", pipe="tsv")
-    if run.options.all_backends and sids:
+    if sids and run.options.several_backends:
         raise UsageError(
-            "--all-backends goes with --user", hint="a session id belongs to one backend"
+            "several backends go with --user", hint="a session id belongs to one backend"
         )
-    codes = [
-        _expire(run, backend, query, max_delete, expect, no_journal=no_journal)
-        for backend in run.backends()
-    ]
+    backends = run.backends()
+    dry_run = run.options.dry_run
+    outcomes = Outcomes(
+        run, ("would-delete",) if dry_run else REMOVED, counts_only=False, dry_run=dry_run
+    )
+
+    def end_in(backend: Backend) -> ExitCode:
+        allowed = permissions(run, backend, max_delete=max_delete, expect=expect)
+        return _expire(run, backend, query, allowed, outcomes, journalled=not no_journal)
+
+    if len(backends) == 1:
+        code = end_in(backends[0])
+        outcomes.end()
+        return code
+    codes: list[ExitCode] = []
+    for backend in backends:
+        try:
+            codes.append(end_in(backend))
+        except NotFound as exc:
+            run.note(f"{backend.name or 'this backend'}: {exc.message}")
+        except SessctlError as exc:  # the others may still have sessions of this person
+            codes.append(report(exc, run, ()))
+        if codes and codes[-1] in _SIGNALLED:
+            break
+    outcomes.end()
+    if not codes:
+        raise NotFound(f"user {user} has no session in {len(backends)} backends")
+    return _together(codes)
+
+
+def _together(codes: list[ExitCode]) -> ExitCode:
+    """One code for several backends: where one failed and another did not, it is a partial run."""
+    failed = [code for code in codes if code is not ExitCode.OK]
+    if failed and len(failed) < len(codes) and failed[-1] not in _SIGNALLED:
+        return ExitCode.PARTIAL
     return max(codes)
 
 
@@ -69,44 +102,43 @@ def _expire(
     run: Run,
     backend: Backend,
     query: Query,
-    max_delete: int | None,
-    expect: int | None,
+    allowed: Permissions,
+    outcomes: Outcomes,
     *,
-    no_journal: bool,
+    journalled: bool,
 ) -> ExitCode:
     dry_run = run.options.dry_run
-    outcomes = Outcomes(run, run.options.output, counts_only=False, dry_run=dry_run)
     with run.store(backend, write=not dry_run) as store:
-        allowed = permissions(run, backend, max_delete=max_delete, expect=expect)
+        label = backend_label(backend, store)
         plan = make_plan(store, query, allowed)
         if not plan.matches:
-            who = f"user {query.user} has no session" if query.user else _missing(query.sids)
-            if run.options.all_backends:
-                run.note(f"{backend.name}: {who}")
-                return ExitCode.OK
-            raise NotFound(who, hint="`sessctl list` shows what there is").at(
-                backend=backend_label(backend, store)
-            )
-        show_plan(run, backend, store, query, plan, undo_line(plan, journal=not no_journal))
+            raise _missing(query).at(backend=label)
+        show_plan(run, backend, store, query, plan, undo_line(plan, journal=journalled))
         check_guards(plan, store, allowed, by_rule=query.user is not None)
         if dry_run:
-            return dry_run_outcomes(run, outcomes, plan, store, undo="")
-        question = f"End {counted(plan.matches)} in {backend_label(backend, store)}?"
-        confirm(run, backend, store, question, live=plan.live)
-        journal = None if no_journal else journal_for(run, "expire", backend, store, query)
-
-        def make(stop):  # type: ignore[no-untyped-def]
-            removal = Removal(store, journal, permissions=allowed, stop=stop)
-            return removal, removal.expire(query.sids, query.user)
-
+            return conclude_dry_run(outcomes, plan, store)
+        confirm(run, backend, store, f"End {counted(plan.matches)} in {label}?", live=plan.live)
+        journal = journal_for(run, "expire", backend, store, query) if journalled else None
+        removal = Removal(store, journal, permissions=allowed)
+        results = removal.expire(query.sids, query.user)
+        undo = undo_command(run, backend)
         return carry_out(
-            run, store, plan, outcomes, make, journal,
-            undo=undo_command(run, backend), again="run the same command again",
-            must_end=True,
-        )  # fmt: skip
+            run, store, plan, outcomes, removal, results, journal, undo=undo, must_end=True
+        )
 
 
-def _missing(sids: tuple[str, ...]) -> str:
-    if len(sids) == 1:
-        return f"no session {short_id(sids[0])}"
-    return f"none of the {len(sids)} named sessions exists"
+def _missing(query: Query) -> NotFound:
+    if query.user is not None:
+        return NotFound(f"user {query.user} has no session", hint="`sessctl list` shows all")
+    if len(query.sids) > 1:
+        return NotFound(
+            f"none of the {len(query.sids)} named sessions exists",
+            hint="`sessctl list --show-ids` prints full ids",
+        )
+    (sid,) = query.sids
+    if is_short_id(sid):  # nothing is destroyed by a beginning
+        return NotFound(
+            f"{sid} is the short form of a session id, and expire wants the whole one",
+            hint=f"sessctl show '{sid}' -o name prints it",
+        )
+    return NotFound(f"no session {short_id(sid)}", hint="`sessctl list --show-ids` prints full ids")

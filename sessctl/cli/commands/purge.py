@@ -9,18 +9,19 @@ import typer
 from sessctl.admin.clock import measure_skew
 from sessctl.admin.plan import Plan, check_guards, check_query, make_plan
 from sessctl.admin.removal import Removal
+from sessctl.cli import limit_options as limits
 from sessctl.cli import query_options as q
 from sessctl.cli.confirm import backend_label, confirm, show_plan, undo_line
 from sessctl.cli.destroy import (
     carry_out,
     check_journal,
-    dry_run_outcomes,
+    conclude_dry_run,
     journal_for,
     permissions,
     undo_command,
 )
 from sessctl.cli.options import command
-from sessctl.cli.outcomes import FORMATS, Outcomes, counted
+from sessctl.cli.outcomes import REMOVED, Outcomes, counted
 from sessctl.errors import ExitCode
 from sessctl.timespec import parse_duration
 
@@ -29,26 +30,6 @@ if TYPE_CHECKING:
     from sessctl.config.model import Backend
     from sessctl.session import Query
     from sessctl.stores.base import Store
-
-_S = "Safety"
-MaxDelete = Annotated[
-    int | None,
-    typer.Option(
-        "--max-delete", help="Stop after this many.", metavar="N", min=0, rich_help_panel="Limits"
-    ),
-]
-Expect = Annotated[
-    int | None,
-    typer.Option(
-        "--expect", help="Refuse if many more match.", metavar="N", min=0, rich_help_panel="Limits"
-    ),
-]
-NoJournal = Annotated[
-    bool, typer.Option("--no-journal", help="Without a way back.", rich_help_panel="Limits")
-]
-Exact = Annotated[
-    bool, typer.Option("--exact", help="Count every match for the plan.", rich_help_panel="Limits")
-]
 
 
 @command("connection", "output", "safety")
@@ -67,10 +48,10 @@ def purge(
         str, typer.Option("--grace", help="How long past its expiry (60s).", metavar="DURATION",
                           rich_help_panel="Query", show_default=False)
     ] = "60s",
-    max_delete: MaxDelete = None,
-    expect: Expect = None,
-    no_journal: NoJournal = False,
-    exact: Exact = False,
+    max_delete: limits.MaxDelete = None,
+    expect: limits.Expect = None,
+    no_journal: limits.NoJournal = False,
+    exact: limits.Exact = False,
 ) -> ExitCode:  # fmt: skip
     """Plan, confirm, journal, delete what is unchanged, page by page."""
     grace_ms = round(parse_duration(grace).total_seconds() * 1000)
@@ -81,42 +62,44 @@ def purge(
     )  # fmt: skip
     check_query(query)
     check_journal(run, query, no_journal=no_journal)
-    if run.options.output is not None:
-        run.output_format(FORMATS, terminal="table", pipe="tsv")
     backend = run.backend()
     dry_run = run.options.dry_run
-    outcomes = Outcomes(run, run.options.output, counts_only=True, dry_run=dry_run)
+    outcomes = Outcomes(
+        run, ("would-delete",) if dry_run else REMOVED, counts_only=True, dry_run=dry_run
+    )
     with run.store(backend, write=not dry_run) as store:
         q.check_fields(query, store)
         query = _with_skew(run, store, query)
         allowed = permissions(run, backend, max_delete=max_delete, expect=expect)
         plan = make_plan(store, query, allowed, exact=exact)
         show_plan(run, backend, store, query, plan, undo_line(plan, journal=not no_journal))
-        if (
-            query.expired
-            and store.capabilities.expires_by_itself
-            and not (plan.matches or plan.left_no_ttl)
-        ):
-            run.note(
-                f"{store.identity.engine} removes expired sessions by itself; nothing is left over"
-            )
+        _note_leftovers(run, store, query, plan)
         check_guards(plan, store, allowed, by_rule=True)
         if dry_run:
-            return dry_run_outcomes(run, outcomes, plan, store, undo="")
-        if plan.matches:
-            _confirm(run, backend, store, query, plan, journalled=not no_journal)
-        journal = None if no_journal else journal_for(run, "purge", backend, store, query)
+            code = conclude_dry_run(outcomes, plan, store)
+        else:
+            if plan.matches:
+                _confirm(run, backend, store, query, plan, journalled=not no_journal)
+            journal = None if no_journal else journal_for(run, "purge", backend, store, query)
+            removal = Removal(
+                store, journal, permissions=allowed,
+                grace_ms=query.grace_ms if query.expired else None,
+            )  # fmt: skip
+            undo = undo_command(run, backend, lapsed=query.expired)
+            code = carry_out(
+                run, store, plan, outcomes, removal, removal.purge(query), journal, undo=undo
+            )
+    outcomes.end()
+    return code
 
-        def make(stop):  # type: ignore[no-untyped-def]
-            grace = query.grace_ms if query.expired else None
-            removal = Removal(store, journal, permissions=allowed, grace_ms=grace, stop=stop)
-            return removal, removal.purge(query)
 
-        return carry_out(
-            run, store, plan, outcomes, make, journal,
-            undo=undo_command(run, backend, lapsed=query.expired),
-            again="run the same command again",
-        )  # fmt: skip
+def _note_leftovers(run: Run, store: Store, query: Query, plan: Plan) -> None:
+    """Redis removes expired sessions by itself: nothing found is no mistake."""
+    if not query.expired or plan.matches or plan.left_no_ttl:
+        return
+    if store.capabilities.expires_by_itself:
+        engine = store.identity.engine
+        run.note(f"{engine} removes expired sessions by itself; nothing is left over")
 
 
 def _with_skew(run: Run, store: Store, query: Query) -> Query:
@@ -134,11 +117,10 @@ def _with_skew(run: Run, store: Store, query: Query) -> Query:
 def _confirm(
     run: Run, backend: Backend, store: Store, query: Query, plan: Plan, *, journalled: bool
 ) -> None:
-    count = plan.matches if plan.exact else plan.estimated
     label = backend_label(backend, store)
     confirm(
         run, backend, store,
-        f"End {'' if plan.exact else 'about '}{counted(count)} in {label}?",
+        f"End {'' if plan.exact else 'about '}{counted(plan.count)} in {label}?",
         live=plan.live,
-        cron=query.expired and journalled,
+        cron=query.expired and journalled and not run.options.force,
     )  # fmt: skip

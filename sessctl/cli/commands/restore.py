@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,8 +14,9 @@ from sessctl.admin.restore import Restore
 from sessctl.cli.confirm import backend_label, confirm
 from sessctl.cli.destroy import journal_directory
 from sessctl.cli.options import command
-from sessctl.cli.outcomes import FORMATS, Outcomes, aside, counted
+from sessctl.cli.outcomes import RESTORED, Outcomes, aside, counted
 from sessctl.cli.progress import progress
+from sessctl.cli.report import report
 from sessctl.cli.signals import stoppable
 from sessctl.errors import ExitCode, GuardRefused, JournalError, UsageError
 from sessctl.text import short_id
@@ -52,14 +54,16 @@ def restore(
         raise UsageError(
             "which journal?", hint="sessctl restore --last, or a path of `sessctl journal list`"
         )
-    if run.options.output is not None:
-        run.output_format(FORMATS, terminal="table", pipe="tsv")
-    source = open_journal(Path(journal) if journal else _newest(run))
-    backend = _backend(run, source)
-    lifetime = parse_duration(ttl) if ttl else None
+    lifetime = parse_duration(ttl) if ttl is not None else None
     dry_run = run.options.dry_run
-    outcomes = Outcomes(run, run.options.output, counts_only=True, dry_run=dry_run)
+    outcomes = Outcomes(
+        run, ("would-restore",) if dry_run else RESTORED, counts_only=True, dry_run=dry_run
+    )
+    source = open_journal(Path(journal)) if journal else None
+    backend = _backend(run, source or _newest(run))
     with run.store(backend, write=not dry_run) as store:
+        if source is None:
+            source = _newest(run, None if "wrong-store" in run.options.force else store)
         undo = Restore(store, source, ttl=lifetime, lapsed=lapsed, certain_only=certain_only)
         if "wrong-store" not in run.options.force:
             undo.check_store()
@@ -68,29 +72,33 @@ def restore(
         _show(run, backend, store, source, plan)
         _check_age(run, source)
         if dry_run:
-            outcomes.finish(
-                {"would-restore": back},
-                headline=f"Would restore {counted(back)}.",
-                complete=True,
-                journal=str(source.path),
-                store=store,
+            headline = f"Would restore {counted(back)}."
+            outcomes.conclude(
+                {"would-restore": back}, store, headline=headline, journal=source.path
             )
-            return ExitCode.OK
-        if back:
-            where = backend_label(backend, store)
-            question = f"Restore {counted(back)} ({plan.live:,} live) in {where}?"
-            confirm(run, backend, store, question, live=plan.live)
-        return _carry_out(run, store, source, undo, outcomes, plan)
+            code = ExitCode.OK
+        else:
+            if back:
+                where = backend_label(backend, store)
+                question = f"Restore {counted(back)} ({plan.live:,} live) in {where}?"
+                confirm(run, backend, store, question, live=plan.live)
+            code = _carry_out(run, store, source, undo, outcomes, plan)
+    outcomes.end()
+    return code
 
 
-def _newest(run: Run) -> Path:
-    found = list_journals(journal_directory(run))
-    if not found:
-        raise UsageError(
-            f"there is no journal in {journal_directory(run)}",
-            hint="sessctl restore PATH names one",
-        )
-    return found[0]
+def _newest(run: Run, store: Store | None = None) -> Journal:
+    """The newest journal, of this store if one is at hand; what is no journal is passed over."""
+    directory = journal_directory(run)
+    of_it = f" of {store.identity.label}" if store is not None else ""
+    for path in list_journals(directory):
+        with suppress(JournalError):
+            found = open_journal(path)
+            if store is None or found.head.get("store") == store.identity.as_dict():
+                return found
+    raise UsageError(
+        f"there is no journal{of_it} in {directory}", hint="sessctl restore PATH names one"
+    )
 
 
 def _backend(run: Run, source: Journal) -> Backend:
@@ -159,9 +167,10 @@ def _carry_out(
         headline += f" {undo.uncertain:,} of them uncertain."
     if counts["lapsed"]:
         headline += " --lapsed puts expired ones back as they were, --ttl 1d gives them a new life."
-    outcomes.finish(
-        counts, headline=headline, complete=undo.complete, journal=str(source.path), store=store
-    )
+    outcomes.conclude(counts, store, headline=headline, complete=undo.complete, journal=source.path)
+    if undo.error is not None:
+        code = report(undo.error, run, ())
+        return ExitCode.PARTIAL if counts["restored"] or counts["failed"] else code
     if flag.code is not None:
         run.streams.say(("stopped: ", "warn"), "run the same command again to go on")
         return flag.code
