@@ -116,7 +116,7 @@ def test_hostile_sqlite_store_keeps_every_row_of_unknown_expiry(hostile_sqlite, 
     with open_store(f"sqlite:///{hostile_sqlite}", write=True) as store:
         purge(store, tmp_path)
         assert {s.state(now_ms()) for s in store.scan(Query())} == {State.UNKNOWN}
-        assert store.remarks.stranger_samples == ["sessions: 2 rows (no id)"]
+        assert store.remarks.stranger_samples == ["sessions: 3 rows (the id is not a text)"]
     assert rows(hostile_sqlite, "sessions") == before
     assert len(before) == 17
 

@@ -189,10 +189,38 @@ class TestTables:
         with sqlite_engine.open(write=True) as store:
             assert store.capabilities.cascades == "trigger audit"
 
+    def test_a_number_or_a_blob_is_no_id(self, sqlite_engine: SqliteEngine) -> None:
+        """5 and '5' are two rows, and would be two sessions of one id."""
+        over = now_ms() - HOUR
+        sqlite_engine.client.execute(
+            "INSERT INTO sessions VALUES ('5', ?, '{}'), (5, ?, '{}'), (X'35', ?, '{}')",
+            (over,) * 3,
+        )
+        with sqlite_engine.open(write=True) as store:
+            assert store.remarks.stranger_samples == ["sessions: 2 rows (the id is not a text)"]
+            assert [session.sid for session in store.scan(Query())] == ["5"]
+            assert (store.count(Query()), store.count(Query(expired=True))) == (1, 1)
+            for _ in Removal(store, None).purge(Query(everything=True)):
+                pass
+        left = sqlite_engine.client.execute(
+            "SELECT typeof(sid) FROM sessions ORDER BY 1"
+        ).fetchall()
+        assert left == [(b"blob",), (b"integer",)]
+
+    def test_seconds_among_milliseconds_are_neither_listed_nor_counted_as_expired(
+        self, sqlite_engine: SqliteEngine
+    ) -> None:
+        """A row of 1 700 000 000 is no session of January 1970."""
+        sqlite_engine.save(b"seconds", value(), (now_ms() + HOUR) // 1000)
+        sqlite_engine.save(b"over", value(), now_ms() - HOUR)
+        with sqlite_engine.open() as store:
+            assert [session.sid for session in store.scan(Query(expired=True))] == ["over"]
+            assert store.count(Query(expired=True)) == 1
+
     def test_rows_without_an_id_are_strangers(self, sqlite_engine: SqliteEngine) -> None:
         sqlite_engine.client.execute("INSERT INTO sessions VALUES (NULL, 1, '{}'), (NULL, 1, '{}')")
         with sqlite_engine.open(write=True) as store:
-            assert store.remarks.stranger_samples == ["sessions: 2 rows (no id)"]
+            assert store.remarks.stranger_samples == ["sessions: 2 rows (the id is not a text)"]
             assert list(store.scan(Query())) == []
             for _ in Removal(store, None).purge(Query(everything=True)):
                 pass

@@ -71,7 +71,8 @@ def test_a_full_disk_stops_the_purge(subject, original, tmp_path, rng) -> None:
     for number, part in enumerate([0.0, *(rng.random() for _ in range(3)), 0.999]):
         home = tmp_path / f"home-{number}"
         limit = int(part * size) + rng.randrange(100)
-        code, stderr = purge_on("full", min(limit, size - 1), subject, home)
+        limit = min(limit, size - 200)  # one run's journal is some bytes shorter than another's
+        code, stderr = purge_on("full", limit, subject, home)
         assert (code, "no space left" in stderr) == (6, True), stderr
         expected = whole_pages(subject, home)
         gone.append(check_purge(subject, original, home))

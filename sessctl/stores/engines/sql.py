@@ -71,9 +71,10 @@ class SqlStore:
                 f"column '{layout.sid}' of table '{layout.table}' is not unique",
                 hint="sessions are changed by their id only, which must name one row",
             )
-        nameless = dialect.scalar(self._count_of(self._sid.is_(None)))
-        if nameless:
-            self.remarks.stranger(f"{layout.table}: {nameless} rows", "no id")
+        strange = dialect.scalar(self._count_of(dialect.is_no_id(self._sid)))
+        if strange:
+            rows = "1 row" if strange == 1 else f"{strange} rows"
+            self.remarks.stranger(f"{layout.table}: {rows}", "the id is not a text")
 
     @classmethod
     def open(cls, url: StoreUrl, layout: TableLayout, access: Access) -> Self:
@@ -129,7 +130,7 @@ class SqlStore:
         if not query.filters or query == Query(expired=True, grace_ms=query.grace_ms):
             # The database says the same as `Query.matches`, and without sending the rows.
             conditions = self._conditions(query, self.now_ms())
-            counted = self._count_of(sa.and_(self._sid.is_not(None), *conditions))
+            counted = self._count_of(sa.and_(self._dialect.is_id(self._sid), *conditions))
             return int(self._dialect.scalar(counted))
         return sum(1 for _ in self.scan(query))
 
@@ -140,8 +141,9 @@ class SqlStore:
         return sa.select(*self._columns).select_from(self._table)
 
     def _rows(self, conditions: list[Any]) -> Iterator[Session]:
-        """Every row, by id, a page at a time. Rows whose id is NULL cannot be addressed."""
-        base = self._select().where(self._sid.is_not(None), *conditions).order_by(self._sid)
+        """Every row, by id, a page at a time."""
+        named = self._dialect.is_id(self._sid)
+        base = self._select().where(named, *conditions).order_by(self._sid)
         after: Any = None
         while True:
             page = base if after is None else base.where(self._sid > self._dialect.bind(after))
@@ -159,6 +161,8 @@ class SqlStore:
             after = (now_ms - query.grace_ms + 1) / self._scale  # a cell may hold 0.9 ms
             conditions.append(self._dialect.is_number(self._expires))
             conditions.append(self._expires < after)
+            if self._scale == 1:
+                conditions.append(sa.not_(self._expires.between(*_IN_SECONDS)))
         if query.user is not None and query.user.isascii() and query.user.isalnum():
             data = self._table.c[self.layout.data]
             # Escaped text could spell the user in another way.

@@ -128,6 +128,18 @@ class SqliteDialect:
         return cell
 
     @staticmethod
+    def is_id(column: Any) -> Any:
+        """A cell that is text: 5 and '5' would be two rows of one id. SQLite sorts NULL, numbers,
+        text, BLOBs, so that this is a range of the index."""
+        return sa.and_(column >= "", column < sa.literal(b"", sa.LargeBinary))
+
+    @staticmethod
+    def is_no_id(column: Any) -> Any:
+        """The opposite of `is_id`, with NULL."""
+        blob = sa.literal(b"", sa.LargeBinary)
+        return sa.or_(column.is_(None), column < "", column >= blob)
+
+    @staticmethod
     def is_number(column: Any) -> Any:
         """A cell that can be an instant: text sorts above every number and means nothing (S3)."""
         return sa.and_(sa.func.typeof(column).in_(["integer", "real"]), column > 0)
