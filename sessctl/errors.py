@@ -11,7 +11,6 @@
     ├── Refused                   4   refused
     │   ├── GuardRefused          4   refused.<guard>
     │   └── ConfirmationNeeded    4   refused.confirmation
-    ├── Incomplete                5   incomplete
     ├── JournalError              6   journal.failed
     └── UnreadableInput           7   input.unreadable
         ├── CookieError           7   cookie.unreadable
@@ -162,13 +161,6 @@ class ConfirmationNeeded(Refused):
     """A person has to say yes and nobody could be asked."""
 
     code = "refused.confirmation"
-
-
-class Incomplete(SessctlError):
-    """The run stopped before its end; what was done is recorded."""
-
-    code = "incomplete"
-    exit_code = ExitCode.PARTIAL
 
 
 class JournalError(SessctlError):

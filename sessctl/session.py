@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntFlag, StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -151,8 +151,6 @@ class Query:
     larger_than: int | None = None
     everything: bool = False
     grace_ms: int = 0  # how long past its expiry a session must be to count as expired
-    sort: tuple[str, ...] = field(default=())
-    limit: int | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -166,6 +164,13 @@ class Query:
             x is not None
             for x in (self.expires_within, self.older_than, self.idle, self.larger_than)
         )
+
+    @property
+    def plain_user(self) -> str | None:
+        """The user asked for, if it stands in a stored value as it is: letters and digits. Only
+        an escape (`\\u`) can spell it in another way."""
+        user = self.user
+        return user if user is not None and user.isascii() and user.isalnum() else None
 
     @property
     def need(self) -> Need:

@@ -26,9 +26,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from sessctl.config.paths import private_folder
 from sessctl.errors import JournalError
 from sessctl.stores.base import Outcome
 from sessctl.text import escape
+from sessctl.timespec import iso, to_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,7 +55,7 @@ class JournalWriter:
         self.path = directory / f"{stamp}-{head['command']}-{name}-{self.run}{SUFFIX}"
         self.sessions = 0
         self.size_bytes = 0
-        self._head = {"format": FORMAT, "run": self.run, "started": started.isoformat(), **head}
+        self._head = {"format": FORMAT, "run": self.run, "started": iso(to_ms(started)), **head}
         self._fd = -1
         self._pages = 0
         self._previous = ""
@@ -108,7 +110,7 @@ class JournalWriter:
     def _create(self) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
-            _private_folder(self.path.parent)
+            _check_folder(self.path.parent)
             self._fd = os.open(self.path, flags, 0o600)
             folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
             try:
@@ -140,15 +142,12 @@ class JournalWriter:
         self._previous = _line_digest(line)
 
 
-def _private_folder(folder: Path) -> None:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = folder.stat()
-    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+def _check_folder(folder: Path) -> None:
+    if folder.exists() and folder.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise JournalError(
             f"others may write the journal folder {folder}", hint=f"chmod 700 {folder}"
         )
-    if found.st_mode & 0o077 and found.st_uid == os.getuid():
-        folder.chmod(0o700)
+    private_folder(folder)
 
 
 def _disk_error(path: Path, exc: OSError) -> JournalError:
@@ -254,8 +253,6 @@ class Journal:
         for line in _lines(self.path, self.notes):
             if line["kind"] == "page":
                 total += line["count"]
-            elif line["kind"] == "done":
-                pass
             elif line["kind"] == "end":
                 ended, counts = bool(line["complete"]), dict(line["counts"])
         return total, ended, counts

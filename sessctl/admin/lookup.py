@@ -15,8 +15,3 @@ def find_session(cookie: DecodedCookie, store: Store) -> Session | None:
     if cookie.sid is None:
         return None
     return next(iter(store.get([cookie.sid])), None)
-
-
-def find_by_id(sid: str, store: Store) -> Session | None:
-    """The session of exactly this id."""
-    return next(iter(store.get([sid])), None)

@@ -18,7 +18,6 @@ from sessctl.cli.help import PlainCommand, PlainHelp
 from sessctl.cli.options import merge, root_parameters
 from sessctl.cli.report import report, report_usage
 from sessctl.cli.run import Run
-from sessctl.cli.signals import Stopped
 from sessctl.cli.streams import DISK_ERRORS, OutputFailed, PipeClosed, Streams
 from sessctl.cli.table import ALIASES, COMMANDS, Row
 from sessctl.errors import ExitCode, SessctlError, nearest
@@ -148,8 +147,6 @@ def run_command(argv: Sequence[str], streams: Streams) -> ExitCode:
         return report(OutputFailed.of(exc), run, argv)
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
-    except Stopped as exc:
-        return exc.code
     except SessctlError as exc:
         return report(exc, run, argv)
     except Exception as exc:  # noqa: BLE001 - the only broad handler; Python's own exit 1 means "no"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from sessctl.cli.blocks import state_role, when
 from sessctl.cli.columns import aligned
 from sessctl.cli.items import shortened_location
-from sessctl.cli.output import chosen_fields
+from sessctl.cli.output import chosen_fields, to_json
+from sessctl.errors import SerializerError
 from sessctl.session import Need, State
 from sessctl.text import short_id
 from sessctl.timespec import format_duration, format_size
@@ -21,18 +22,25 @@ if TYPE_CHECKING:
     from sessctl.config.model import Backend
     from sessctl.session import Session
     from sessctl.stores.base import Store
+    from sessctl.text import Masker
 
 _TABLE = ("sid", "user", "state", "expires", "left", "size")
 _WIDE = ("backend", *_TABLE, "created", "seen", "location", "problem")
+_ALL = (*_WIDE, "data")
 
 
-def write_table(run: Run, listing: Listing, backends: list[Backend], *, wide: bool) -> None:
+def write_table(
+    run: Run, listing: Listing, backends: list[Backend], *, wide: bool, with_data: bool
+) -> None:
     """Rows through the pager if they do not fit the terminal."""
     usual = (
         _WIDE if wide else ((*_TABLE[:1], "backend", *_TABLE[1:]) if len(backends) > 1 else _TABLE)
     )
-    fields = chosen_fields(run, _WIDE) if run.options.fields else usual
+    usual = (*usual, "data") if with_data else usual
+    fields = chosen_fields(run, _ALL) if run.options.fields is not None else usual
     header = () if run.options.no_headers else fields
+
+    masker = run.masker()
 
     def rows() -> Iterator[list[Piece]]:
         for backend in backends:
@@ -40,9 +48,18 @@ def write_table(run: Run, listing: Listing, backends: list[Backend], *, wide: bo
                 now_ms = store.now_ms()
                 for session in listing.sessions(store, Need.ALL):
                     cells = _cells(run, session, backend, store, now_ms)
+                    if "data" in fields:
+                        cells["data"] = (_data(session, masker), "plain")
                     yield [cells[name] for name in fields]
 
     run.streams.lines(aligned(header, rows()))
+
+
+def _data(session: Session, masker: Masker) -> str:
+    try:
+        return to_json(masker.mask(session.data)).decode()
+    except SerializerError:
+        return ""  # the column `problem` says why
 
 
 def _cells(
@@ -55,16 +72,17 @@ def _cells(
     role = state_role(state)
     if state is State.ACTIVE and left is not None and left < store.layout.lifetime_s * 0.1:
         role = "warn"
-    expires = (
-        {None: "never" if state is State.ACTIVE else "unknown"}.get(ends) if ends is None else ""
-    )
+    if ends is not None:
+        expires = when(ends, utc=run.options.utc)
+    else:
+        expires = "never" if state is State.ACTIVE else "unknown"
     problem = session.problem.message if session.problem else ""
     return {
         "backend": (backend.name or store.identity.label, "plain"),
         "sid": (session.sid if full else short_id(session.sid), "accent"),
         "user": (session.user or "-", "plain"),
         "state": (f"{state}{' !' if session.problem else ''}", role),
-        "expires": (expires or when(ends or 0, utc=run.options.utc), "plain"),
+        "expires": (expires, "plain"),
         "left": ("" if left is None else format_duration(left), role),
         "size": (format_size(session.size_bytes), "muted"),
         "created": (

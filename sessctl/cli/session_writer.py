@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from sessctl.cli.items import SESSION_KEYS, session_item, ttl_s
-from sessctl.cli.output import Writer
+from sessctl.cli.output import Writer, chosen_fields
 from sessctl.session import Need, Session
 from sessctl.timespec import iso
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from sessctl.text import Masker
 
 _FROM_KEY = frozenset(("backend", "sid", "layout", "location"))
-_FROM_EXPIRY = frozenset(("state", "expires_at", "ttl_s"))
+_FROM_EXPIRY = frozenset(("state", "expires_at", "ttl_s", "extra"))
+_FROM_DATA = frozenset(("data", "extra"))
 
 
 def write_items(
@@ -38,6 +39,8 @@ def write_items(
     strict: bool = False,
 ) -> None:
     """Write every session of the listing in a machine format."""
+    named = chosen_fields(run, SESSION_KEYS) if run.options.fields is not None else ()
+    with_data = with_data or not _FROM_DATA.isdisjoint(named)  # who names it wants it
     columns = SESSION_KEYS if output in ("json", "jsonl") or with_data else _without_data()
     writer = Writer(run, output, "SessionList", columns)
     masker = run.masker() if run.redacting else None
@@ -60,7 +63,7 @@ def write_items(
 
 
 def _without_data() -> tuple[str, ...]:
-    return tuple(key for key in SESSION_KEYS if key not in ("data", "extra"))
+    return tuple(key for key in SESSION_KEYS if key not in _FROM_DATA)
 
 
 def _need(output: str, columns: tuple[str, ...]) -> Need:

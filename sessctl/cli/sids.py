@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sessctl.errors import NotFound, UsageError
 from sessctl.session import Need, Query
-from sessctl.text import decode_id, short_id
+from sessctl.text import decode_id, is_short_id, short_id
 
 if TYPE_CHECKING:
     from sessctl.cli.run import Run
@@ -70,6 +70,7 @@ def find_session(store: Store, wanted: str) -> Session:
         )
     if not candidates:
         raise NotFound(
-            f"no session {short_id(wanted)}", hint="`sessctl list --show-ids` prints full ids"
+            f"no session {wanted if is_short_id(wanted) else short_id(wanted)}",
+            hint="`sessctl list --show-ids` prints full ids",
         )
     return store.get(candidates)[0]

@@ -16,14 +16,6 @@ if TYPE_CHECKING:
     from sessctl.cli.streams import Streams
 
 
-class Stopped(Exception):
-    """A run ended early because it was asked to."""
-
-    def __init__(self, code: ExitCode) -> None:
-        super().__init__(code.name)
-        self.code = code
-
-
 class Flag:
     """Asked between pages: has somebody asked us to stop, and how."""
 

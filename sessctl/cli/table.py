@@ -11,20 +11,16 @@ class Row:
 
     target: str
     summary: str
-    group: str
     examples: tuple[str, ...]
     exits: tuple[int, ...]
     see: tuple[str, ...] = ()
     children: dict[str, Row] = field(default_factory=dict)
 
 
-LOOK, CHANGE, SETUP = "Look", "Change", "Set up and learn"
-
 COMMANDS: dict[str, Row] = {
     "list": Row(
         "list_sessions:list_sessions",
         "List sessions that match a query, one row each.",
-        LOOK,
         (
             "sessctl list --user 42",
             "sessctl list --active --expires-within 1h --sort expires",
@@ -37,7 +33,6 @@ COMMANDS: dict[str, Row] = {
     "show": Row(
         "show:show",
         "Show one session: expiry, user, decoded data.",
-        LOOK,
         ("sessctl show SID", "sessctl show SID -o json", "sessctl show SID -o raw"),
         (0, 1, 2, 3, 5),
         ("list", "decode"),
@@ -45,7 +40,6 @@ COMMANDS: dict[str, Row] = {
     "decode": Row(
         "decode:decode",
         "Read a cookie or stored value; with a backend, verify it and find its session.",
-        LOOK,
         (
             "sessctl decode 's%3AZpXqWYtAm5kR5J-gZwrEH1uYPOOucMrZ.UnVQeYvvcQzA...'",
             "pbpaste | sessctl decode",
@@ -57,7 +51,6 @@ COMMANDS: dict[str, Row] = {
     "verify": Row(
         "decode:verify",
         "Judge a cookie's signature by the secrets; exit 1 if it is not valid.",
-        LOOK,
         (
             "sessctl verify COOKIE --secret-from env:SESSION_SECRET",
             "sessctl verify COOKIE --secret-from file:new.key --secret-from file:old.key",
@@ -68,7 +61,6 @@ COMMANDS: dict[str, Row] = {
     "sign": Row(
         "sign:sign",
         "Make a cookie, offline: a test cookie for a session id.",
-        CHANGE,
         (
             "sessctl sign SID --secret-from env:SESSION_SECRET",
             "sessctl sign SID -o curl",
@@ -80,7 +72,6 @@ COMMANDS: dict[str, Row] = {
     "expire": Row(
         "expire:expire",
         "End named sessions, or all of a user, now.",
-        CHANGE,
         (
             "sessctl expire --user 42",
             "sessctl expire SID",
@@ -92,7 +83,6 @@ COMMANDS: dict[str, Row] = {
     "purge": Row(
         "purge:purge",
         "End many sessions by rule, journalled; never without a query.",
-        CHANGE,
         (
             "sessctl purge --expired --dry-run",
             "sessctl purge --expired",
@@ -104,7 +94,6 @@ COMMANDS: dict[str, Row] = {
     "restore": Row(
         "restore:restore",
         "Put back what a journalled run removed.",
-        CHANGE,
         ("sessctl restore --last", "sessctl restore JOURNAL", "sessctl restore --last --dry-run"),
         (0, 2, 3, 4, 5, 6),
         ("journal", "purge"),
@@ -112,7 +101,6 @@ COMMANDS: dict[str, Row] = {
     "journal": Row(
         "journal:",
         "Look at the undo files.",
-        SETUP,
         ("sessctl journal list",),
         (0, 2, 6),
         ("restore",),
@@ -120,7 +108,6 @@ COMMANDS: dict[str, Row] = {
             "list": Row(
                 "journal:list_command",
                 "List the journals, newest first.",
-                SETUP,
                 ("sessctl journal list", "sessctl journal list -o json"),
                 (0, 2, 6),
                 ("restore",),
@@ -130,7 +117,6 @@ COMMANDS: dict[str, Row] = {
     "backends": Row(
         "backends:",
         "Look at the configured backends.",
-        SETUP,
         ("sessctl backends list",),
         (0, 2),
         ("config",),
@@ -138,7 +124,6 @@ COMMANDS: dict[str, Row] = {
             "list": Row(
                 "backends:list_backends",
                 "List the configured backends.",
-                SETUP,
                 ("sessctl backends list", "sessctl backends list -o name"),
                 (0, 2),
                 ("config",),
@@ -148,7 +133,6 @@ COMMANDS: dict[str, Row] = {
     "config": Row(
         "config:",
         "Look at the configuration.",
-        SETUP,
         ("sessctl config show",),
         (0, 2),
         ("backends",),
@@ -156,7 +140,6 @@ COMMANDS: dict[str, Row] = {
             "show": Row(
                 "config:show",
                 "Show the merged configuration and where each value came from.",
-                SETUP,
                 ("sessctl config show", "sessctl config show -o json"),
                 (0, 2),
                 ("backends",),
@@ -164,7 +147,6 @@ COMMANDS: dict[str, Row] = {
             "path": Row(
                 "config:path",
                 "Print the files that are read, and the user's own path.",
-                SETUP,
                 ("sessctl config path",),
                 (0, 2),
                 ("config show",),
@@ -172,7 +154,6 @@ COMMANDS: dict[str, Row] = {
             "validate": Row(
                 "config:validate",
                 "Check the configuration files.",
-                SETUP,
                 ("sessctl config validate", "sessctl config validate --config ./sessctl.toml"),
                 (0, 2),
                 ("config show",),
@@ -182,7 +163,6 @@ COMMANDS: dict[str, Row] = {
     "demo": Row(
         "demo:demo",
         "A store of sample sessions and a short tour; needs no service.",
-        SETUP,
         ("sessctl demo",),
         (0, 2),
         ("help",),
@@ -190,7 +170,6 @@ COMMANDS: dict[str, Row] = {
     "help": Row(
         "help:topics",
         "Explain a topic or a command.",
-        SETUP,
         ("sessctl help exit-codes", "sessctl help time", "sessctl help purge"),
         (0, 2),
     ),
@@ -198,8 +177,3 @@ COMMANDS: dict[str, Row] = {
 ALIASES = {"ls": "list", "rm": "expire", "forge": "sign"}
 # On top of the help, in this order.
 FIRST = ("list", "show", "decode", "verify", "sign", "expire", "purge", "restore", "demo")
-
-
-def find(name: str) -> Row | None:
-    """A command's row, by its name or an alias."""
-    return COMMANDS.get(ALIASES.get(name, name))

@@ -64,14 +64,15 @@ def open_backend(
                 hint="`read_only = false` in its configuration allows it",
             )
         access = Access(
-            read_only=not write,
             timeout_s=timeout_s,
             username=_text(backend.username, environ, asker),
             password=_secret(backend.password, "store password", environ, asker),
             require_tls=backend.require_tls or (backend.protected and _is_remote(backend)),
             ca_file=backend.ca_file,
         )
-        return open_store(backend.url, backend.layout, access=access, **backend.layout_options)
+        return open_store(
+            backend.url, backend.layout, write=write, access=access, **backend.layout_options
+        )
     except SessctlError as exc:
         raise exc.at(**place_of(backend)) from None
 

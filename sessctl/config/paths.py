@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,3 +29,17 @@ def state_dir(environ: Mapping[str, str]) -> Path:
     from platformdirs import user_state_path
 
     return user_state_path("sessctl")
+
+
+def private_folder(folder: Path) -> None:
+    """Create a folder for its owner alone (0700), and its parents where they are missing.
+
+    Raises:
+        OSError: it cannot be created.
+    """
+    if not folder.parent.exists():
+        private_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.stat()
+    if found.st_mode & 0o077 and found.st_uid == os.getuid():
+        folder.chmod(0o700)

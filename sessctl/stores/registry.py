@@ -6,7 +6,7 @@ Our own first, then third parties from the entry-point groups `sessctl.engines` 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +52,7 @@ _COMING = {
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How to open a store, beside its URL."""
+    """How to open a store, beside its URL. `read_only` is what `open_store` was told by `write`."""
 
     read_only: bool = True
     timeout_s: float = 10.0
@@ -97,9 +97,8 @@ def open_store(
             f"layout '{chosen.name}' does not live in a {place.scheme} store",
             hint=f"layouts for it: {', '.join(fits)}",
         )
-    store: Store = engine.open(
-        place, chosen.configured(options), access or Access(read_only=not write)
-    )
+    how = replace(access or Access(), read_only=not write)
+    store: Store = engine.open(place, chosen.configured(options), how)
     return store
 
 

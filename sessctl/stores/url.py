@@ -53,11 +53,6 @@ class StoreUrl:
         return dict(self.options).get(name)
 
 
-def looks_like_url(text: str) -> bool:
-    """Anything with `://` is a URL and not the name of a backend."""
-    return "://" in text
-
-
 def parse_store_url(text: str, *, file_schemes: frozenset[str]) -> StoreUrl:
     """Take a store URL apart; never quotes the password, whatever is wrong.
 
@@ -127,15 +122,6 @@ def _host_and_port(scheme: str, authority: str) -> tuple[str, int | None]:
     if port and not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65_536):
         raise UsageError(f"the {scheme} URL has no valid port", hint="a port is 1 to 65535")
     return host, int(port) if port else None
-
-
-def with_credentials(
-    url: StoreUrl, *, username: str | None = None, password: Secret | None = None
-) -> StoreUrl:
-    """The URL with credentials that a config keeps apart from it; what is given wins."""
-    from dataclasses import replace
-
-    return replace(url, username=username or url.username, password=password or url.password)
 
 
 def flags(options: Mapping[str, str], known: tuple[str, ...], scheme: str) -> None:

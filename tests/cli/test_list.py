@@ -460,3 +460,27 @@ def test_the_user_of_an_item(cli: Cli, shop: SqliteEngine, user: Any, shown: str
     save(shop, ANA, user)
     (item,) = answer(cli("list", "-b", shop.url, "-o", "jsonl")).json_lines()
     assert item["user"] == shown
+
+
+def test_who_names_the_data_gets_it(cli: Cli, store: Engine) -> None:
+    save(store, sid("a"), 42, cart=["tea"])
+    result = answer(cli("list", "-b", store.url, "-o", "jsonl", "--fields", "sid,data,extra"))
+    (item,) = result.json_lines()
+    assert (item["sid"], item["data"]["cart"]) == (sid("a"), ["tea"])
+    assert item["extra"]["expiry"] == "store"
+    assert item["extra"]["cookie"]["httpOnly"] is True
+
+
+def test_a_table_shows_the_data_masked(cli: Cli, store: Engine) -> None:
+    save(store, sid("a"), 42, cart=["tea"], token="canary-1")
+    lines = answer(cli("list", "-b", store.url, "-o", "table", "--data")).stdout.splitlines()
+    assert lines[0].endswith("DATA")
+    assert '"user":42' in lines[1]
+    wide = answer(cli("list", "-b", store.url, "-o", "table", "--fields", "data")).stdout
+    assert "canary-1" not in wide
+
+
+def test_sort_takes_one_backend(cli: Cli, three: SqliteEngine, cache: RedisEngine) -> None:
+    result = cli("list", "-b", three.url, "-b", cache.url, "--sort", "size")
+    assert (result.stdout, result.code) == ("", 2)
+    assert "--sort takes one backend" in result.stderr

@@ -119,6 +119,25 @@ def test_an_unknown_id_is_a_no(cli: Cli, two: Engine) -> None:
     assert sid("x") not in result.stderr
 
 
+def test_what_is_there_is_shown_and_what_is_not_is_named(cli: Cli, two: Engine) -> None:
+    result = cli("show", ANA, sid("x"), BEN, sid("y"), "-b", two.url, "-o", "name")
+    assert (result.stdout, result.code) == (f"{ANA}\n{BEN}\n", 1)
+    missing = f"{short_id(sid('x'))}, {short_id(sid('y'))}"
+    assert f"2 of these sessions are not there: {missing}\n" in result.stderr
+
+
+def test_a_short_form_that_is_nowhere_is_named_as_it_was_given(cli: Cli, two: Engine) -> None:
+    result = cli("show", short_id(sid("x")), "-b", two.url)
+    assert (result.stdout, result.code) == ("", 1)
+    assert f"no session {short_id(sid('x'))}\n" in result.stderr
+
+
+def test_raw_is_not_given_while_redacting(cli: Cli, two: Engine) -> None:
+    result = cli("show", ANA, "-b", two.url, "-o", "raw", "--redact")
+    assert (result.stdout, result.code) == ("", 2)
+    assert "raw cannot be redacted" in result.stderr
+
+
 def test_an_unknown_id_in_json_is_one_line_on_stderr(cli: Cli, two: Engine) -> None:
     result = cli("show", sid("x"), "-b", two.url, "-o", "json")
     error = json.loads(result.stderr)["error"]

@@ -70,8 +70,8 @@ def acl(acl_server: RedisServer) -> Iterator[RedisEngine]:
 
 
 def opened(engine: RedisEngine, user: str, password: str, *, write: bool = False):
-    access = Access(read_only=not write, username=user, password=Secret(password), timeout_s=2)
-    return open_store(engine.url, access=access)
+    access = Access(username=user, password=Secret(password), timeout_s=2)
+    return open_store(engine.url, write=write, access=access)
 
 
 class TestRights:
@@ -487,3 +487,16 @@ def test_a_server_that_does_not_answer_in_time_is_told(redis_engine: RedisEngine
         finally:
             redis_engine.client.execute_command("CLIENT", "UNPAUSE")
         assert store.get(["a"]) == []
+
+
+def test_pages_shrink_where_values_are_large(redis_engine: RedisEngine) -> None:
+    """A page is 1 000 keys; of large sessions, no more than some 8 MiB are asked for at once."""
+    large = value().replace(b"}}", b'},"x":"' + b"x" * 100_000 + b'"}')
+    for number in range(3000):
+        redis_engine.save(b"s%d" % number, large, now_ms() + DAY)
+    client = redis_engine.client
+    client.config_resetstat()
+    with redis_engine.open() as store:
+        assert sum(1 for _ in store.scan(Query())) == 3000
+    calls = client.info("commandstats")["cmdstat_scan"]["calls"]
+    assert 15 < calls < 60  # 3 with pages of 1 000, 35 with pages of 8 MiB

@@ -21,7 +21,6 @@ ROWS = {
     "Refused": ("refused", 4),
     "GuardRefused": ("refused", 4),
     "ConfirmationNeeded": ("refused.confirmation", 4),
-    "Incomplete": ("incomplete", 5),
     "JournalError": ("journal.failed", 6),
     "UnreadableInput": ("input.unreadable", 7),
     "CookieError": ("cookie.unreadable", 7),

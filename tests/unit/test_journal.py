@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
+import stat
 import subprocess
 import sys
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,9 +21,10 @@ from hypothesis import strategies as st
 from sessctl.admin import journal as module
 from sessctl.admin.journal import JournalWriter, list_journals, open_journal
 from sessctl.admin.removal import Removal
+from sessctl.config.paths import private_folder
 from sessctl.errors import JournalError
 from sessctl.session import Query, Session
-from sessctl.stores.base import Outcome, Result
+from sessctl.stores.base import Outcome, Result, in_pages
 from tests.support.memory import MemoryStore, session
 
 if TYPE_CHECKING:
@@ -320,6 +324,7 @@ import resource, sys
 from pathlib import Path
 from sessctl.admin.journal import JournalWriter, open_journal
 from sessctl.admin.removal import Removal
+from sessctl.config.paths import private_folder
 from sessctl.errors import JournalError
 from sessctl.session import Query
 from tests.support.memory import MemoryStore, session
@@ -346,3 +351,40 @@ print(len(gone), len(gone - journalled))
     gone, lost = map(int, done.stdout.split())
     assert gone > 0
     assert lost == 0
+
+
+def test_the_folders_are_their_owner_s_alone(tmp_path: Path) -> None:
+    state = tmp_path / "state" / "sessctl"
+    state.mkdir(mode=0o755, parents=True)
+    journal = JournalWriter(state / "journals", HEAD)
+    journal.page(MemoryStore(), [session("a")])
+    journal.close()
+    assert stat.S_IMODE((state / "journals").stat().st_mode) == 0o700
+    made = tmp_path / "other" / "sessctl" / "journals"
+    private_folder(made)
+    assert {stat.S_IMODE(p.stat().st_mode) for p in (made, made.parent)} == {0o700}
+
+
+def test_the_head_says_in_utc_when_it_began(tmp_path: Path) -> None:
+    journal = JournalWriter(tmp_path / "journals", HEAD)
+    journal.page(MemoryStore(), [session("a")])
+    journal.close()
+    started = open_journal(journal.path).head["started"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z", started)
+
+
+def test_a_page_of_large_sessions_is_cut_before_it_is_too_large_to_read(tmp_path: Path) -> None:
+    """500 sessions of 1 MB would not unpack again within the limit of a reader."""
+    big = [msgspec.structs.replace(session(f"s{i}"), raw=b"x" * 1_000_000) for i in range(70)]
+    sizes = [len(page) for page in in_pages(iter(big), 500)]
+    assert sum(sizes) == 70
+    assert max(sizes) <= 34
+
+
+def test_a_page_that_could_not_be_read_back_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sessctl.admin.journal._MAX_PAGE_BYTES", 100)
+    journal = JournalWriter(tmp_path / "journals", HEAD)
+    with pytest.raises(JournalError, match="larger than a journal can give back"):
+        journal.page(MemoryStore(), [session("a")])

@@ -12,7 +12,7 @@ from sessctl.config.model import Config
 from sessctl.config.opening import choose_backend
 from sessctl.errors import SessctlError, UsageError
 from sessctl.stores.registry import open_store, parse_url
-from sessctl.stores.url import flags, parse_store_url, with_credentials
+from sessctl.stores.url import flags, parse_store_url
 from sessctl.text import Secret
 from tests.support.vectors import hostile
 
@@ -127,12 +127,6 @@ def test_an_unknown_scheme_names_the_known_ones(text: str, hint: str) -> None:
 def test_an_unknown_option_is_named_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match="redis URLs have no option 'x'"):
         flags({"x": "1"}, ("db",), "redis")
-
-
-def test_credentials_kept_apart_win() -> None:
-    url = with_credentials(parsed("redis://a:b@h"), username="c", password=Secret("dddd"))
-    assert (url.username, url.password) == ("c", Secret("dddd"))
-    assert with_credentials(parsed("redis://a:b@h")) == parsed("redis://a:b@h")
 
 
 def test_a_url_without_its_scheme_is_not_quoted_as_a_backend_name() -> None:

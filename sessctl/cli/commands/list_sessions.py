@@ -9,7 +9,7 @@ import typer
 from sessctl.cli import query_options as q
 from sessctl.cli.listing import Listing, sort_keys
 from sessctl.cli.options import command
-from sessctl.errors import ExitCode
+from sessctl.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from sessctl.cli.run import Run
@@ -63,11 +63,15 @@ def list_sessions(
     backends = run.backends()
     if count:
         return _count(run, query, backends, output)
+    if sort and len(backends) > 1:
+        raise UsageError(
+            "--sort takes one backend", hint="-o jsonl of several can be sorted by other tools"
+        )
     listing = Listing(run, query, output, sort_keys(sort), limit)
     if output in ("table", "wide"):
         from sessctl.cli.session_table import write_table
 
-        write_table(run, listing, backends, wide=output == "wide")
+        write_table(run, listing, backends, wide=output == "wide", with_data=data)
     else:
         from sessctl.cli.session_writer import write_items
 

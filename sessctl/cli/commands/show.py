@@ -10,7 +10,7 @@ import typer
 from sessctl.cli.items import SESSION_KEYS, session_item
 from sessctl.cli.options import command
 from sessctl.cli.sids import find_session, read_sids
-from sessctl.errors import ExitCode, NotFound, SerializerError
+from sessctl.errors import ExitCode, NotFound, SerializerError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +32,11 @@ def show(
 ) -> ExitCode:
     """Show sessions. Exit 1 if one is not there."""
     output = run.output_format(FORMATS, terminal="table", pipe="jsonl")
-    wanted = read_sids(run, sid)
-    found = list(_find(run, wanted))
+    if output == "raw" and run.redacting:
+        raise UsageError("raw cannot be redacted", hint="-o jsonl masks what is sensitive")
+    found, missing = _find(run, read_sids(run, sid))
+    if missing and not found:
+        raise missing[0]
     if output in ("table", "wide"):
         for backend, session, now_ms in found:
             run.streams.lines(session_lines(run, backend, session, now_ms))
@@ -45,28 +48,36 @@ def show(
                 run.streams.raw(session.raw)
     else:
         _write(run, found, output)
+    if len(missing) > 1:
+        names = ", ".join(exc.message.removeprefix("no session ") for exc in missing)
+        raise NotFound(f"{len(missing)} of these sessions are not there: {names}")
+    if missing:
+        raise missing[0]
     return ExitCode.OK
 
 
 Found = tuple["tuple[str, str, str]", "Session", int]  # (label, masked address, layout)
 
 
-def _find(run: Run, wanted: list[str]) -> Iterator[Found]:
+def _find(run: Run, wanted: list[str]) -> tuple[list[Found], list[NotFound]]:
+    """What is there, and an error for each that is nowhere."""
+    found: list[Found] = []
+    missing: list[NotFound] = []
     with ExitStack() as opened:
         stores = [(backend, opened.enter_context(run.store(backend))) for backend in run.backends()]
         for text in wanted:
-            missing: NotFound | None = None
             hits: list[Found] = []
+            nowhere: list[NotFound] = []
             for backend, store in stores:
                 try:
                     session = find_session(store, text)
                 except NotFound as exc:
-                    missing = exc
-                    continue
-                hits.append((label(backend, store), session, store.now_ms()))
-            if not hits and missing is not None:
-                raise missing
-            yield from hits
+                    nowhere.append(exc)
+                else:
+                    hits.append((label(backend, store), session, store.now_ms()))
+            found += hits
+            missing += nowhere[:1] if not hits else []
+    return found, missing
 
 
 def label(backend: Backend, store: Store) -> tuple[str, str, str]:

@@ -278,7 +278,3 @@ class Nodes:
     def primaries(self) -> tuple[Node, ...]:
         """Every server whose keys together are the store."""
         return self._primaries
-
-    def holder(self, key: bytes) -> Node:
-        """The primary that holds a key."""
-        return self._primaries[0]

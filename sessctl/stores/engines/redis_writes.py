@@ -60,9 +60,8 @@ class RedisWriter:
         node = nodes.primaries()[0]
         self._address = node.address
         self._channel = node.channel(self._require_primary)
-        self._channel.exchange(
-            pack("PING"), 1
-        )  # a replica is refused before anything is journalled
+        # Connects, so that a replica is refused before anything is journalled.
+        self._channel.exchange(pack("PING"), 1)
 
     def close(self) -> None:
         self._channel.close()

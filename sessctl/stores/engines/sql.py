@@ -163,12 +163,9 @@ class SqlStore:
             conditions.append(self._expires < after)
             if self._scale == 1:
                 conditions.append(sa.not_(self._expires.between(*_IN_SECONDS)))
-        if query.user is not None and query.user.isascii() and query.user.isalnum():
+        if (user := query.plain_user) is not None:
             data = self._table.c[self.layout.data]
-            # Escaped text could spell the user in another way.
-            conditions.append(
-                sa.or_(sa.func.instr(data, query.user) > 0, sa.func.instr(data, "\\u") > 0)
-            )
+            conditions.append(sa.or_(sa.func.instr(data, user) > 0, sa.func.instr(data, "\\u") > 0))
         return conditions
 
     def _session(self, cells: Cells) -> Session:
