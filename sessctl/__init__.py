@@ -1,6 +1,7 @@
 """Look after web sessions: list, show, decode, verify, expire, purge, restore.
 
-    from sessctl import Query, decode_cookie, open_store, sign_cookie, verify_cookie
+    from sessctl import Query, open_store, purge, restore
+    from sessctl import decode_cookie, sign_cookie, verify_cookie
 
 Everything the command line does can be done with these names; what they return is documented
 where they are defined. Names are imported at their first use, so that `decode_cookie` loads no
@@ -13,6 +14,8 @@ TYPE_CHECKING = False  # not from typing: that import is half of what --version 
 if TYPE_CHECKING:
     from typing import Any
 
+    from sessctl.admin.api import expire, purge, restore
+    from sessctl.admin.plan import Permissions
     from sessctl.cookies.api import decode_cookie, sign_cookie, verify_cookie
     from sessctl.errors import SessctlError
     from sessctl.session import Query, Session
@@ -23,25 +26,33 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Access",
+    "Permissions",
     "Query",
     "Secret",
     "SessctlError",
     "Session",
     "__version__",
     "decode_cookie",
+    "expire",
     "open_store",
+    "purge",
+    "restore",
     "sign_cookie",
     "verify_cookie",
 ]
 
 _HOME = {
     "Access": "sessctl.stores.registry",
+    "Permissions": "sessctl.admin.plan",
     "Query": "sessctl.session",
     "Secret": "sessctl.text",
     "SessctlError": "sessctl.errors",
     "Session": "sessctl.session",
     "decode_cookie": "sessctl.cookies.api",
+    "expire": "sessctl.admin.api",
     "open_store": "sessctl.stores.registry",
+    "purge": "sessctl.admin.api",
+    "restore": "sessctl.admin.api",
     "sign_cookie": "sessctl.cookies.api",
     "verify_cookie": "sessctl.cookies.api",
 }

@@ -6,6 +6,7 @@ Inside sessctl an instant is an aware UTC `datetime` or whole milliseconds since
 from __future__ import annotations
 
 import re
+import time
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from sessctl.errors import UsageError
@@ -101,6 +102,11 @@ def parse_size(text: str) -> int:
     if amount > _MAX_BYTES:
         raise UsageError(f"'{shorten(text, 20)}' is not a size that anything could have")
     return int(amount)
+
+
+def local_ms() -> int:
+    """This machine's clock in ms since 1970 UTC, which judges nothing."""
+    return time.time_ns() // 1_000_000
 
 
 def from_ms(ms: int) -> datetime:

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from sessctl import __version__
 from sessctl.config.paths import private_folder
 from sessctl.errors import JournalError
 from sessctl.stores.base import Outcome
@@ -33,10 +34,10 @@ from sessctl.text import escape
 from sessctl.timespec import iso, to_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from sessctl.session import Session
+    from sessctl.session import Query, Session
     from sessctl.stores.base import Result, Store
 
 FORMAT = 1
@@ -160,6 +161,22 @@ def _disk_error(path: Path, exc: OSError) -> JournalError:
 
 def _line_digest(line: bytes) -> str:
     return sha256(line).hexdigest()[:32]
+
+
+def head_for(
+    store: Store, command: str, query: Query, *, backend: str, force: Iterable[str] = ()
+) -> dict[str, Any]:
+    """What the first line says of a run: who, where, what was asked for, when by the store."""
+    return {
+        "tool": f"sessctl {__version__}",
+        "command": command,
+        "backend": backend,
+        "store": store.identity.as_dict(),
+        "layout": store.layout.name,
+        "query": query.describe(),
+        "options": {"force": sorted(force)},
+        "server_time": iso(store.now_ms()),
+    }
 
 
 # -- sessions as JSON ------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from sessctl.stores.base import Outcome, Result, in_pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from sessctl.admin.journal import JournalWriter
     from sessctl.stores.base import Store
@@ -40,6 +41,7 @@ class Summary:
     complete: bool = False
     stopped: str | None = None  # why it ended early, in words
     error: SessctlError | None = None
+    journal: Path | None = None  # where what was ended is written down, if anything was
     uncertain: int = 0  # of the failed: the store was lost in mid-delete, they may be gone
 
     @property
@@ -121,6 +123,7 @@ class Removal:
             summary.error = exc  # an error is never "no more sessions"
         finally:
             if self._journal is not None:
+                summary.journal = self._journal.path if self._journal.sessions else None
                 self._journal.end(dict(summary.counts), complete=summary.complete)
 
     def _end(self, page: list[Session], tries: int) -> list[Result]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sessctl.cli.outcomes import aside, counted
 from sessctl.cli.progress import progress
@@ -61,21 +61,11 @@ def journal_for(
     run: Run, command: str, backend: Backend, store: Store, query: Query
 ) -> JournalWriter:
     """A journal whose file comes into being with the first page."""
-    from sessctl import __version__
-    from sessctl.admin.journal import JournalWriter
+    from sessctl.admin.journal import JournalWriter, head_for
     from sessctl.cli.confirm import backend_label
-    from sessctl.timespec import iso
 
-    head: dict[str, Any] = {
-        "tool": f"sessctl {__version__}",
-        "command": command,
-        "backend": backend_label(backend, store),
-        "store": store.identity.as_dict(),
-        "layout": store.layout.name,
-        "query": query.describe(),
-        "options": {"force": sorted(run.options.force)},
-        "server_time": iso(store.now_ms()),
-    }
+    label = backend_label(backend, store)
+    head = head_for(store, command, query, backend=label, force=run.options.force)
     return JournalWriter(journal_directory(run), head)
 
 

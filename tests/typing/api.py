@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, assert_type
 
 from sessctl import (
     Access,
+    Permissions,
     Query,
     Secret,
     SessctlError,
     Session,
     decode_cookie,
+    expire,
     open_store,
+    purge,
+    restore,
     sign_cookie,
     verify_cookie,
 )
@@ -51,6 +57,15 @@ def sessions() -> None:
         results = store.delete(store.get(["abc"]))
         assert_type(results, list[Result])
         assert_type(results[0].outcome, Outcome)
+
+
+def ending(store: Store) -> None:
+    summary = purge(store, Query(expired=True), permissions=Permissions(max_delete=10))
+    assert_type(summary.ended, int)
+    assert_type(summary.journal, Path | None)
+    if summary.journal is not None:
+        assert_type(restore(store, summary.journal).counts, Counter[str])
+    assert_type(expire(store, user="42").complete, bool)
 
 
 def access() -> Store:

@@ -11,15 +11,20 @@ import pytest
 import sessctl
 from sessctl import (
     Access,
+    Permissions,
     Query,
     Secret,
     SessctlError,
     Session,
     decode_cookie,
+    expire,
     open_store,
+    purge,
+    restore,
     sign_cookie,
     verify_cookie,
 )
+from sessctl.errors import GuardRefused
 from tests.support.engines import SqliteEngine, now_ms, value
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +56,35 @@ def test_sessions_in_five_lines(tmp_path: Path) -> None:
     assert (found[0].sid, found[0].data) == ("abc", {"passport": {"user": "42"}})
     assert found[0].expires_at is not None
     assert found[0].expires_at.tzinfo is not None
+
+
+def test_ending_and_restoring_in_five_lines(tmp_path: Path) -> None:
+    engine = SqliteEngine(tmp_path / "sessions")
+    engine.save(b"over", value("42"), now_ms() - 3_600_000)
+    engine.save(b"live", value("42"), now_ms() + 3_600_000)
+    before = engine.everything()
+    with open_store(f"sqlite:///{tmp_path}/sessions", write=True) as store:
+        ended = purge(store, Query(expired=True), journals=tmp_path / "journals")
+        assert (ended.ended, ended.complete, set(engine.everything())) == (1, True, {b"live"})
+        logged_out = expire(store, user="42", journals=tmp_path / "journals")
+        assert (logged_out.ended, engine.everything()) == (1, {})
+        for summary in (ended, logged_out):
+            assert restore(store, summary.journal, lapsed=True).counts == {"restored": 1}
+    assert engine.everything() == before
+    engine.client.close()
+
+
+def test_the_guards_hold_for_programs_too(tmp_path: Path) -> None:
+    engine = SqliteEngine(tmp_path / "sessions")
+    for number in range(101):
+        engine.save(b"s%d" % number, value("42"), now_ms() + 3_600_000)
+    everything, where = Query(everything=True), {"journals": tmp_path / "journals"}
+    with open_store(f"sqlite:///{tmp_path}/sessions", write=True) as store:
+        with pytest.raises(GuardRefused, match="101 live sessions"):
+            purge(store, everything, **where)
+        assert len(engine.everything()) == 101
+        assert purge(store, everything, permissions=Permissions(max_delete=200), **where).complete
+    engine.client.close()
 
 
 def test_everything_that_goes_wrong_is_one_of_ours() -> None:
