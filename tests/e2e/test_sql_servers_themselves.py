@@ -54,11 +54,9 @@ def test_app_is_no_superuser_and_owns_its_database(server: Server) -> None:
 
 @pytest.mark.parametrize("user", ["postgres", "root"])
 def test_nobody_gets_in_over_tcp_without_a_password(server: Server, user: str) -> None:
+    driver: Any = pymysql if isinstance(server, MariaServer) else psycopg
     with pytest.raises((psycopg.Error, pymysql.Error)):
-        if isinstance(server, MariaServer):
-            pymysql.connect(host="127.0.0.1", port=server.port, user=user)
-        else:
-            psycopg.connect(host="127.0.0.1", port=server.port, user=user)
+        driver.connect(host="127.0.0.1", port=server.port, user=user)
 
 
 def test_empty_leaves_nothing(server: Server) -> None:
