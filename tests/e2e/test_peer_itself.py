@@ -27,6 +27,7 @@ from tests.support.mariadb import MariaServer
 from tests.support.npm import PEERS, express_modules, program
 from tests.support.postgres import PostgresServer
 from tests.support.servers import RedisServer
+from tests.support.sql_engines import MariaEngine, PostgresEngine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -393,3 +394,32 @@ def test_all_js_lists_and_purges(redis_url: str, redis: Redis, action: str, left
     report = json.loads(done.stderr.splitlines()[-1])
     assert (report["sessions"], report["destroyed"]) == (3, 3 - left)
     assert report["rss_bytes"] > 1_000_000
+
+
+@pytest.mark.parametrize("kind", ["postgres", "mysql"])
+def test_sql_engines_of_the_tests_write_what_the_libraries_write(
+    request: pytest.FixtureRequest, kind: str
+) -> None:
+    """The app reads, renews and destroys a session that `tests.support.sql_engines` has written."""
+    express = request.getfixturevalue(f"express_{kind}")
+    engine: PostgresEngine | MariaEngine
+    if kind == "postgres":
+        engine = PostgresEngine(request.getfixturevalue("postgres_server"))
+    else:
+        engine = MariaEngine(request.getfixturevalue("maria_server"))
+    with closing(engine.client):
+        browser = express(cookie={"maxAge": 100_000}).browser()
+        browser.get("/views")
+        ((sid, (raw, expiry)),) = engine.everything().items()
+        ends_ms = int(time.time() * 1000) + 50_000
+        engine.drop(sid)
+        assert engine.everything() == {}
+        engine.save(sid, raw.replace(b'"views":1', b'"views":41'), ends_ms)
+        ((_, moved),) = engine.everything().values()
+        assert moved < expiry
+        assert browser.get("/views").json == {"views": 42}
+        ((_, renewed),) = engine.everything().values()
+        assert renewed >= expiry
+        engine.touch(sid, 1000)
+        assert browser.get("/views").json == {"views": 1}
+        assert sid in engine.everything()
