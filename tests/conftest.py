@@ -11,6 +11,8 @@ import pytest
 
 from tests.support import run
 from tests.support.express import ExpressApp
+from tests.support.mariadb import MariaServer
+from tests.support.postgres import PostgresServer
 from tests.support.servers import RedisServer
 
 if TYPE_CHECKING:
@@ -33,6 +35,34 @@ def redis_url(redis_server: RedisServer) -> str:
     """The address of an empty Redis database 0."""
     redis_server.cli("FLUSHALL")
     return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One plain PostgreSQL for all tests of this worker."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> str:
+    """The address of an empty PostgreSQL database."""
+    postgres_server.empty()
+    return postgres_server.url
+
+
+@pytest.fixture(scope="session")
+def maria_server() -> Iterator[MariaServer]:
+    """One plain MariaDB for all tests of this worker."""
+    with MariaServer() as server:
+        yield server
+
+
+@pytest.fixture
+def maria_url(maria_server: MariaServer) -> str:
+    """The address of an empty MariaDB database."""
+    maria_server.empty()
+    return maria_server.url
 
 
 @pytest.fixture
@@ -81,6 +111,30 @@ def express_sqlite(sqlite_path: Path) -> Iterator[ExpressFactory]:
         def start(**options: Any) -> ExpressApp:
             where = {"dir": str(sqlite_path.parent), "db": sqlite_path.name}
             given = {"store": "sqlite3", **where, "secrets": SECRETS, **options}
+            return running.enter_context(ExpressApp(**given))
+
+        yield start
+
+
+@pytest.fixture
+def express_postgres(postgres_url: str) -> Iterator[ExpressFactory]:
+    """Start Express apps on the empty PostgreSQL; each call starts one with the given options."""
+    with ExitStack() as running:
+
+        def start(**options: Any) -> ExpressApp:
+            given = {"store": "pg", "pgUrl": postgres_url, "secrets": SECRETS, **options}
+            return running.enter_context(ExpressApp(**given))
+
+        yield start
+
+
+@pytest.fixture
+def express_mysql(maria_url: str) -> Iterator[ExpressFactory]:
+    """Start Express apps on the empty MariaDB; each call starts one with the given options."""
+    with ExitStack() as running:
+
+        def start(**options: Any) -> ExpressApp:
+            given = {"store": "mysql", "mysqlUrl": maria_url, "secrets": SECRETS, **options}
             return running.enter_context(ExpressApp(**given))
 
         yield start

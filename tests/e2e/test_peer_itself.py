@@ -23,8 +23,11 @@ import pytest
 from redis import Redis
 
 from tests.support.express import ExpressApp
+from tests.support.mariadb import MariaServer
 from tests.support.npm import PEERS, express_modules, program
+from tests.support.postgres import PostgresServer
 from tests.support.servers import RedisServer
+from tests.support.sql_engines import MariaEngine, PostgresEngine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,9 +35,9 @@ if TYPE_CHECKING:
 Factory = Callable[..., ExpressApp]
 
 
-@pytest.fixture(params=["redis", "sqlite"])
+@pytest.fixture(params=["redis", "sqlite", "postgres", "mysql"])
 def express(request: pytest.FixtureRequest) -> Factory:
-    """The same promises on both stores."""
+    """The same promises on every store."""
     factory: Factory = request.getfixturevalue(f"express_{request.param}")
     return factory
 
@@ -155,6 +158,156 @@ def test_sqlite_row(express_sqlite: Factory, sqlite_path: Path, wal: bool) -> No
     assert mode == ("wal" if wal else "delete")
 
 
+@pytest.mark.parametrize("zone", [None, "Europe/Istanbul"])
+def test_postgres_row(
+    express_postgres: Factory, postgres_server: PostgresServer, zone: str | None
+) -> None:
+    """`expire` is what a clock on the wall of the connection's zone shows."""
+    if zone:
+        postgres_server.query(f"ALTER DATABASE shop SET timezone = '{zone}'")
+    browser = express_postgres(table="web", cookie={"maxAge": 100_000}).browser()
+    browser.get("/views")
+    sid = browser.get("/me").json["sid"]
+    rows = postgres_server.query(
+        "SELECT sid, sess->>'views', pg_typeof(sess)::text, pg_typeof(expire)::text,"
+        " extract(epoch from expire AT TIME ZONE %s) - extract(epoch from now()),"
+        " extract(microseconds from expire)::int %% 1000000 FROM web",
+        zone or "UTC",
+    )
+    assert [row[:4] for row in rows] == [(sid, "1", "json", "timestamp without time zone")]
+    assert 90 < rows[0][4] <= 101
+    assert rows[0][5] == 0  # whole seconds, rounded up
+
+
+def test_mysql_row(express_mysql: Factory, maria_server: MariaServer) -> None:
+    browser = express_mysql(
+        table="web", columnNames={"session_id": "id", "data": "body"}, cookie={"maxAge": 100_000}
+    ).browser()
+    browser.get("/views")
+    sid = browser.get("/me").json["sid"]
+    ((id_, left_s, body),) = maria_server.query(
+        "SELECT id, CAST(expires AS SIGNED) - UNIX_TIMESTAMP(), body FROM web"
+    )
+    assert id_ == sid
+    assert 90 < left_s <= 101
+    assert json.loads(body)["views"] == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "disable", "moves"),
+    [("/touch", None, True), ("/views", None, True), ("/touch", True, False)],
+)
+def test_postgres_touch_moves_the_column_only(
+    express_postgres: Factory,
+    postgres_server: PostgresServer,
+    path: str,
+    disable: bool | None,
+    moves: bool,
+) -> None:
+    """The date in the value stays what it was at the session's birth.
+
+    A session that a request saves by itself (`/views`) is written with the date it was read with;
+    only afterwards does express-session move it on, and that is a touch.
+    """
+    browser = express_postgres(cookie={"maxAge": 100_000}, disableTouch=disable).browser()
+    browser.get("/views")
+    postgres_server.query("UPDATE session SET expire = expire - interval '20 seconds'")
+    look = "SELECT expire, sess->'cookie'->>'expires' FROM session"
+    ((expire, inner),) = postgres_server.query(look)
+    browser.get(path)
+    ((later, inner_later),) = postgres_server.query(look)
+    assert (later > expire, inner_later) == (moves, inner)
+
+
+@pytest.mark.parametrize(
+    ("path", "disable", "moves"),
+    [("/touch", None, True), ("/views", None, True), ("/touch", True, False)],
+)
+def test_mysql_touch_moves_the_column_only(
+    express_mysql: Factory, maria_server: MariaServer, path: str, disable: bool | None, moves: bool
+) -> None:
+    browser = express_mysql(cookie={"maxAge": 100_000}, disableTouch=disable).browser()
+    browser.get("/views")
+    maria_server.query("UPDATE sessions SET expires = expires - 20")
+    look = "SELECT expires, JSON_VALUE(data, '$.cookie.expires') FROM sessions"
+    ((expires, inner),) = maria_server.query(look)
+    browser.get(path)
+    ((later, inner_later),) = maria_server.query(look)
+    assert (later > expires, inner_later) == (moves, inner)
+
+
+def test_postgres_expired_row_is_not_read_and_stays(
+    express_postgres: Factory, postgres_server: PostgresServer
+) -> None:
+    browser = express_postgres().browser()
+    browser.get("/views")
+    postgres_server.query("UPDATE session SET expire = now() - interval '2 seconds'")
+    assert browser.get("/session").json.get("views") is None
+    assert postgres_server.query("SELECT count(*) FROM session") == [(1,)]
+
+
+def test_mysql_expired_row_is_not_read_and_stays(
+    express_mysql: Factory, maria_server: MariaServer
+) -> None:
+    browser = express_mysql().browser()
+    browser.get("/views")
+    maria_server.query("UPDATE sessions SET expires = UNIX_TIMESTAMP() - 2")
+    assert browser.get("/session").json.get("views") is None
+    assert maria_server.query("SELECT count(*) FROM sessions") == [(1,)]
+
+
+@pytest.mark.parametrize("ttl_s", [None, 50])
+def test_sql_ttl_without_cookie_expiry(
+    express_postgres: Factory,
+    postgres_server: PostgresServer,
+    express_mysql: Factory,
+    maria_server: MariaServer,
+    ttl_s: int | None,
+) -> None:
+    express_postgres(ttl=ttl_s).browser().get("/views")
+    express_mysql(expiration=ttl_s and ttl_s * 1000).browser().get("/views")
+    look = "SELECT extract(epoch from expire) - extract(epoch from now()) FROM session"
+    ((postgres_left_s,),) = postgres_server.query(look)
+    ((mysql_left_s,),) = maria_server.query("SELECT expires - UNIX_TIMESTAMP() FROM sessions")
+    expected = ttl_s or 86400
+    assert expected - 10 < postgres_left_s <= expected + 1
+    assert expected - 10 < mysql_left_s <= expected + 1
+
+
+def test_sql_over_tls() -> None:
+    with (
+        PostgresServer(tls=True) as server,
+        ExpressApp(store="pg", pgUrl=server.url, pgCa=str(server.ca_file), secrets=["x"]) as app,
+    ):
+        assert app.browser().get("/views").json == {"views": 1}
+    with (
+        MariaServer(tls=True) as maria,
+        ExpressApp(
+            store="mysql", mysqlUrl=maria.url, mysqlCa=str(maria.ca_file), secrets=["x"]
+        ) as app,
+    ):
+        assert app.browser().get("/views").json == {"views": 1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "store", "url"),
+    [(PostgresServer, "pg", "pgUrl"), (MariaServer, "mysql", "mysqlUrl")],
+    ids=["postgres", "mysql"],
+)
+def test_dead_sql_server_is_500_and_a_new_one_is_taken(
+    kind: type[PostgresServer | MariaServer], store: str, url: str
+) -> None:
+    with kind() as server, ExpressApp(store=store, secrets=["x"], **{url: server.url}) as app:
+        browser = app.browser()
+        browser.get("/views")
+        server.kill()
+        answer = browser.get("/views")
+        assert answer.status == 500
+        assert answer.json["error"]
+        server.restart()
+        assert browser.get("/views").json == {"views": 2}
+
+
 @pytest.mark.parametrize(("change", "survives"), [("yes", True), ("no", False)])
 def test_request_in_flight_brings_a_deleted_session_back(
     express_redis: Factory, redis: Redis, change: str, survives: bool
@@ -241,3 +394,32 @@ def test_all_js_lists_and_purges(redis_url: str, redis: Redis, action: str, left
     report = json.loads(done.stderr.splitlines()[-1])
     assert (report["sessions"], report["destroyed"]) == (3, 3 - left)
     assert report["rss_bytes"] > 1_000_000
+
+
+@pytest.mark.parametrize("kind", ["postgres", "mysql"])
+def test_sql_engines_of_the_tests_write_what_the_libraries_write(
+    request: pytest.FixtureRequest, kind: str
+) -> None:
+    """The app reads, renews and destroys a session that `tests.support.sql_engines` has written."""
+    express = request.getfixturevalue(f"express_{kind}")
+    engine: PostgresEngine | MariaEngine
+    if kind == "postgres":
+        engine = PostgresEngine(request.getfixturevalue("postgres_server"))
+    else:
+        engine = MariaEngine(request.getfixturevalue("maria_server"))
+    with closing(engine.client):
+        browser = express(cookie={"maxAge": 100_000}).browser()
+        browser.get("/views")
+        ((sid, (raw, expiry)),) = engine.everything().items()
+        ends_ms = int(time.time() * 1000) + 50_000
+        engine.drop(sid)
+        assert engine.everything() == {}
+        engine.save(sid, raw.replace(b'"views":1', b'"views":41'), ends_ms)
+        ((_, moved),) = engine.everything().values()
+        assert moved < expiry
+        assert browser.get("/views").json == {"views": 42}
+        ((_, renewed),) = engine.everything().values()
+        assert renewed >= expiry
+        engine.touch(sid, 1000)
+        assert browser.get("/views").json == {"views": 1}
+        assert sid in engine.everything()

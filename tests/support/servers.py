@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 START_TIMEOUT_S = 20.0
 
 
-def find_program(name: str, package: str) -> str:
-    """Return the path of a program, looking beside this Python first.
+def find_program(name: str, package: str, *, also: Sequence[Path] = ()) -> str:
+    """Return the path of a program, looking beside this Python and in the folders `also` first.
 
     Raises:
         FileNotFoundError: with the command that installs it; a missing server fails the test,
             because a skipped proof proves nothing.
     """
-    beside = str(Path(sys.executable).parent)
-    found = shutil.which(name, path=os.pathsep.join([beside, os.environ.get("PATH", "")]))
+    folders = [str(Path(sys.executable).parent), *map(str, also), os.environ.get("PATH", "")]
+    found = shutil.which(name, path=os.pathsep.join(folders))
     if found is None:
         msg = f"{name!r} is not on PATH; run tests/run, or: apt-get install {package}"
         raise FileNotFoundError(msg)

@@ -37,6 +37,34 @@ function sqliteStore() {
   return new Promise((resolve) => store.client.once("connect", () => resolve(store)));
 }
 
+// Neither SQL store deletes by a timer here: what is over has to stay for sessctl to find.
+function postgresStore() {
+  const PGStore = require("connect-pg-simple")(session);
+  const { pgUrl, pgCa, schemaName, table: tableName, ttl, disableTouch } = config;
+  const conObject = defined({ connectionString: pgUrl, ssl: authority(pgCa) });
+  const rest = { createTableIfMissing: true, pruneSessionInterval: false };
+  return new PGStore(defined({ conObject, schemaName, tableName, ttl, disableTouch, ...rest }));
+}
+
+async function mysqlStore() {
+  const MySQLStore = require("express-mysql-session")(session);
+  const { mysqlUrl, mysqlCa, table: tableName, columnNames, expiration, disableTouch } = config;
+  const { hostname: host, port, username, password, pathname } = new URL(mysqlUrl);
+  const [user, secret, database] = [username, password, pathname.slice(1)].map(decodeURIComponent);
+  const where = { host, port: Number(port || 3306), user, password: secret, database };
+  const options = { expiration, disableTouch, clearExpired: false };
+  options.schema = defined({ tableName, columnNames });
+  // Its own pool takes no certificate: who wants TLS hands over one that does.
+  const pool = mysqlCa && require("mysql2/promise").createPool({ ...where, ssl: authority(mysqlCa) });
+  const store = new MySQLStore(defined({ ...(pool ? {} : where), ...options }), pool);
+  await store.onReady();
+  return store;
+}
+
+function authority(file) {
+  return file === undefined ? undefined : { ca: fs.readFileSync(file, "utf8") };
+}
+
 // Routes save before they answer: by itself express-session reports a failed save only after
 // the 200 is on its way, and a test could not tell.
 function saved(req, res, next, body) {
@@ -101,8 +129,15 @@ function useRoutes(app) {
   });
 }
 
+const STORES = {
+  redis: redisStore,
+  sqlite3: sqliteStore,
+  pg: postgresStore,
+  mysql: mysqlStore,
+};
+
 async function main() {
-  const store = await (config.store === "sqlite3" ? sqliteStore() : redisStore());
+  const store = await STORES[config.store]();
   const app = express();
   app.use(express.json({ strict: false, limit: "16mb" }));
   app.use(
