@@ -59,6 +59,7 @@ class Judging:
 
     format: str | None
     name: str | None
+    usual_name: str | None  # the backend's: it chooses a cookie only where it is there
     secrets: list[Secret]
     max_age: timedelta | None
     now: datetime
@@ -78,6 +79,8 @@ def judging(
     """The options as values; secrets from the flags, else from the backend."""
     from sessctl.text import Secret
 
+    if name == "":
+        raise UsageError("--name is empty", hint="--name connect.sid")
     now = datetime.now(UTC)
     inline = [Secret(text, f"--secret[{i}]") for i, text in enumerate(secret or [])]
     if inline:
@@ -87,10 +90,23 @@ def judging(
     return Judging(
         format or (backend.cookie_format if backend else None),
         name,
+        backend.cookie_name if backend else None,
         found,
         parse_duration(max_age) if max_age else None,
         parse_instant(at, now) if at else now,
     )
+
+
+def backend_at_hand(run: Run, *, wanted: bool) -> Backend | None:
+    """The backend that is named, or configured. None of them is needed to decode."""
+    if not wanted and not run.options.backend and not run.environ.get("SESSCTL_BACKEND"):
+        from sessctl.cli.presence import may_have_config
+
+        if not may_have_config(run) or not (
+            run.config.default_backend or len(run.config.backends) == 1
+        ):
+            return None
+    return run.backend()
 
 
 def read_cookies(run: Run, given: str | None) -> Iterator[tuple[int | None, str]]:

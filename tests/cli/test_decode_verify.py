@@ -297,6 +297,58 @@ def test_an_instant_that_is_none_is_wrong_use(cli: Cli) -> None:
     assert "yesterdayish" in result.stderr
 
 
+TWO = f"Cookie: connect.sid={OLD}; shop.sid={GOOD}"
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict"), [("shop.sid", "valid"), ("connect.sid", "bad_signature")]
+)
+def test_name_chooses_the_cookie_of_a_header(cli: Cli, name: str, verdict: str) -> None:
+    item = item_of(judge(cli, TWO, "--name", name))
+    assert (item["name"], item["verdict"]) == (name, verdict)
+
+
+@pytest.mark.parametrize("command", ["decode", "verify"])
+def test_a_name_that_is_not_in_the_header_is_an_error(cli: Cli, command: str) -> None:
+    secret = ["--secret-from", "env:APP_SECRET"]
+    result = cli(command, TWO, "--name", "shop.sit", *secret, env=ENV)
+    assert (result.stdout, result.code) == ("", 7)
+    assert "no cookie named 'shop.sit' in the input" in result.stderr
+    assert "did you mean 'shop.sid'?" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["decode", "verify", "sign"])
+def test_an_empty_name_is_wrong_use(cli: Cli, command: str) -> None:
+    result = cli(command, GOOD, "--name", "", "--secret-from", "env:APP_SECRET", env=ENV)
+    assert (result.stdout, result.code) == ("", 2)
+    assert "--name" in result.stderr
+
+
+def test_a_value_without_a_name_gets_the_one_that_was_given(cli: Cli) -> None:
+    result = judge(cli, GOOD, "--name", "shop.sid")
+    assert (item_of(result)["name"], result.stderr, result.code) == ("shop.sid", "", 0)
+
+
+@pytest.mark.parametrize("command", ["decode", "verify"])
+@pytest.mark.parametrize(("usual", "taken"), [("shop.sid", "shop.sid"), ("web.sid", "connect.sid")])
+def test_the_backend_s_cookie_name_chooses_the_cookie_if_it_is_there(
+    cli: Cli, command: str, usual: str, taken: str
+) -> None:
+    cli.config(
+        f'[backends.web]\nurl = "{DEAD}"\nsecrets = ["env:APP_SECRET"]\ncookie_name = "{usual}"\n'
+    )
+    assert item_of(cli(command, TWO, env=ENV))["name"] == taken
+    named = cli(command, TWO, "-b", "web", "--secret-from", "env:OLD_SECRET", env=ENV)
+    assert item_of(named)["name"] == taken
+
+
+def test_a_cookie_that_is_there_twice_is_told(cli: Cli) -> None:
+    result = judge(cli, f"Cookie: connect.sid={GOOD}; connect.sid={OLD}")
+    item = item_of(result)
+    assert (item["verdict"], len(item["notes"])) == ("valid", 1)
+    assert "'connect.sid' is there 2 times; the first is taken" in item["notes"][0]
+
+
 def test_a_format_named_is_the_one_taken(cli: Cli) -> None:
     result = judge(cli, "nonsense", "--format", "express-session")
     assert (item_of(result)["verdict"], result.stderr, result.code) == ("malformed", "", 1)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sessctl.cli import cookie_options as c
-from sessctl.cli.commands.decode import _backend
 from sessctl.cli.options import command
 from sessctl.cookies.api import sign_cookie
 from sessctl.errors import ExitCode, UsageError
@@ -40,12 +39,8 @@ def sign(
 ) -> ExitCode:
     """Sign a cookie with the newest secret."""
     output = run.output_format(FORMATS, terminal="value", pipe="value")
-    given = bool(secret_from or secret)
-    backend = (
-        None
-        if given and not run.options.backend
-        else _backend(run, wanted=bool(run.options.backend))
-    )
+    named, given = bool(run.options.backend), bool(secret_from or secret)
+    backend = None if given and not named else c.backend_at_hand(run, wanted=named)
     how = c.judging(
         run, backend, format=format, name=name, secret_from=secret_from, secret=secret,
         max_age=None, at=None,
