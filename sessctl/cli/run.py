@@ -44,6 +44,12 @@ class Run:
             raise UsageError(
                 f"no colour mode '{colour}'", hint="--color takes auto, always or never"
             )
+        for name, sample in (("config", "PATH"), ("timeout", "10s"), ("out_file", "PATH")):
+            if getattr(options, name) == "":
+                option = f"--{name.replace('_', '-')}"
+                raise UsageError(f"{option} is empty", hint=f"{option} {sample}")
+        if self.timeout_s <= 0:
+            raise UsageError("--timeout has to be longer than nothing", hint="--timeout 10s")
         for guard in options.force:
             if guard not in GUARDS:
                 raise UsageError(f"no guard '{guard}'", hint=f"--force takes {', '.join(GUARDS)}")

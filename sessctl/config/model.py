@@ -48,6 +48,11 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""
 
     @property
+    def named_secrets(self) -> list[str]:
+        """Every entry that names a secret or is one."""
+        return [*self.secrets, *([] if self.password is None else [self.password])]
+
+    @property
     def layout_options(self) -> dict[str, Any]:
         """What the layout is configured with."""
         keys = (

@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sessctl.cookies.paste import Pasted, unwrap
+from sessctl.cookies.paste import Pasted, is_cookie_name, unwrap
 from sessctl.cookies.registry import best_format, cookie_format, detect
-from sessctl.errors import CookieError, did_you_mean
+from sessctl.errors import CookieError, UsageError, did_you_mean
 from sessctl.limits import DEFAULT, Budget
 from sessctl.text import Secret
 
@@ -63,6 +63,7 @@ def verify_cookie(
     Raises:
         CookieError: no known format, or no cookie of this name. A bad signature is a verdict,
             not an error.
+        UsageError: there is no secret, or an empty one.
     """
     chosen = pick(text, name=name, budget=budget)
     judge = cookie_format(format) if format else best_format(chosen.value)
@@ -90,17 +91,32 @@ def sign_cookie(
         'Cookie: connect.sid=s%3Aabc...'
 
     Raises:
-        UsageError: the content does not fit the format.
+        UsageError: the content does not fit the format, no cookie can have this name, or the secret
+            is empty.
     """
+    if name is not None and not is_cookie_name(name):
+        raise UsageError(
+            f"'{name}' cannot be a cookie's name",
+            hint="letters, digits and !#$%&'*+-.^_`|~ make one (RFC 6265)",
+        )
     writer = cookie_format(format)
     chosen = name or writer.cookie_name
     return writer.sign(content, as_secrets(secret)[0], name=chosen, now=now or datetime.now(UTC))
 
 
 def as_secrets(given: str | bytes | Secret | Sequence[str | bytes | Secret]) -> list[Secret]:
-    """One secret or several as a list of `Secret`."""
+    """One secret or several as a list of `Secret`.
+
+    Raises:
+        UsageError: none, or an empty one, with which anybody could sign.
+    """
     many = [given] if isinstance(given, str | bytes | Secret) else list(given)
-    return [one if isinstance(one, Secret) else Secret(one) for one in many]
+    found = [one if isinstance(one, Secret) else Secret(one) for one in many]
+    if not found:
+        raise UsageError("no secret is given")
+    if not all(one.reveal() for one in found):
+        raise UsageError("a secret is empty")
+    return found
 
 
 def pick(

