@@ -118,14 +118,19 @@ def cookie_item(
     notes: list[str],
     problem: dict[str, str] | None = None,
     place: int | None = None,
-    redact: bool = False,
+    masker: Masker | None = None,
 ) -> dict[str, Any]:
-    """A cookie as an item; `place` is its line in a batch."""
+    """A cookie as an item.
+
+    Args:
+        place: its line in a batch.
+        masker: redaction is on: the id is shortened and the payload is masked.
+    """
     signed = decoded is not None and decoded.signed
     signature = str(verdict.signature) if verdict else ("unverified" if signed else "none")
-    sid = decoded.sid if decoded else None
+    sid, payload = (decoded.sid, decoded.payload) if decoded else (None, None)
     if sid is not None:
-        sid = short_id(sid) if redact else readable(sid)
+        sid = short_id(sid) if masker else readable(sid)
     return {
         "name": name,
         "format": decoded.format if decoded else None,
@@ -134,7 +139,7 @@ def cookie_item(
             for format, match in candidates
         ],
         "sid": sid,
-        "payload": decoded.payload if decoded else None,
+        "payload": masker.mask(payload) if masker else payload,
         "signature": signature if decoded or verdict else None,
         "secret": secret,
         "issued_at": iso(to_ms(decoded.issued_at)) if decoded and decoded.issued_at else None,

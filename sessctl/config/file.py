@@ -2,7 +2,8 @@
 
 Nearest wins, and per backend the nearest definition wins whole: `--config` or SESSCTL_CONFIG alone;
 else `sessctl.toml` or `[tool.sessctl]` of pyproject.toml from here up to the repository's root,
-then the user's own file.
+then the user's own file. Two sections differ, as a repository is not to be trusted with them:
+`[redact]` is that of all files together, and `[journal]` of a project file is ignored.
 """
 
 from __future__ import annotations
@@ -109,8 +110,17 @@ def _merge(sources: list[Source], notes: list[str]) -> Config:
             if name not in backends:
                 backends[name] = _backend(name, entry, source, notes)
         for key, value in table.items():
-            if key not in values:
-                values[key] = _section(key, value, source)
+            section = _section(key, value, source)
+            if isinstance(section, JournalSettings) and source.is_project:
+                notes.append(
+                    f"[journal] in {source.path} is ignored: "
+                    "it counts in the user's own config only"
+                )
+            elif isinstance(section, RedactSettings) and key in values:
+                values[key] = values[key].joined(section)
+                origins[key] += f", {source.label}"
+            elif key not in values:
+                values[key] = section
                 origins[key] = source.label
     config = Config(
         backends=backends,

@@ -86,6 +86,14 @@ class RedactSettings(msgspec.Struct, frozen=True):
     keys: list[str] = []
     shapes: list[str] = []
 
+    def joined(self, other: RedactSettings) -> RedactSettings:
+        """What either of the two hides: no file makes visible what another one hides."""
+        return RedactSettings(
+            always=self.always or other.always,
+            keys=[*self.keys, *other.keys],
+            shapes=[*self.shapes, *other.shapes],
+        )
+
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """All sources merged. `origins` tells which file each top-level value came from."""

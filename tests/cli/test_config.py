@@ -36,7 +36,7 @@ ENV = {"APP_SECRET": f"{CANARY}-env"}
 @pytest.fixture
 def full(cli: Cli) -> Cli:
     """A configuration with a secret in every place that can hold one."""
-    cli.config(FULL)
+    cli.user_config(FULL)
     (cli.home / "key").write_text(f"{CANARY}-file\n")
     return cli
 
@@ -66,9 +66,7 @@ def test_show_says_of_references_whether_they_are_set(full: Cli) -> None:
 
 def test_show_names_the_file_of_every_value(cli: Cli) -> None:
     cli.config('[backends.near]\nurl = "redis://localhost/1"\n')
-    user = cli.home / "config" / "sessctl"
-    user.mkdir(parents=True)
-    (user / "config.toml").write_text(
+    cli.user_config(
         '[backends.near]\nurl = "redis://localhost/9"\n[backends.far]\nurl = "redis://localhost/2"\n'
     )
     result = cli("config", "show")
@@ -237,6 +235,23 @@ def test_redact_settings_apply_to_what_people_see(cli: Cli, shop: SqliteEngine) 
     result = cli("show", sid("a"), "-o", "table")
     assert '"shoeSize": "***", "theme": "dark"' in result.stdout
     assert (result.stderr, result.code) == ("", 0)
+
+
+def test_a_repository_does_not_decide_over_the_journal_or_redaction(
+    cli: Cli, shop: SqliteEngine
+) -> None:
+    save(shop, sid("a"), 1, shoeSize=44, token="t-123")
+    cli.user_config('[redact]\nalways = true\nkeys = ["shoeSize"]\n')
+    path = cli.config(
+        f'[backends.web]\nurl = "{shop.url}"\n[redact]\nalways = false\n'
+        f'[journal]\nkeep = "1s"\ndirectory = "{cli.home}/undo"\n'
+    )
+    result = cli("list", "--data", "-o", "jsonl")
+    (item,) = result.json_lines()
+    assert (item["data"]["shoeSize"], item["data"]["token"]) == ("***", "***")
+    assert f"[journal] in {path} is ignored" in result.stderr
+    ended = cli("expire", sid("a"), "--yes", "-q")
+    assert (ended.code, len(cli.journals()), (cli.home / "undo").exists()) == (0, 1, False)
 
 
 @pytest.mark.parametrize("output", ["jsonl", "tsv", "name"])

@@ -485,6 +485,35 @@ def test_redact_shortens_the_id_and_leaves_the_verdict(cli: Cli) -> None:
     assert (result.stderr, result.code) == ("", 0)
 
 
+STORED = stored(7, token="hunter2-canary", shoeSize=44, theme="dark").decode()
+
+
+@pytest.mark.parametrize("output", ["jsonl", "json", "csv", "tsv", "table"])
+def test_redact_masks_what_a_cookie_carries(cli: Cli, output: str) -> None:
+    result = cli("decode", STORED, "--redact", "-o", output)
+    assert "hunter2" not in result.stdout
+    assert ("dark" in result.stdout, result.stderr, result.code) == (True, "", 0)
+
+
+REDACT = '[redact]\nalways = true\nkeys = ["shoeSize"]\n'
+
+
+@pytest.mark.parametrize("command", ["decode", "verify"])
+@pytest.mark.parametrize("place", ["project", "user", "environment"])
+def test_redact_always_counts_without_a_backend(cli: Cli, command: str, place: str) -> None:
+    env = ENV
+    if place == "user":
+        cli.user_config(REDACT)
+    elif place == "project":
+        cli.config(REDACT)
+    else:
+        env = {**ENV, "SESSCTL_CONFIG": str(cli.config(REDACT, "named.toml"))}
+    secret = ["--secret-from", "env:APP_SECRET"]
+    assert item_of(cli(command, GOOD, *secret, env=env))["sid"] == short_id(ANA)
+    payload = item_of(cli(command, STORED, *secret, env=env))["payload"]
+    assert (payload["token"], payload["shoeSize"], payload["theme"]) == ("***", "***", "dark")
+
+
 def test_name_prints_the_id_for_expire(cli: Cli) -> None:
     result = cli("decode", GOOD, "-o", "name")
     assert (result.stdout, result.stderr, result.code) == (ANA + "\n", "", 0)

@@ -590,7 +590,7 @@ def test_a_journal_folder_that_others_may_write_is_refused(cli: Cli, shop: Sqlit
     place = cli.home / "undo"
     place.mkdir(mode=0o777)
     place.chmod(0o777)
-    cli.config(f'[backends.w]\nurl = "{shop.url}"\n[journal]\ndirectory = "{place}"\n')
+    cli.user_config(f'[backends.w]\nurl = "{shop.url}"\n[journal]\ndirectory = "{place}"\n')
     result = cli("expire", ANA, "--yes", "-q")
     assert (len(shop.everything()), result.code) == (1, 6)
     assert f"chmod 700 {place}" in result.stderr

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sessctl.config.file import load_config
-from sessctl.config.model import Backend, Config
+from sessctl.config.model import Backend, Config, JournalSettings, RedactSettings
 from sessctl.config.opening import backend_secrets, choose_backend, open_backend, place_of
 from sessctl.config.paths import state_dir
 from sessctl.config.secrets import describe, is_reference, resolve
@@ -105,6 +105,42 @@ class TestMerging:
         config = load()
         assert choose_backend(config, None).name == "prod"
         assert config.origins == {"default_backend": "project file"}
+
+
+class TestSections:
+    """What a repository says must not loosen what the user says of all of them."""
+
+    @pytest.mark.parametrize("mine", [True, False])
+    def test_redaction_is_that_of_every_file(self, load, user, project, mine: bool) -> None:
+        both = {True: "true", False: "false"}
+        write(
+            user,
+            f'[redact]\nalways = {both[mine]}\nkeys = ["shoeSize"]\nshapes = ["u.*"]\n',
+        )
+        write(
+            project / "sessctl.toml",
+            f'[redact]\nalways = {both[not mine]}\nkeys = ["hat"]\nshapes = ["p.*"]\n',
+        )
+        config = load()
+        assert config.redact == RedactSettings(
+            always=True, keys=["hat", "shoeSize"], shapes=["p.*", "u.*"]
+        )
+        assert config.origins["redact"] == "project file, user config"
+
+    def test_the_journal_is_the_user_s_own_business(self, load, user, project) -> None:
+        write(user, '[journal]\nkeep = "7d"\n')
+        path = write(project / "sessctl.toml", '[journal]\nkeep = "1s"\ndirectory = "/tmp/x"\n')
+        config = load()
+        assert config.journal == JournalSettings(keep="7d")
+        assert config.origins["journal"] == "user config"
+        assert config.notes == [
+            f"[journal] in {path} is ignored: it counts in the user's own config only"
+        ]
+
+    def test_a_file_that_is_named_sets_the_journal(self, load, project) -> None:
+        path = write(project / "sessctl.toml", '[journal]\nkeep = "1d"\n')
+        assert load(str(path)).journal == JournalSettings(keep="1d")
+        assert load(SESSCTL_CONFIG=str(path)).journal == JournalSettings(keep="1d")
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,7 @@ def _read(run: Run, how: c.Judging, finder: Finder, text: str, place: int | None
             *notes,
         ],
         place=place,
-        redact=run.redacting,
+        masker=run.masker() if run.redacting else None,
     )
     return Answer(item, decoded, verdict, block)
 
