@@ -6,7 +6,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 from sessctl.errors import SerializerError
-from sessctl.text import encode_id, short_id
+from sessctl.text import encode_id, is_utf8, short_id
 from sessctl.timespec import iso, to_ms
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def session_item(
     if session.expires_ms is not None:
         extra["expiry"] = str(session.expiry)
     sid, location = session.sid, session.location
-    if not _is_utf8(sid):
+    if not is_utf8(sid):
         extra["sid_b64"] = b64encode(encode_id(sid)).decode()
     if masker is not None:
         location = shortened_location(session)
@@ -94,17 +94,7 @@ def shortened_location(session: Session) -> str:
 
 def readable(text: str) -> str:
     """Text that can be encoded: bytes that were not UTF-8 become replacement characters."""
-    return text if _is_utf8(text) else encode_id(text).decode("utf-8", "replace")
-
-
-def _is_utf8(text: str) -> bool:
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return text if is_utf8(text) else encode_id(text).decode("utf-8", "replace")
 
 
 def cookie_item(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
-    from sessctl.cookies.base import Cookie, DecodedCookie, Verdict
+    from sessctl.cookies.base import Cookie, CookieFormat, DecodedCookie, Verdict
 
 _NAMES = 10  # in a hint; a header may hold thousands
 
@@ -63,10 +63,11 @@ def verify_cookie(
     Raises:
         CookieError: no known format, or no cookie of this name. A bad signature is a verdict,
             not an error.
-        UsageError: there is no secret, or an empty one.
+        UsageError: there is no secret, or an empty one, or `max_age` for a cookie without a time.
     """
     chosen = pick(text, name=name, budget=budget)
     judge = cookie_format(format) if format else best_format(chosen.value)
+    check_max_age(judge, max_age)
     verdict = judge.verify(
         chosen.value,
         as_secrets(secrets),
@@ -75,6 +76,15 @@ def verify_cookie(
         max_age=max_age,
     )
     return replace(verdict, notes=(*chosen.notes, *verdict.notes))
+
+
+def check_max_age(format: CookieFormat, max_age: timedelta | None) -> None:
+    """Raise UsageError for an age that this format's cookies cannot be judged by."""
+    if max_age is not None and not format.carries_time:
+        raise UsageError(
+            f"a cookie of {format.name} carries no time of its own, so its age cannot be judged",
+            hint="verify it without --max-age; how long it counts is the store's to say",
+        )
 
 
 def sign_cookie(

@@ -279,10 +279,16 @@ def test_a_secret_on_the_command_line_works_with_a_warning(cli: Cli) -> None:
     assert SECRET not in result.stdout + result.stderr
 
 
-def test_an_age_that_the_cookie_does_not_carry_is_noted(cli: Cli) -> None:
-    result = judge(cli, GOOD, "--max-age", "1h")
-    assert "carries no time" in item_of(result)["notes"][0]
-    assert (result.stderr, result.code) == ("", 0)
+@pytest.mark.parametrize("command", ["decode", "verify"])
+@pytest.mark.parametrize("cookie", [GOOD, f"{GOOD}\n{GOOD}\n", stored(1).decode()])
+def test_an_age_that_the_cookie_does_not_carry_is_not_judged(
+    cli: Cli, command: str, cookie: str
+) -> None:
+    asked = ["--max-age", "1h", "--secret-from", "env:APP_SECRET"]
+    result = cli(command, "-", *asked, stdin=cookie, env=ENV)
+    assert (result.stdout, result.code) == ("", 2)
+    assert "carries no time of its own, so its age cannot be judged" in result.stderr
+    assert "without --max-age" in result.stderr
 
 
 @pytest.mark.parametrize("at", ["2026-11-20T18:30:00Z", "@1710000000", "now-2h", "today"])

@@ -10,7 +10,7 @@ import typer
 from sessctl.cli import cookie_options as c
 from sessctl.cli.items import COOKIE_KEYS, cookie_item
 from sessctl.cli.options import command
-from sessctl.cookies.api import pick
+from sessctl.cookies.api import check_max_age, pick
 from sessctl.cookies.base import Verdict
 from sessctl.cookies.registry import best_format, cookie_format, detect
 from sessctl.errors import ExitCode, SessctlError, StoreError, UnreadableInput, UsageError
@@ -150,6 +150,7 @@ def verify(
 def _read(run: Run, how: c.Judging, finder: Finder, text: str, place: int | None) -> Answer:
     pasted = pick(text, name=how.name, usual_name=how.usual_name)
     chosen = best_format(pasted.value) if how.format is None else cookie_format(how.format)
+    check_max_age(chosen, how.max_age)
     candidates = [
         (one.name, match) for one, match in detect(pasted.value) if one.name != chosen.name
     ]
