@@ -48,6 +48,21 @@ def refuse_unknown(text: str) -> None:
         )
 
 
+def check_form(reference: str) -> None:
+    """Raise UsageError for a reference that can lead nowhere; nothing is fetched."""
+    scheme, colon, rest = reference.partition(":")
+    if scheme == "cmd":
+        raise ConfigError("'cmd:' references are not in this version yet", hint=f"write {_FORMS}")
+    if colon and not rest:
+        raise UsageError(f"'{scheme}:' names nothing", hint=f"write {_FORMS}")
+    if scheme == "dotenv" and not all(rest.rpartition("#")):
+        raise UsageError("a dotenv reference names a file and a variable", hint="dotenv:.env#NAME")
+    if scheme == "keyring" and not all(rest.rpartition("/")):
+        raise UsageError(
+            "a keyring reference names a service and a user", hint="keyring:SERVICE/USER"
+        )
+
+
 def resolve(
     reference: str, *, environ: Mapping[str, str], asker: Asker, label: str = "secret"
 ) -> Secret:
@@ -63,6 +78,7 @@ def resolve(
     if not is_reference(reference):
         refuse_unknown(reference)
         raise UsageError("not a reference to a secret", hint=f"write {_FORMS}")
+    check_form(reference)
     found = Secret(_fetch(reference, environ, asker, label), reference)
     if not found.reveal():
         raise UsageError(f"the {label} from {reference} is empty")
@@ -84,9 +100,7 @@ def _fetch(reference: str, environ: Mapping[str, str], asker: Asker, label: str)
         return _chomp(_read(rest))
     if scheme == "dotenv":
         return _from_dotenv(rest)
-    if scheme == "keyring":
-        return _from_keyring(rest)
-    raise ConfigError(f"'{scheme}:' references are not in this version yet", hint=f"write {_FORMS}")
+    return _from_keyring(rest)
 
 
 def describe(reference: str, *, environ: Mapping[str, str]) -> str:
@@ -118,8 +132,6 @@ def _chomp(raw: bytes) -> bytes:
 
 def _from_dotenv(rest: str) -> str:
     path, _, name = rest.rpartition("#")
-    if not path or not name:
-        raise UsageError("a dotenv reference names a file and a variable", hint="dotenv:.env#NAME")
     from dotenv import dotenv_values  # 7 ms
 
     if not Path(path).expanduser().is_file():
