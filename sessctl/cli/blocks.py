@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from sessctl.cli.streams import Line, Piece
     from sessctl.cli.theme import Role
-    from sessctl.cookies.base import VerdictWord
     from sessctl.session import Session
 
 _STATE_ROLES: dict[str, Role] = {"active": "ok", "expired": "danger", "unknown": "warn"}
@@ -124,10 +123,6 @@ def signature_pieces(signature: str, verdict: str, secret: str | None) -> list[P
     if signature == "none":
         return [("none", "muted")]
     return [("not verified (no secret at hand; --secret-from names one)", "warn")]
-
-
-def verdict_role(word: VerdictWord) -> Role:
-    return "ok" if word.value == "valid" else "danger"
 
 
 def compact(value: Any) -> str:

@@ -11,26 +11,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sessctl.cli.output import to_json
-from sessctl.cookies.express import ExpressSession, plain_judge
+from sessctl.cookies.registry import cookie_format
 
 if TYPE_CHECKING:
     from sessctl.cli.cookie_options import Judging
     from sessctl.cli.run import Run
-
-_FORMAT = ExpressSession.name
+    from sessctl.cookies.base import BatchJudge
 
 
 class PlainCookies:
-    """The short way, where the output allows it."""
+    """The short way, where the output allows it and the format of the batch has one."""
 
     def __init__(self, run: Run, how: Judging, output: str) -> None:
-        usable = (
-            output in ("json", "jsonl")
-            and run.options.fields is None
-            and not run.redacting
-            and how.format in (None, _FORMAT)
+        self._is_usable = (
+            output in ("json", "jsonl") and run.options.fields is None and not run.redacting
         )
-        self._judge = plain_judge(how.secrets) if usable else lambda text: None
+        self._secrets = how.secrets
+        self._format: str | None = None
+        self._judge: BatchJudge = _leave
         self._patterns: dict[int | None, bytes] = {}
 
     def line(self, text: str, place: int | None) -> tuple[bytes, bool] | None:
@@ -44,8 +42,16 @@ class PlainCookies:
 
     def learn(self, text: str, item: dict[str, Any]) -> None:
         """What came of a text that took the long way; a plain one is the pattern from now on."""
+        if self._format is None and self._is_usable and item["format"] is not None:
+            judge = cookie_format(item["format"]).batch_judge(self._secrets)
+            if judge is not None:
+                self._format, self._judge = item["format"], judge
         found = self._judge(text)
-        if found is not None and item["format"] == _FORMAT:
+        if found is not None and item["format"] == self._format:
             line = to_json({**item, "sid": None, "input": None}).replace(b"%", b"%%")
             line = line.replace(b',"sid":null,', b',"sid":"%b",', 1)
             self._patterns[found[1]] = line.removesuffix(b"null}") + b"%d}"
+
+
+def _leave(text: str, /) -> None:
+    """The judge before a format is known: every text takes the long way."""

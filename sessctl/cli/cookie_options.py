@@ -59,6 +59,7 @@ class Judging:
 
     format: str | None
     name: str | None
+    usual_name: str | None  # the backend's: it chooses a cookie only where it is there
     secrets: list[Secret]
     max_age: timedelta | None
     now: datetime
@@ -74,10 +75,24 @@ def judging(
     secret: list[str] | None,
     max_age: str | None,
     at: str | None,
+    takes_stdin: bool,
 ) -> Judging:
-    """The options as values; secrets from the flags, else from the backend."""
+    """The options as values; secrets from the flags, else from the backend.
+
+    Args:
+        takes_stdin: what is judged or signed comes from standard input already.
+    """
     from sessctl.text import Secret
 
+    if name == "":
+        raise UsageError("--name is empty", hint="--name connect.sid")
+    if "" in (secret or []):
+        raise UsageError("--secret is empty", hint="--secret-from env:NAME")
+    if takes_stdin and "stdin" in (secret_from or (backend.secrets if backend else [])):
+        raise UsageError(
+            "standard input gives the cookie or the secret, only one of the two",
+            hint="--secret-from env:NAME or file:PATH",
+        )
     now = datetime.now(UTC)
     inline = [Secret(text, f"--secret[{i}]") for i, text in enumerate(secret or [])]
     if inline:
@@ -85,12 +100,25 @@ def judging(
     named = run.secrets(secret_from or [], None) if secret_from else []
     found = [*named, *inline] or run.secrets([], backend)
     return Judging(
-        format or (backend.cookie_format if backend else None),
+        backend.cookie_format if format is None and backend else format,
         name,
+        backend.cookie_name if backend else None,
         found,
-        parse_duration(max_age) if max_age else None,
-        parse_instant(at, now) if at else now,
+        parse_duration(max_age) if max_age is not None else None,
+        parse_instant(at, now) if at is not None else now,
     )
+
+
+def backend_at_hand(run: Run, *, wanted: bool) -> Backend | None:
+    """The backend that is named, or configured. None of them is needed to decode."""
+    if not wanted and not run.options.backend and not run.environ.get("SESSCTL_BACKEND"):
+        from sessctl.cli.presence import may_have_config
+
+        if not may_have_config(run) or not (
+            run.config.default_backend or len(run.config.backends) == 1
+        ):
+            return None
+    return run.backend()
 
 
 def read_cookies(run: Run, given: str | None) -> Iterator[tuple[int | None, str]]:

@@ -6,7 +6,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 from sessctl.errors import SerializerError
-from sessctl.text import encode_id, short_id
+from sessctl.text import encode_id, is_utf8, short_id
 from sessctl.timespec import iso, to_ms
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def session_item(
     if session.expires_ms is not None:
         extra["expiry"] = str(session.expiry)
     sid, location = session.sid, session.location
-    if not _is_utf8(sid):
+    if not is_utf8(sid):
         extra["sid_b64"] = b64encode(encode_id(sid)).decode()
     if masker is not None:
         location = shortened_location(session)
@@ -94,17 +94,7 @@ def shortened_location(session: Session) -> str:
 
 def readable(text: str) -> str:
     """Text that can be encoded: bytes that were not UTF-8 become replacement characters."""
-    return text if _is_utf8(text) else encode_id(text).decode("utf-8", "replace")
-
-
-def _is_utf8(text: str) -> bool:
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return text if is_utf8(text) else encode_id(text).decode("utf-8", "replace")
 
 
 def cookie_item(
@@ -118,14 +108,19 @@ def cookie_item(
     notes: list[str],
     problem: dict[str, str] | None = None,
     place: int | None = None,
-    redact: bool = False,
+    masker: Masker | None = None,
 ) -> dict[str, Any]:
-    """A cookie as an item; `place` is its line in a batch."""
+    """A cookie as an item.
+
+    Args:
+        place: its line in a batch.
+        masker: redaction is on: the id is shortened and the payload is masked.
+    """
     signed = decoded is not None and decoded.signed
     signature = str(verdict.signature) if verdict else ("unverified" if signed else "none")
-    sid = decoded.sid if decoded else None
+    sid, payload = (decoded.sid, decoded.payload) if decoded else (None, None)
     if sid is not None:
-        sid = short_id(sid) if redact else readable(sid)
+        sid = short_id(sid) if masker else readable(sid)
     return {
         "name": name,
         "format": decoded.format if decoded else None,
@@ -134,7 +129,7 @@ def cookie_item(
             for format, match in candidates
         ],
         "sid": sid,
-        "payload": decoded.payload if decoded else None,
+        "payload": masker.mask(payload) if masker else payload,
         "signature": signature if decoded or verdict else None,
         "secret": secret,
         "issued_at": iso(to_ms(decoded.issued_at)) if decoded and decoded.issued_at else None,

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def may_have_config(run: Run) -> bool:
     """A config file is named, or stands in one of the places. Costs a few `stat`s, no import."""
-    if run.options.config or run.environ.get("SESSCTL_CONFIG"):
+    if run.options.config is not None or run.environ.get("SESSCTL_CONFIG"):
         return True
     for folder in (run.cwd, *run.cwd.parents):
         if (folder / "sessctl.toml").is_file() or (folder / "pyproject.toml").is_file():

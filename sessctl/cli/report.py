@@ -89,19 +89,39 @@ def _learn_passwords(argv: Sequence[str]) -> None:
 
 
 def report_bug(exc: BaseException, run: Run, argv: Sequence[str]) -> ExitCode:
-    """Our fault: a short apology and a redacted report file, without anybody's data."""
+    """Our fault: a short apology and a report file, without anybody's data.
+
+    What an exception says may hold a session or a cookie: the file has the lines of code and the
+    types only. --traceback shows the texts too, on the terminal of the person who asked.
+    """
     import traceback
 
-    text = redact("".join(traceback.format_exception(exc)))
-    path = _write_report(run, text, argv)
+    path = _write_report(run, "\nwhich led to:\n\n".join(_wordless(exc)), argv)
     error = SessctlError(
         f"internal error: {type(exc).__name__}",
         hint=f"this is a bug of sessctl; please report it with {path}" if path else None,
     )
     if run.options.traceback:
-        for line in text.splitlines():
+        for line in "".join(traceback.format_exception(exc)).splitlines():
             run.streams.say(line)
     return report(error, run, argv)
+
+
+def _wordless(exc: BaseException) -> list[str]:
+    """The frames and the type of an exception and of those before it, the first one first."""
+    from traceback import format_tb
+
+    chain: dict[int, BaseException] = {}  # by identity: a chain may bite its own tail
+    last: BaseException | None = exc
+    while last is not None and id(last) not in chain:
+        chain[id(last)] = last
+        last = last.__cause__ or (None if last.__suppress_context__ else last.__context__)
+    return [
+        "".join(
+            [*format_tb(one.__traceback__), f"{type(one).__module__}.{type(one).__qualname__}\n"]
+        )
+        for one in reversed(chain.values())
+    ]
 
 
 def _write_report(run: Run, text: str, argv: Sequence[str]) -> str | None:
@@ -110,12 +130,11 @@ def _write_report(run: Run, text: str, argv: Sequence[str]) -> str | None:
     from contextlib import suppress
 
     from sessctl import __version__
+    from sessctl.cli.table import find
     from sessctl.config.paths import state_dir
 
-    command = next((word for word in argv if not word.startswith("-")), "")
-    body = (
-        f"sessctl {__version__}, Python {sys.version.split()[0]}, command {command[:20]}\n\n{text}"
-    )
+    command = next((word for word in argv if find(word)), "none")  # a URL may stand before it
+    body = f"sessctl {__version__}, Python {sys.version.split()[0]}, command {command}\n\n{text}"
     with suppress(OSError):
         folder = state_dir(run.environ) / "reports"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

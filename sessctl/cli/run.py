@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from sessctl.config.model import Backend, Config
     from sessctl.stores.base import Store
     from sessctl.text import Masker, Secret
-
-_MACHINE = frozenset(("json", "jsonl", "csv", "tsv", "name", "raw"))
 
 
 class Run:
@@ -44,6 +43,12 @@ class Run:
             raise UsageError(
                 f"no colour mode '{colour}'", hint="--color takes auto, always or never"
             )
+        for name, sample in (("config", "PATH"), ("timeout", "10s"), ("out_file", "PATH")):
+            if getattr(options, name) == "":
+                option = f"--{name.replace('_', '-')}"
+                raise UsageError(f"{option} is empty", hint=f"{option} {sample}")
+        if self.timeout_s <= 0:
+            raise UsageError("--timeout has to be longer than nothing", hint="--timeout 10s")
         for guard in options.force:
             if guard not in GUARDS:
                 raise UsageError(f"no guard '{guard}'", hint=f"--force takes {', '.join(GUARDS)}")
@@ -82,16 +87,13 @@ class Run:
         """Redaction everywhere was asked for: by flag, environment or config."""
         if self.options.redact or self.environ.get("SESSCTL_REDACT", "") not in ("", "0"):
             return True
-        return self.config_or_none is not None and self.config.redact.always
-
-    def is_machine(self, output: str) -> bool:
-        """Programs read this format: ids whole, data unmasked, unless redaction is on."""
-        return output in _MACHINE
+        return self._config_if_any is not None and self._config_if_any.redact.always
 
     def masker(self) -> Masker:
+        """What hides sensitive data, with the keys and shapes of the configuration."""
         from sessctl.text import Masker
 
-        found = self.config_or_none
+        found = self._config_if_any
         return Masker(found.redact.keys, found.redact.shapes) if found else Masker()
 
     # -- configuration and stores -----------------------------------------------------------------
@@ -109,10 +111,12 @@ class Run:
                 self.note(note)
         return self._config
 
-    @property
-    def config_or_none(self) -> Config | None:
-        """The configuration if it has been read already: asking for it must not read it."""
-        return self._config
+    @cached_property
+    def _config_if_any(self) -> Config | None:
+        """The configuration, where there may be a file: else nothing of it is imported."""
+        from sessctl.cli.presence import may_have_config
+
+        return self.config if self._config is not None or may_have_config(self) else None
 
     def backends(self) -> list[Backend]:
         """The backends meant, at least one. Raises ConfigError."""

@@ -11,7 +11,7 @@ import io
 import os
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from sessctl.cli.theme import Role, paint, wants_colour
 from sessctl.errors import ExitCode, SessctlError, UsageError
@@ -60,13 +60,16 @@ class Streams:
     def of_process(cls) -> Streams:
         """The real ones."""
         _fill_closed()
-        terminals = tuple(_is_terminal(stream) for stream in (sys.stdin, sys.stdout, sys.stderr))
         return cls(
             sys.stdin.buffer if sys.stdin else io.BytesIO(),
             _buffered(1),
             sys.stderr.buffer if sys.stderr else _buffered(2),
             dict(os.environ),
-            terminals=terminals,  # type: ignore[arg-type]
+            terminals=(
+                _is_terminal(sys.stdin),
+                _is_terminal(sys.stdout),
+                _is_terminal(sys.stderr),
+            ),
         )
 
     def configure(self, colour: str = "auto", *, pager: bool = True) -> None:
@@ -74,11 +77,6 @@ class Streams:
         for name, terminal in (("out", self.stdout_is_terminal), ("err", self.stderr_is_terminal)):
             self._colour[name] = wants_colour(colour, is_terminal=terminal, environ=self.environ)
         self._pages = pager
-
-    @property
-    def width(self) -> int:
-        """Columns of the terminal; 80 where there is none."""
-        return terminal_size()[0]
 
     @property
     def colours_stderr(self) -> bool:
@@ -154,16 +152,19 @@ class Streams:
 
     def to_file(self, path: Path) -> None:
         """The answer goes to a new file, 0600, which takes its place only when all is written."""
-        self._target, self._partial = path, path.with_name(f".{path.name}.{os.getpid()}.part")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            self._out = os.fdopen(os.open(self._partial, flags, 0o600), "wb", buffering=_BUFFER)
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+            self._out = os.fdopen(os.open(partial, flags, 0o600), "wb", buffering=_BUFFER)
         except OSError as exc:
             reason = (exc.strerror or "error").lower()
             raise UsageError(
                 f"cannot write {path} ({reason})",
                 hint="--out-file takes a path in a folder of yours",
             ) from None
+        self._target, self._partial = path, partial
         self.stdout_is_terminal = False
 
     def finish(self) -> None:
@@ -228,17 +229,26 @@ class Pager:
         import subprocess
 
         environ = self._streams.environ
-        command = environ.get("SESSCTL_PAGER", environ.get("PAGER", "less -FIRX"))
-        words = shlex.split(command)
-        if not words or words == ["cat"] or shutil.which(words[0]) is None:
-            self._room = sys.maxsize
-            self._release(self._streams.direct)
-            return
+        name = "SESSCTL_PAGER" if "SESSCTL_PAGER" in environ else "PAGER"
         self._streams.flush()
-        process = subprocess.Popen(words, stdin=subprocess.PIPE)  # noqa: S603 - the user's own pager
+        try:
+            words = shlex.split(environ.get(name, "less -FIRX"))
+            if not words or words == ["cat"] or shutil.which(words[0]) is None:
+                self._do_without()
+                return
+            process = subprocess.Popen(words, stdin=subprocess.PIPE)  # noqa: S603 - the user's own
+        except (ValueError, OSError) as exc:
+            reason = str(getattr(exc, "strerror", None) or exc).lower()
+            self._streams.say(("warning: ", "warn"), f"{name} cannot be run ({reason}); no pager")
+            self._do_without()
+            return
         if process.stdin is not None:
             self._release(process.stdin.write)
         self._process = process
+
+    def _do_without(self) -> None:
+        self._room = sys.maxsize
+        self._release(self._streams.direct)
 
     def _release(self, write: Callable[[bytes], object]) -> None:
         for data in self._held:
@@ -267,9 +277,11 @@ def terminal_size() -> tuple[int, int]:
 def _rendered(pieces: Iterable[Piece | str], colour: bool) -> bytes:
     out = []
     for piece in pieces:
-        text, role = (piece, "plain") if isinstance(piece, str) else piece
-        shown = escape(text)
-        out.append(paint(shown, role) if colour else shown)  # type: ignore[arg-type]
+        if isinstance(piece, str):
+            out.append(escape(piece))
+        else:
+            shown = escape(piece[0])
+            out.append(paint(shown, piece[1]) if colour else shown)
     return ("".join(out) + "\n").encode("utf-8", "backslashreplace")
 
 
@@ -282,10 +294,10 @@ def _fill_closed() -> None:
             os.open(os.devnull, os.O_RDWR)
 
 
-def _is_terminal(stream: object) -> bool:
+def _is_terminal(stream: TextIO | None) -> bool:
     try:
-        return bool(stream.isatty())  # type: ignore[attr-defined]
-    except (AttributeError, ValueError):
+        return stream is not None and stream.isatty()
+    except ValueError:  # closed
         return False
 
 

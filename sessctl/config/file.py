@@ -2,7 +2,8 @@
 
 Nearest wins, and per backend the nearest definition wins whole: `--config` or SESSCTL_CONFIG alone;
 else `sessctl.toml` or `[tool.sessctl]` of pyproject.toml from here up to the repository's root,
-then the user's own file.
+then the user's own file. Two sections differ, as a repository is not to be trusted with them:
+`[redact]` is that of all files together, and `[journal]` of a project file is ignored.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from sessctl.config.model import (
     RedactSettings,
 )
 from sessctl.config.paths import user_config_path
-from sessctl.config.secrets import is_reference
-from sessctl.errors import ConfigError, SessctlError, did_you_mean
+from sessctl.config.secrets import is_reference, refuse_unknown
+from sessctl.errors import ConfigError, SessctlError, UsageError, did_you_mean
 from sessctl.stores.url import parse_store_url
 from sessctl.text import Secret
 
@@ -55,8 +56,8 @@ def load_config(*, explicit: str | None, environ: Mapping[str, str], cwd: Path) 
         ConfigError: a file that was named is missing, TOML is broken, a key is unknown or has the
             wrong type, or secrets in a file lie open to other users.
     """
-    named = explicit or environ.get("SESSCTL_CONFIG")
-    if named:
+    named = explicit if explicit is not None else environ.get("SESSCTL_CONFIG") or None
+    if named is not None:
         path = Path(named).expanduser()
         if not path.is_file():
             raise ConfigError(f"no config file at {named}", hint="check --config or SESSCTL_CONFIG")
@@ -109,8 +110,17 @@ def _merge(sources: list[Source], notes: list[str]) -> Config:
             if name not in backends:
                 backends[name] = _backend(name, entry, source, notes)
         for key, value in table.items():
-            if key not in values:
-                values[key] = _section(key, value, source)
+            section = _section(key, value, source)
+            if isinstance(section, JournalSettings) and source.is_project:
+                notes.append(
+                    f"[journal] in {source.path} is ignored: "
+                    "it counts in the user's own config only"
+                )
+            elif isinstance(section, RedactSettings) and key in values:
+                values[key] = values[key].joined(section)
+                origins[key] += f", {source.label}"
+            elif key not in values:
+                values[key] = section
                 origins[key] = source.label
     config = Config(
         backends=backends,
@@ -206,6 +216,7 @@ def _backend(name: str, entry: Any, source: Source, notes: list[str]) -> Backend
         raise ConfigError(f"{key}.url is not a URL", hint='write url = "redis://host:6379/0"').at(
             file=str(source.path)
         )
+    _check_references(key, backend, source)
     _check_inline_secrets(key, backend, source, notes)
     return msgspec.structs.replace(backend, name=name, source=source.label)
 
@@ -219,11 +230,22 @@ def _password_in(url: str) -> tuple[bool, str]:
     return found.password is not None, found.host
 
 
+def _check_references(key: str, backend: Backend, source: Source) -> None:
+    """No mistyped reference passes for a secret, and no secret is empty."""
+    for text in backend.named_secrets:
+        try:
+            refuse_unknown(text)
+            if not text:
+                raise UsageError("a secret is empty", hint="env:NAME or file:PATH names one")
+        except UsageError as exc:
+            raise ConfigError(f"{key}: {exc.message}", hint=exc.hint).at(
+                file=str(source.path)
+            ) from None
+
+
 def _check_inline_secrets(key: str, backend: Backend, source: Source, notes: list[str]) -> None:
     """Secrets written into a file must not lie open to others (S26)."""
-    inline = [secret for secret in backend.secrets if not is_reference(secret)]
-    if backend.password is not None and not is_reference(backend.password):
-        inline.append(backend.password)
+    inline = [text for text in backend.named_secrets if not is_reference(text)]
     for secret in inline:
         Secret(secret)  # known from here on, so that nothing ever prints it
     in_url, host = _password_in(backend.url)

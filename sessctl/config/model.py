@@ -48,6 +48,11 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""
 
     @property
+    def named_secrets(self) -> list[str]:
+        """Every entry that names a secret or is one."""
+        return [*self.secrets, *([] if self.password is None else [self.password])]
+
+    @property
     def layout_options(self) -> dict[str, Any]:
         """What the layout is configured with."""
         keys = (
@@ -80,6 +85,14 @@ class RedactSettings(msgspec.Struct, frozen=True):
     always: bool = False
     keys: list[str] = []
     shapes: list[str] = []
+
+    def joined(self, other: RedactSettings) -> RedactSettings:
+        """What either of the two hides: no file makes visible what another one hides."""
+        return RedactSettings(
+            always=self.always or other.always,
+            keys=[*self.keys, *other.keys],
+            shapes=[*self.shapes, *other.shapes],
+        )
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):

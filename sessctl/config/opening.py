@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sessctl.config.model import Backend
-from sessctl.config.secrets import resolve
+from sessctl.config.secrets import is_reference, resolve
 from sessctl.errors import ConfigError, Refused, SessctlError
 from sessctl.stores.registry import Access, open_store, parse_url
+from sessctl.text import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from sessctl.config.model import Config
     from sessctl.config.secrets import Asker
     from sessctl.stores.base import Store
-    from sessctl.text import Secret
 
 
 def choose_backend(config: Config, wanted: str | None) -> Backend:
@@ -88,10 +88,17 @@ def backend_secrets(backend: Backend, *, environ: Mapping[str, str], asker: Aske
     """The signing secrets of a backend, newest first; each knows its reference."""
     found = []
     for index, reference in enumerate(backend.secrets):
-        secret = resolve(reference, environ=environ, asker=asker, label=f"secret of {backend.name}")
+        secret = _named_or_inline(reference, f"secret of {backend.name}", environ, asker)
         secret.reference = secret.reference or f"secrets[{index}]"
         found.append(secret)
     return found
+
+
+def _named_or_inline(text: str, label: str, environ: Mapping[str, str], asker: Asker) -> Secret:
+    """What a reference names; else the text itself, which stands in a file of the user's own."""
+    if not is_reference(text):
+        return Secret(text)
+    return resolve(text, environ=environ, asker=asker, label=label)
 
 
 def _secret(
@@ -99,7 +106,7 @@ def _secret(
 ) -> Secret | None:
     if reference is None:
         return None
-    return resolve(reference, environ=environ, asker=asker, label=label)
+    return _named_or_inline(reference, label, environ, asker)
 
 
 def _text(reference: str | None, environ: Mapping[str, str], asker: Asker) -> str | None:

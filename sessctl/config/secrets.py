@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from sessctl.errors import ConfigError, MissingExtra, UsageError
+from sessctl.errors import ConfigError, MissingExtra, UsageError, did_you_mean
 from sessctl.text import Secret
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 _SCHEMES = ("env", "file", "dotenv", "keyring", "cmd")
 _WORDS = ("prompt", "stdin")
+_FORMS = "env:NAME, file:PATH, dotenv:PATH#NAME, keyring:SERVICE/USER, prompt or stdin"
+# Meant as a reference, and shown in an error; anything else could be the secret itself.
+_SCHEME_LIKE = re.compile(r"[a-z]{1,12}:")
 
 
 class Asker(Protocol):
@@ -34,39 +38,69 @@ def is_reference(text: str) -> bool:
     return text in _WORDS or (text.partition(":")[0] in _SCHEMES and ":" in text)
 
 
+def refuse_unknown(text: str) -> None:
+    """Raise UsageError for `evn:NAME`: a mistyped reference must not become the secret."""
+    found = _SCHEME_LIKE.match(text)
+    if found and not is_reference(text):
+        raise UsageError(
+            f"'{found[0]}' is no kind of reference to a secret",
+            hint=did_you_mean(found[0], [f"{scheme}:" for scheme in _SCHEMES]),
+        )
+
+
+def check_form(reference: str) -> None:
+    """Raise UsageError for a reference that can lead nowhere; nothing is fetched."""
+    scheme, colon, rest = reference.partition(":")
+    if scheme == "cmd":
+        raise ConfigError("'cmd:' references are not in this version yet", hint=f"write {_FORMS}")
+    if colon and not rest:
+        raise UsageError(f"'{scheme}:' names nothing", hint=f"write {_FORMS}")
+    if scheme == "dotenv" and not all(rest.rpartition("#")):
+        raise UsageError("a dotenv reference names a file and a variable", hint="dotenv:.env#NAME")
+    if scheme == "keyring" and not all(rest.rpartition("/")):
+        raise UsageError(
+            "a keyring reference names a service and a user", hint="keyring:SERVICE/USER"
+        )
+
+
 def resolve(
     reference: str, *, environ: Mapping[str, str], asker: Asker, label: str = "secret"
 ) -> Secret:
-    """Fetch what a reference names. A text that is no reference is the secret itself.
+    """Fetch what a reference names.
 
     One line feed at the end of a file or of standard input is dropped; blanks are kept, as they
     are part of the key.
 
     Raises:
-        UsageError: nothing under that name; names the reference, which is no secret.
+        UsageError: not a reference, and then it is not quoted: it could be the secret. Or there is
+            nothing under that name, or nothing in it.
     """
-    scheme, colon, rest = reference.partition(":")
+    if not is_reference(reference):
+        refuse_unknown(reference)
+        raise UsageError("not a reference to a secret", hint=f"write {_FORMS}")
+    check_form(reference)
+    found = Secret(_fetch(reference, environ, asker, label), reference)
+    if not found.reveal():
+        raise UsageError(f"the {label} from {reference} is empty")
+    return found
+
+
+def _fetch(reference: str, environ: Mapping[str, str], asker: Asker, label: str) -> bytes | str:
+    scheme, _, rest = reference.partition(":")
     if reference == "prompt":
-        return Secret(asker.prompt(label), "prompt")
+        return asker.prompt(label)
     if reference == "stdin":
-        return Secret(_chomp(asker.stdin()), "stdin")
-    if not colon or scheme not in _SCHEMES:
-        return Secret(reference, "")
+        return _chomp(asker.stdin())
     if scheme == "env":
         value = environ.get(rest)
         if value is None:
             raise UsageError(f"the environment has no variable '{rest}'", hint=f"export {rest}=...")
-        return Secret(value, reference)
+        return value
     if scheme == "file":
-        return Secret(_chomp(_read(rest)), reference)
+        return _chomp(_read(rest))
     if scheme == "dotenv":
-        return Secret(_from_dotenv(rest), reference)
-    if scheme == "keyring":
-        return Secret(_from_keyring(rest), reference)
-    raise ConfigError(
-        f"'{scheme}:' references are not in this version yet",
-        hint="use env:NAME, file:PATH, dotenv:PATH#NAME, keyring:SERVICE/USER, prompt or stdin",
-    )
+        return _from_dotenv(rest)
+    return _from_keyring(rest)
 
 
 def describe(reference: str, *, environ: Mapping[str, str]) -> str:
@@ -75,7 +109,8 @@ def describe(reference: str, *, environ: Mapping[str, str]) -> str:
         return "***"
     scheme, _, rest = reference.partition(":")
     if scheme == "env":
-        return f"{reference} ({'set' if rest in environ else 'not set'})"
+        value = environ.get(rest)
+        return f"{reference} ({'not set' if value is None else 'set' if value else 'empty'})"
     if scheme == "file":
         return f"{reference} ({'found' if Path(rest).expanduser().is_file() else 'missing'})"
     return reference
@@ -97,8 +132,6 @@ def _chomp(raw: bytes) -> bytes:
 
 def _from_dotenv(rest: str) -> str:
     path, _, name = rest.rpartition("#")
-    if not path or not name:
-        raise UsageError("a dotenv reference names a file and a variable", hint="dotenv:.env#NAME")
     from dotenv import dotenv_values  # 7 ms
 
     if not Path(path).expanduser().is_file():

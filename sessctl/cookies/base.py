@@ -103,6 +103,14 @@ class Verdict:
         return self.word is VerdictWord.VALID
 
 
+class BatchJudge(Protocol):
+    """Judges the plain cookies of a batch, and leaves every other text to `verify`."""
+
+    def __call__(self, text: str, /) -> tuple[bytes, int | None] | None:
+        """(sid as it stands in JSON, index of the secret that fits or None); None: not plain."""
+        ...
+
+
 class CookieFormat(Protocol):
     """How one library writes its cookie. Stateless; one instance serves all.
 
@@ -117,6 +125,11 @@ class CookieFormat(Protocol):
     @property
     def cookie_name(self) -> str:
         """What the library calls its cookie unless told otherwise."""
+        ...
+
+    @property
+    def carries_time(self) -> bool:
+        """The cookie says when it was issued, so that its age can be judged."""
         ...
 
     def sniff(self, value: str) -> Match | None:
@@ -138,7 +151,16 @@ class CookieFormat(Protocol):
     ) -> Verdict:
         """Judge the value by these secrets, newest first, as strictly as the library, never laxer.
 
-        A value that is not of this format is `malformed`; nothing is raised.
+        A value that is not of this format is `malformed`; nothing is raised. `max_age` comes only
+        to a format that carries a time.
+        """
+        ...
+
+    def batch_judge(self, secrets: Sequence[Secret]) -> BatchJudge | None:
+        """A fast `verify` for batches of opaque cookies that differ by their sid and nothing else.
+
+        It judges texts that are such a cookie, with nothing around it, and that no other format
+        could claim. None if the format has none.
         """
         ...
 

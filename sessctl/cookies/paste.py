@@ -13,11 +13,12 @@ import re
 from dataclasses import dataclass
 
 _HEADER = re.compile(r"[<>*\s]*(?P<set>set-)?cookie\s*:\s*", re.IGNORECASE)
-_CURL = re.compile(
-    r"(?:-H|--header|-b|--cookie)[\s=]+(?P<quote>['\"]?)(?P<inner>.*?)(?P=quote)\s*\\?", re.DOTALL
-)
-# RFC 6265 names are tokens; a value that merely ends in base64 padding is not name=value.
-_PAIR = re.compile(r"(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+)=(?P<value>(?!=*$).*)", re.DOTALL)
+# Only what stands before: a pattern for the quotes and the backslash behind as well would try
+# every blank of a hostile text for the end, which takes the square of its length.
+_CURL = re.compile(r"(?:-H|--header|-b|--cookie)[\s=]+")
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 6265: a token
+# A value that merely ends in base64 padding is not name=value.
+_PAIR = re.compile(rf"(?P<name>{_NAME.pattern})=(?P<value>(?!=*$).*)", re.DOTALL)
 _ATTRIBUTES = frozenset(
     (
         "path",
@@ -40,13 +41,19 @@ class Pasted:
 
     name: str | None
     value: str
+    notes: tuple[str, ...] = ()
+
+
+def is_cookie_name(text: str) -> bool:
+    """Whether browsers and servers take the text for a cookie's name."""
+    return _NAME.fullmatch(text) is not None
 
 
 def unwrap(text: str) -> list[Pasted]:
     """The cookies in one pasted line, in order, attributes left out."""
     line = text.strip().removeprefix("\ufeff")
-    if curl := _CURL.fullmatch(line):
-        line = curl["inner"].strip()
+    if curl := _CURL.match(line):
+        line = _unquote(line[curl.end() :].removesuffix("\\").rstrip()).strip()
     header = _HEADER.match(line)
     if header:
         line = line[header.end() :]

@@ -26,6 +26,7 @@ class StoredJson:
 
     name = "stored-json"
     cookie_name = ""
+    carries_time = False  # it has an expiry, but not when it was written
 
     def sniff(self, value: str) -> Match | None:
         text = value.lstrip()
@@ -63,6 +64,9 @@ class StoredJson:
         except SerializerError as exc:
             return Verdict(VerdictWord.MALFORMED, Signature.NONE, notes=(exc.message,))
         return Verdict(VerdictWord.MISSING_SIGNATURE, Signature.NONE, decoded)
+
+    def batch_judge(self, secrets: Sequence[Secret]) -> None:
+        return None  # each payload is different
 
     def sign(self, content: Any, secret: Secret, *, name: str, now: datetime) -> list[Cookie]:
         raise UsageError(

@@ -36,7 +36,7 @@ ENV = {"APP_SECRET": f"{CANARY}-env"}
 @pytest.fixture
 def full(cli: Cli) -> Cli:
     """A configuration with a secret in every place that can hold one."""
-    cli.config(FULL)
+    cli.user_config(FULL)
     (cli.home / "key").write_text(f"{CANARY}-file\n")
     return cli
 
@@ -64,11 +64,23 @@ def test_show_says_of_references_whether_they_are_set(full: Cli) -> None:
     assert (result.stderr, result.code) == ("", 0)
 
 
+def test_show_tells_programs_the_sections_too(full: Cli) -> None:
+    shown = full("config", "show", "-o", "json").json()
+    assert shown["journal"] == {"keep": "7d", "directory": None, "source": "user config"}
+    assert shown["redact"] == {
+        "always": False, "keys": ["shoeSize"], "shapes": [], "source": "user config",
+    }  # fmt: skip
+
+
+def test_show_tells_the_defaults_of_sections_that_are_not_written(cli: Cli) -> None:
+    shown = cli("config", "show", "-o", "json").json()
+    assert shown["journal"] == {"keep": "30d", "directory": None, "source": None}
+    assert shown["redact"] == {"always": False, "keys": [], "shapes": [], "source": None}
+
+
 def test_show_names_the_file_of_every_value(cli: Cli) -> None:
     cli.config('[backends.near]\nurl = "redis://localhost/1"\n')
-    user = cli.home / "config" / "sessctl"
-    user.mkdir(parents=True)
-    (user / "config.toml").write_text(
+    cli.user_config(
         '[backends.near]\nurl = "redis://localhost/9"\n[backends.far]\nurl = "redis://localhost/2"\n'
     )
     result = cli("config", "show")
@@ -95,6 +107,24 @@ def test_path_prints_the_files_that_are_read_and_the_user_s_own(cli: Cli) -> Non
     result = cli("config", "path")
     own = cli.home / "config" / "sessctl" / "config.toml"
     assert (result.stdout, result.stderr, result.code) == (f"{path}\n{own}\n", "", 0)
+
+
+def test_path_says_to_programs_which_files_are_read(cli: Cli) -> None:
+    path = cli.config('[backends.web]\nurl = "redis://localhost/1"\n')
+    own = cli.home / "config" / "sessctl" / "config.toml"
+    result = cli("config", "path", "-o", "json")
+    assert result.json() == {
+        "schema": "sessctl/v1",
+        "kind": "ConfigPathList",
+        "items": [{"path": str(path), "read": True}, {"path": str(own), "read": False}],
+    }
+    listed = cli("config", "path", "-o", "csv", "--fields", "path", "--no-headers")
+    assert (listed.stdout, listed.code) == (f"{path}\n{own}\n", 0)
+
+
+def test_path_at_a_terminal_says_what_is_not_there(cli: Cli) -> None:
+    result = cli("config", "path", "--no-color", terminals=TERMINAL)
+    assert result.stdout == f"{cli.home}/config/sessctl/config.toml (not there)\n"
 
 
 @pytest.mark.parametrize("how", ["flag", "environment"])
@@ -130,6 +160,31 @@ def test_validate_warns_of_references_that_lead_nowhere(full: Cli) -> None:
     assert (result.stdout, result.code) == ("ok: 2 backends in 1 file(s)\n", 0)
 
 
+def test_validate_warns_of_a_variable_that_is_empty(cli: Cli) -> None:
+    cli.config('[backends.web]\nurl = "redis://h"\nsecrets = ["env:EMPTY"]\n')
+    result = cli("config", "validate", env={"EMPTY": ""})
+    assert (result.stderr, result.code) == ("warning: web: env:EMPTY (empty)\n", 0)
+
+
+def test_validate_answers_programs_too(full: Cli) -> None:
+    result = full("config", "validate", "-o", "json", env=ENV)
+    assert result.json() == {
+        "schema": "sessctl/v1",
+        "kind": "ConfigCheck",
+        "backends": ["dev", "prod"],
+        "files": [str(full.home / "config" / "sessctl" / "config.toml")],
+        "warnings": ["dev: env:NOT_SET (not set)", "dev: file:no-key (missing)"],
+    }
+    assert result.code == 0
+
+
+@pytest.mark.parametrize("words", [["path"], ["validate"], ["show"]])
+def test_an_output_that_a_command_does_not_have_is_wrong_use(cli: Cli, words: list[str]) -> None:
+    result = cli("config", *words, "-o", "wide")
+    assert (result.stdout, result.code) == ("", 2)
+    assert "-o takes table" in result.stderr
+
+
 BAD = {
     "unknown key": ('[backends.a]\nurl = "redis://h"\nprefx = "x"', "backends.a.prefx", "'prefix'"),
     "unknown section": ('[journals]\nkeep = "1d"', "unknown key 'journals'", "'journal'"),
@@ -148,6 +203,41 @@ BAD = {
         '[backends.a]\nurl = "redis://h"\nlayout = "connect-redis"\ntable = "x"',
         "'table'",
         "prefix",
+    ),
+    "layout of another engine": (
+        '[backends.a]\nurl = "redis://h"\nlayout = "connect-sqlite3"',
+        "layout 'connect-sqlite3' does not live in a redis store",
+        "connect-redis",
+    ),
+    "unknown cookie format": (
+        '[backends.a]\nurl = "redis://h"\ncookie_format = "expres-session"',
+        "cookie_format: no cookie format 'expres-session'",
+        "'express-session'",
+    ),
+    "lifetime that is none": (
+        '[backends.a]\nurl = "redis://h"\nlifetime = "1 month"',
+        "lifetime: '1 month' is not a duration",
+        "90s",
+    ),
+    "reference of a later version": (
+        '[backends.a]\nurl = "redis://h"\nsecrets = ["cmd:pass show x"]',
+        "'cmd:' references are not in this version yet",
+        "env:NAME",
+    ),
+    "dotenv without a variable": (
+        '[backends.a]\nurl = "redis://h"\npassword = "dotenv:.env"',
+        "a dotenv reference names a file and a variable",
+        "dotenv:.env#NAME",
+    ),
+    "keyring without a user": (
+        '[backends.a]\nurl = "redis://h"\nsecrets = ["keyring:x"]',
+        "a keyring reference names a service and a user",
+        "keyring:SERVICE/USER",
+    ),
+    "reference to nothing": (
+        '[backends.a]\nurl = "redis://h"\nsecrets = ["env:"]',
+        "'env:' names nothing",
+        "env:NAME",
     ),
     "not TOML": ("[backends.a\n", "not TOML", ""),
     "no such default": ('default_backend = "x"', "default_backend names 'x'", ""),
@@ -237,6 +327,23 @@ def test_redact_settings_apply_to_what_people_see(cli: Cli, shop: SqliteEngine) 
     result = cli("show", sid("a"), "-o", "table")
     assert '"shoeSize": "***", "theme": "dark"' in result.stdout
     assert (result.stderr, result.code) == ("", 0)
+
+
+def test_a_repository_does_not_decide_over_the_journal_or_redaction(
+    cli: Cli, shop: SqliteEngine
+) -> None:
+    save(shop, sid("a"), 1, shoeSize=44, token="t-123")
+    cli.user_config('[redact]\nalways = true\nkeys = ["shoeSize"]\n')
+    path = cli.config(
+        f'[backends.web]\nurl = "{shop.url}"\n[redact]\nalways = false\n'
+        f'[journal]\nkeep = "1s"\ndirectory = "{cli.home}/undo"\n'
+    )
+    result = cli("list", "--data", "-o", "jsonl")
+    (item,) = result.json_lines()
+    assert (item["data"]["shoeSize"], item["data"]["token"]) == ("***", "***")
+    assert f"[journal] in {path} is ignored" in result.stderr
+    ended = cli("expire", sid("a"), "--yes", "-q")
+    assert (ended.code, len(cli.journals()), (cli.home / "undo").exists()) == (0, 1, False)
 
 
 @pytest.mark.parametrize("output", ["jsonl", "tsv", "name"])

@@ -279,10 +279,16 @@ def test_a_secret_on_the_command_line_works_with_a_warning(cli: Cli) -> None:
     assert SECRET not in result.stdout + result.stderr
 
 
-def test_an_age_that_the_cookie_does_not_carry_is_noted(cli: Cli) -> None:
-    result = judge(cli, GOOD, "--max-age", "1h")
-    assert "carries no time" in item_of(result)["notes"][0]
-    assert (result.stderr, result.code) == ("", 0)
+@pytest.mark.parametrize("command", ["decode", "verify"])
+@pytest.mark.parametrize("cookie", [GOOD, f"{GOOD}\n{GOOD}\n", stored(1).decode()])
+def test_an_age_that_the_cookie_does_not_carry_is_not_judged(
+    cli: Cli, command: str, cookie: str
+) -> None:
+    asked = ["--max-age", "1h", "--secret-from", "env:APP_SECRET"]
+    result = cli(command, "-", *asked, stdin=cookie, env=ENV)
+    assert (result.stdout, result.code) == ("", 2)
+    assert "carries no time of its own, so its age cannot be judged" in result.stderr
+    assert "without --max-age" in result.stderr
 
 
 @pytest.mark.parametrize("at", ["2026-11-20T18:30:00Z", "@1710000000", "now-2h", "today"])
@@ -295,6 +301,111 @@ def test_an_instant_that_is_none_is_wrong_use(cli: Cli) -> None:
     result = judge(cli, GOOD, "--at", "yesterdayish")
     assert (result.stdout, result.code) == ("", 2)
     assert "yesterdayish" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["decode", "verify", "sign"])
+@pytest.mark.parametrize(
+    ("words", "message", "hint"),
+    [
+        (["--secret-from", "evn:APP_SECRET"], "'evn:' is no kind of reference", "'env:'"),
+        (["--secret-from", "hunter2-canary"], "not a reference to a secret", "env:NAME"),
+        (["--secret-from", ""], "not a reference to a secret", "env:NAME"),
+        (["--secret-from", "env:EMPTY"], "the secret from env:EMPTY is empty", ""),
+        (["--secret", ""], "--secret is empty", ""),
+        (["--at", ""], "'' is not an instant", "now-2h"),
+        (["--timeout", ""], "--timeout is empty", "10s"),
+        (["--timeout", "0"], "--timeout has to be longer", "10s"),
+        (["--timeout", "soon"], "'soon' is not a duration", "90s"),
+        (["--config", ""], "--config is empty", "PATH"),
+    ],
+)
+def test_what_says_nothing_is_not_taken_for_not_given(
+    cli: Cli, command: str, words: list[str], message: str, hint: str
+) -> None:
+    secret = [] if words[0].startswith("--secret") else ["--secret-from", "env:APP_SECRET"]
+    result = cli(command, GOOD, *words, *secret, env={**ENV, "EMPTY": ""})
+    assert (result.stdout, result.code) == ("", 2)
+    assert message in result.stderr
+    assert hint in result.stderr
+    assert "hunter2" not in result.stderr
+
+
+@pytest.mark.parametrize("command", ["decode", "verify"])
+def test_an_empty_age_is_wrong_use(cli: Cli, command: str) -> None:
+    result = cli(command, GOOD, "--max-age", "", "--secret-from", "env:APP_SECRET", env=ENV)
+    assert (result.stdout, result.code) == ("", 2)
+    assert "'' is not a duration" in result.stderr
+
+
+def test_an_empty_list_of_secrets_in_the_file_is_none(cli: Cli) -> None:
+    cli.config(f'[backends.web]\nurl = "{DEAD}"\nsecrets = []\n')
+    result = cli("verify", GOOD)
+    assert "no secret to verify with" in result.stderr
+    assert (result.stdout, result.code) == ("", 2)
+
+
+@pytest.mark.parametrize("command", ["decode", "verify", "sign"])
+@pytest.mark.parametrize("by", ["flag", "file"])
+def test_standard_input_gives_one_thing_only(cli: Cli, command: str, by: str) -> None:
+    if by == "file":
+        cli.config(f'[backends.web]\nurl = "{DEAD}"\nsecrets = ["stdin"]\n')
+    words = ["--secret-from", "stdin"] if by == "flag" else []
+    result = cli(command, "-", *words, stdin=f"{SECRET}\n{GOOD}\n")
+    assert (result.stdout, result.code) == ("", 2)
+    assert "only one of the two" in result.stderr
+    assert SECRET not in result.stderr
+
+
+TWO = f"Cookie: connect.sid={OLD}; shop.sid={GOOD}"
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict"), [("shop.sid", "valid"), ("connect.sid", "bad_signature")]
+)
+def test_name_chooses_the_cookie_of_a_header(cli: Cli, name: str, verdict: str) -> None:
+    item = item_of(judge(cli, TWO, "--name", name))
+    assert (item["name"], item["verdict"]) == (name, verdict)
+
+
+@pytest.mark.parametrize("command", ["decode", "verify"])
+def test_a_name_that_is_not_in_the_header_is_an_error(cli: Cli, command: str) -> None:
+    secret = ["--secret-from", "env:APP_SECRET"]
+    result = cli(command, TWO, "--name", "shop.sit", *secret, env=ENV)
+    assert (result.stdout, result.code) == ("", 7)
+    assert "no cookie named 'shop.sit' in the input" in result.stderr
+    assert "did you mean 'shop.sid'?" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["decode", "verify", "sign"])
+def test_an_empty_name_is_wrong_use(cli: Cli, command: str) -> None:
+    result = cli(command, GOOD, "--name", "", "--secret-from", "env:APP_SECRET", env=ENV)
+    assert (result.stdout, result.code) == ("", 2)
+    assert "--name" in result.stderr
+
+
+def test_a_value_without_a_name_gets_the_one_that_was_given(cli: Cli) -> None:
+    result = judge(cli, GOOD, "--name", "shop.sid")
+    assert (item_of(result)["name"], result.stderr, result.code) == ("shop.sid", "", 0)
+
+
+@pytest.mark.parametrize("command", ["decode", "verify"])
+@pytest.mark.parametrize(("usual", "taken"), [("shop.sid", "shop.sid"), ("web.sid", "connect.sid")])
+def test_the_backend_s_cookie_name_chooses_the_cookie_if_it_is_there(
+    cli: Cli, command: str, usual: str, taken: str
+) -> None:
+    cli.config(
+        f'[backends.web]\nurl = "{DEAD}"\nsecrets = ["env:APP_SECRET"]\ncookie_name = "{usual}"\n'
+    )
+    assert item_of(cli(command, TWO, env=ENV))["name"] == taken
+    named = cli(command, TWO, "-b", "web", "--secret-from", "env:OLD_SECRET", env=ENV)
+    assert item_of(named)["name"] == taken
+
+
+def test_a_cookie_that_is_there_twice_is_told(cli: Cli) -> None:
+    result = judge(cli, f"Cookie: connect.sid={GOOD}; connect.sid={OLD}")
+    item = item_of(result)
+    assert (item["verdict"], len(item["notes"])) == ("valid", 1)
+    assert "'connect.sid' is there 2 times; the first is taken" in item["notes"][0]
 
 
 def test_a_format_named_is_the_one_taken(cli: Cli) -> None:
@@ -378,6 +489,35 @@ def test_redact_shortens_the_id_and_leaves_the_verdict(cli: Cli) -> None:
     result = judge(cli, GOOD, "--redact")
     assert (item_of(result)["sid"], item_of(result)["verdict"]) == (short_id(ANA), "valid")
     assert (result.stderr, result.code) == ("", 0)
+
+
+STORED = stored(7, token="hunter2-canary", shoeSize=44, theme="dark").decode()
+
+
+@pytest.mark.parametrize("output", ["jsonl", "json", "csv", "tsv", "table"])
+def test_redact_masks_what_a_cookie_carries(cli: Cli, output: str) -> None:
+    result = cli("decode", STORED, "--redact", "-o", output)
+    assert "hunter2" not in result.stdout
+    assert ("dark" in result.stdout, result.stderr, result.code) == (True, "", 0)
+
+
+REDACT = '[redact]\nalways = true\nkeys = ["shoeSize"]\n'
+
+
+@pytest.mark.parametrize("command", ["decode", "verify"])
+@pytest.mark.parametrize("place", ["project", "user", "environment"])
+def test_redact_always_counts_without_a_backend(cli: Cli, command: str, place: str) -> None:
+    env = ENV
+    if place == "user":
+        cli.user_config(REDACT)
+    elif place == "project":
+        cli.config(REDACT)
+    else:
+        env = {**ENV, "SESSCTL_CONFIG": str(cli.config(REDACT, "named.toml"))}
+    secret = ["--secret-from", "env:APP_SECRET"]
+    assert item_of(cli(command, GOOD, *secret, env=env))["sid"] == short_id(ANA)
+    payload = item_of(cli(command, STORED, *secret, env=env))["payload"]
+    assert (payload["token"], payload["shoeSize"], payload["theme"]) == ("***", "***", "dark")
 
 
 def test_name_prints_the_id_for_expire(cli: Cli) -> None:

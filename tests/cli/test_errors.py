@@ -7,6 +7,7 @@ sessctl: error: cannot reach redis at 127.0.0.1:1 (connection refused)
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -18,6 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sessctl.cli.report import report_bug
+from sessctl.cli.run import Run
+from sessctl.cli.streams import Streams
 from tests.support.cli import (
     DAY_MS,
     HOUR_MS,
@@ -373,6 +377,24 @@ def test_streams_that_are_closed_are_no_bug(home: Path, shop: SqliteEngine, clos
     assert (shop.path.read_bytes(), result.stderr, result.code) == (before, "", 0)
 
 
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("", "--out-file is empty"),
+        (".", "is a directory"),
+        ("/", "is a directory"),
+        ("config", "is a directory"),
+        ("x" * 300, "file name too long"),
+    ],
+)
+def test_an_out_file_that_cannot_be_one_is_wrong_use(cli: Cli, path: str, message: str) -> None:
+    (cli.home / "config").mkdir()
+    result = cli("decode", "s:abc.def", "--out-file", path)
+    assert message in only_error(result)
+    assert "hint: --out-file" in result.stderr
+    assert (result.stdout, result.code, os.listdir(cli.home)) == ("", 2, ["config"])
+
+
 def test_an_out_file_is_there_whole_or_not_at_all(home: Path) -> None:
     result = run_shell(home, f"$S list -b {GONE} --out-file out.json; code=$?; ls -A; exit $code")
     assert (result.stdout.split(), result.code) == ([], 3)
@@ -540,9 +562,39 @@ def test_the_report_has_the_traceback_and_no_secret(
 ) -> None:
     sessctl("list", env=buggy)
     (report,) = (home / "state" / "sessctl" / "reports").iterdir()
-    assert "RuntimeError: lost my mind over ***" in report.read_text()
+    # The line of code is there, the text that it makes is not.
+    assert "raise RuntimeError(f'lost my mind over {password}')\n" in report.read_text()
+    assert "RuntimeError: lost" not in report.read_text()
     assert CANARY not in report.read_text()
     assert report.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_report_tells_no_data_of_the_error_or_of_those_before_it(cli: Cli) -> None:
+    data = "ana@shop.test"
+
+    def stumble(data: str) -> None:
+        try:
+            raise KeyError(data)
+        except KeyError as exc:
+            try:
+                raise LookupError(data)
+            except LookupError:
+                raise RuntimeError(data) from exc
+
+    err = io.BytesIO()
+    run = Run(Streams(io.BytesIO(), io.BytesIO(), err, clean_environment(cli.home)))
+    with pytest.raises(RuntimeError) as caught:
+        stumble(data)
+    words = ["-b", "redis://u:hunter2@h/0", "decode", "s%3Aabc"]
+    assert report_bug(caught.value, run, words) == 70
+    (path,) = (cli.home / "state" / "sessctl" / "reports").iterdir()
+    text = path.read_text()
+    assert "command decode\n" in text
+    assert [text.count(f"{name}\n") for name in ("KeyError", "RuntimeError")] == [1, 1]
+    assert text.count(", in stumble\n") == 2
+    assert "raise RuntimeError(data) from exc" in text
+    for word in (data, "hunter2", "s%3Aabc"):
+        assert word not in text + err.getvalue().decode()
 
 
 @pytest.mark.usefixtures("buggy_config")
@@ -588,7 +640,7 @@ def test_a_journal_folder_that_others_may_write_is_refused(cli: Cli, shop: Sqlit
     place = cli.home / "undo"
     place.mkdir(mode=0o777)
     place.chmod(0o777)
-    cli.config(f'[backends.w]\nurl = "{shop.url}"\n[journal]\ndirectory = "{place}"\n')
+    cli.user_config(f'[backends.w]\nurl = "{shop.url}"\n[journal]\ndirectory = "{place}"\n')
     result = cli("expire", ANA, "--yes", "-q")
     assert (len(shop.everything()), result.code) == (1, 6)
     assert f"chmod 700 {place}" in result.stderr

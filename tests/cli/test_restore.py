@@ -420,7 +420,7 @@ def test_journal_list_at_a_terminal_shows_whole_paths(cli: Cli, ended: Engine) -
 
 def test_the_configuration_says_where_journals_are(cli: Cli, shop: SqliteEngine) -> None:
     place = cli.home / "undo"
-    cli.config(f'[backends.web]\nurl = "{shop.url}"\n[journal]\ndirectory = "{place}"\n')
+    cli.user_config(f'[backends.web]\nurl = "{shop.url}"\n[journal]\ndirectory = "{place}"\n')
     save(shop, ANA, 42)
     result = cli("expire", ANA, "--yes", "-o", "json")
     assert result.json()["summary"]["journal"].startswith(f"{place}/")

@@ -129,6 +129,13 @@ def test_there_has_to_be_something_to_sign(cli: Cli, words: list[str]) -> None:
     assert "nothing to sign" in result.stderr
 
 
+@pytest.mark.parametrize("output", ["header", "value"])
+def test_a_name_that_no_cookie_can_have_is_wrong_use(cli: Cli, output: str) -> None:
+    result = sign(cli, SID, "--name", "x y;", "-o", output)
+    assert (result.stdout, result.code) == ("", 2)
+    assert "'x y;' cannot be a cookie's name" in result.stderr
+
+
 def test_a_secret_is_needed(cli: Cli) -> None:
     result = cli("sign", SID)
     assert (result.stdout, result.code) == ("", 2)

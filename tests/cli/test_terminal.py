@@ -116,6 +116,18 @@ def test_the_pager_is_not_started_when_it_fits(sessctl_tty: Any, ten: SqliteEngi
 
 
 @pytest.mark.parametrize("variable", ["SESSCTL_PAGER", "PAGER"])
+@pytest.mark.parametrize("setting", ['less "', "./broken"])
+def test_a_pager_setting_that_is_no_command_is_warned_of_and_done_without(
+    sessctl_tty: Any, home: Path, ten: SqliteEngine, variable: str, setting: str
+) -> None:
+    (home / "broken").write_bytes(b"\x7fELF")
+    (home / "broken").chmod(0o755)
+    result = sessctl_tty("list", "-b", ten.url, "--no-color", env={variable: setting}, rows=8)
+    assert f"warning: {variable} cannot be run (" in result.text
+    assert (result.text.count("aaaa"), result.code) == (10, 0)
+
+
+@pytest.mark.parametrize("variable", ["SESSCTL_PAGER", "PAGER"])
 def test_the_pager_is_started_when_it_does_not_fit(
     sessctl_tty: Any, ten: SqliteEngine, variable: str
 ) -> None:

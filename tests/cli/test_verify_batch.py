@@ -42,7 +42,7 @@ def _lines() -> list[str]:
 @pytest.mark.parametrize("output", ["jsonl", "json"])
 @pytest.mark.parametrize(
     "more",
-    [[], ["--name", '%b,"sid":null,%d'], ["--max-age", "1h"], ["--format", "express-session"]],
+    [[], ["--name", '%b,"sid":null,%d'], ["--format", "express-session"]],
 )
 def test_the_short_way_and_the_long_way_write_the_same(
     cli: Cli, output: str, more: list[str]

@@ -52,6 +52,11 @@ class Cli:
         path.chmod(0o600)
         return path
 
+    def user_config(self, text: str) -> Path:
+        """Write the user's own file, which counts wherever the commands run."""
+        (self.home / "config" / "sessctl").mkdir(parents=True, exist_ok=True)
+        return self.config(text, "config/sessctl/config.toml")
+
     def journals(self) -> list[Path]:
         """The journals that runs have left, oldest first."""
         return sorted((self.home / "state" / "sessctl" / "journals").glob("*.journal"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sessctl.config.file import load_config
-from sessctl.config.model import Backend, Config
+from sessctl.config.model import Backend, Config, JournalSettings, RedactSettings
 from sessctl.config.opening import backend_secrets, choose_backend, open_backend, place_of
 from sessctl.config.paths import state_dir
 from sessctl.config.secrets import describe, is_reference, resolve
@@ -107,6 +107,42 @@ class TestMerging:
         assert config.origins == {"default_backend": "project file"}
 
 
+class TestSections:
+    """What a repository says must not loosen what the user says of all of them."""
+
+    @pytest.mark.parametrize("mine", [True, False])
+    def test_redaction_is_that_of_every_file(self, load, user, project, mine: bool) -> None:
+        both = {True: "true", False: "false"}
+        write(
+            user,
+            f'[redact]\nalways = {both[mine]}\nkeys = ["shoeSize"]\nshapes = ["u.*"]\n',
+        )
+        write(
+            project / "sessctl.toml",
+            f'[redact]\nalways = {both[not mine]}\nkeys = ["hat"]\nshapes = ["p.*"]\n',
+        )
+        config = load()
+        assert config.redact == RedactSettings(
+            always=True, keys=["hat", "shoeSize"], shapes=["p.*", "u.*"]
+        )
+        assert config.origins["redact"] == "project file, user config"
+
+    def test_the_journal_is_the_user_s_own_business(self, load, user, project) -> None:
+        write(user, '[journal]\nkeep = "7d"\n')
+        path = write(project / "sessctl.toml", '[journal]\nkeep = "1s"\ndirectory = "/tmp/x"\n')
+        config = load()
+        assert config.journal == JournalSettings(keep="7d")
+        assert config.origins["journal"] == "user config"
+        assert config.notes == [
+            f"[journal] in {path} is ignored: it counts in the user's own config only"
+        ]
+
+    def test_a_file_that_is_named_sets_the_journal(self, load, project) -> None:
+        path = write(project / "sessctl.toml", '[journal]\nkeep = "1d"\n')
+        assert load(str(path)).journal == JournalSettings(keep="1d")
+        assert load(SESSCTL_CONFIG=str(path)).journal == JournalSettings(keep="1d")
+
+
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
@@ -119,6 +155,11 @@ class TestMerging:
         ("[backends.x]\nurl = 'localhost'\n", "backends.x.url is not a URL", "write url"),
         ("[backends.x]\nurl = 5\n", "backends.x.url: expected `str`, got `int`", None),
         ("[backends.x]\nurl='x://'\nno_ttl='y'\n", "backends.x.no_ttl: invalid enum value", None),
+        ("[backends.x]\nurl='x://'\nsecrets=['evn:X']\n",
+         "backends.x: 'evn:' is no kind of reference to a secret", "did you mean 'env:'?"),
+        ("[backends.x]\nurl='x://'\npassword='keyrng:X'\n",
+         "backends.x: 'keyrng:' is no kind of reference", "did you mean 'keyring:'?"),
+        ("[backends.x]\nurl='x://'\nsecrets=['a', '']\n", "backends.x: a secret is empty", "env:"),
         ("backends = 5\n", "backends is not a table", None),
         ("[backends]\nx = 5\n", "backends.x is not a table", None),
         ("default_backend = 'x'\n", "default_backend names 'x', which", "configured: none"),
@@ -272,22 +313,48 @@ class TestReferences:
         with pytest.raises(ConfigError, match="'cmd:' references"):
             self.get("cmd:echo x")
 
-    def test_anything_else_is_the_secret_itself(self) -> None:
-        assert self.get("pass:word") == b"pass:word"
-        assert not is_reference("pass:word")
+    @pytest.mark.parametrize(
+        ("text", "message", "hint"),
+        [
+            ("evn:KEY", "'evn:' is no kind of reference to a secret", "did you mean 'env:'?"),
+            ("http:x", "'http:' is no kind of reference to a secret", "known: env:, file:"),
+            ("canary-99", "not a reference to a secret", "write env:NAME"),
+            ("Canary:99", "not a reference to a secret", "write env:NAME"),
+            ("canarycanarycanary:99", "not a reference to a secret", "write env:NAME"),
+            ("", "not a reference to a secret", "write env:NAME"),
+        ],
+    )
+    def test_what_is_no_reference_is_refused_and_not_quoted(self, text, message, hint) -> None:
+        with pytest.raises(UsageError) as caught:
+            self.get(text)
+        assert caught.value.message == message
+        assert (caught.value.hint or "").startswith(hint)
+        assert "99" not in f"{caught.value} {caught.value.hint}"
+        assert not is_reference(text)
+
+    def test_a_secret_that_is_empty_is_refused_by_its_reference(self, tmp_path: Path) -> None:
+        (tmp_path / "key").write_bytes(b"\n")
+        (tmp_path / ".env").write_text("KEY=\n")
+        for reference in ("env:KEY", f"file:{tmp_path}/key", f"dotenv:{tmp_path}/.env#KEY"):
+            with pytest.raises(UsageError) as caught:
+                self.get(reference, KEY="")
+            assert caught.value.message == f"the secret from {reference} is empty"
+        with pytest.raises(UsageError, match="the secret from stdin is empty"):
+            resolve("stdin", environ={}, asker=NobodyAsks())
 
     @pytest.mark.parametrize(
         ("reference", "shown"),
         [
             ("env:SET", "env:SET (set)"),
             ("env:UNSET", "env:UNSET (not set)"),
+            ("env:EMPTY", "env:EMPTY (empty)"),
             ("file:/nowhere", "file:/nowhere (missing)"),
             ("prompt", "prompt"),
             ("inline secret", "***"),
         ],
     )
     def test_a_reference_is_described_without_its_value(self, reference, shown) -> None:
-        assert describe(reference, environ={"SET": "canary-96"}) == shown
+        assert describe(reference, environ={"SET": "canary-96", "EMPTY": ""}) == shown
 
     def test_a_backends_secrets_keep_their_order_and_origin(self) -> None:
         backend = Backend(url="redis://h", name="prod", secrets=["env:NEW", "old secret"])

@@ -24,7 +24,7 @@ from sessctl import (
     sign_cookie,
     verify_cookie,
 )
-from sessctl.errors import GuardRefused
+from sessctl.errors import GuardRefused, UsageError
 from tests.support.engines import SqliteEngine, now_ms, value
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +44,24 @@ def test_cookies_in_five_lines() -> None:
     assert decode_cookie(cookie.header).sid == "abc"
     assert verify_cookie(cookie.header, ["new", Secret("keyboard cat")]).key_index == 1
     assert not verify_cookie(cookie.value, "other").valid
+
+
+@pytest.mark.parametrize("secrets", [[], "", b"", ["new", ""], Secret("")])
+def test_there_is_no_judging_without_a_secret(secrets: object) -> None:
+    cookie = sign_cookie("abc", "keyboard cat")[0]
+    with pytest.raises(UsageError, match="secret"):
+        verify_cookie(cookie.value, secrets)
+
+
+def test_there_is_no_signing_without_a_secret() -> None:
+    with pytest.raises(UsageError, match="secret"):
+        sign_cookie("abc", "")
+
+
+@pytest.mark.parametrize("name", ["", "x y", "x;", "x=", "é", "x\n"])
+def test_a_cookie_s_name_is_a_token(name: str) -> None:
+    with pytest.raises(UsageError, match="cannot be a cookie's name"):
+        sign_cookie("abc", "keyboard cat", name=name)
 
 
 def test_sessions_in_five_lines(tmp_path: Path) -> None:

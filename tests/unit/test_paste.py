@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessctl.cookies.api import decode_cookie, pick
+from sessctl.cookies.api import decode_cookie, pick, sign_cookie, verify_cookie
 from sessctl.cookies.paste import Pasted, percent_decode, unwrap
 from sessctl.errors import CookieError, LimitExceeded, UnreadableInput
 from tests.support.vectors import hostile
@@ -38,6 +38,8 @@ SID = "ZpXqWYtAm5kR5J-gZwrEH1uYPOOucMrZ"
         f"-b 'connect.sid={VALUE}'",
         f"--cookie='connect.sid={VALUE}'",
         f"-b connect.sid={VALUE}",
+        f"-b connect.sid={VALUE} \\",
+        f"-b 'connect.sid={VALUE}'\\",
         f'"{VALUE}"',
         f"'{VALUE}'",
         f'connect.sid="{VALUE}"',
@@ -58,6 +60,46 @@ def test_names_are_kept() -> None:
 
 def test_the_same_name_twice_is_shown_twice() -> None:
     assert [one.value for one in unwrap("Cookie: a=1; a=2; a=3")] == ["1", "2", "3"]
+
+
+OTHER = sign_cookie("another-id", "x")[0].value
+BOTH = f"Cookie: connect.sid={VALUE}; admin.sid={OTHER}"
+
+
+def test_a_name_chooses_the_cookie() -> None:
+    assert decode_cookie(BOTH, name="admin.sid").sid == "another-id"
+    assert verify_cookie(BOTH, "x", name="admin.sid").valid
+    assert decode_cookie(BOTH, name="connect.sid").sid == SID
+
+
+def test_a_name_that_is_not_there_is_an_error_that_tells_the_others() -> None:
+    with pytest.raises(CookieError, match=r"no cookie named 'admim\.sid' in the input") as caught:
+        decode_cookie(BOTH, name="admim.sid")
+    assert caught.value.hint == "did you mean 'admin.sid'?"
+
+
+@pytest.mark.parametrize("text", [VALUE, f"{VALUE}; Path=/", f"Cookie: {VALUE}"])
+def test_a_value_without_a_name_is_taken_whatever_name_is_asked_for(text: str) -> None:
+    assert decode_cookie(text, name="admin.sid").sid == SID
+
+
+def test_the_usual_name_chooses_only_where_it_is_there() -> None:
+    assert pick(BOTH, usual_name="admin.sid").name == "admin.sid"
+    assert pick(BOTH, usual_name="shop.sid").name == "connect.sid"
+
+
+@pytest.mark.parametrize("name", [None, "a"])
+def test_of_a_name_that_repeats_the_first_is_taken_and_it_is_said(name: str | None) -> None:
+    text = f"Cookie: a={OTHER}; theme=dark; a={VALUE}; a=x"
+    note = "'a' is there 3 times; the first is taken: browsers send the most specific path's first"
+    decoded = decode_cookie(text, name=name)
+    assert (decoded.sid, decoded.notes) == ("another-id", (note,))
+    verdict = verify_cookie(text, "x", name=name)
+    assert (verdict.valid, verdict.notes) == (True, (note,))
+
+
+def test_a_name_that_is_there_once_has_no_note() -> None:
+    assert decode_cookie(f"Cookie: b=1; b=2; a={VALUE}").notes == ()
 
 
 def test_base64_padding_is_no_name() -> None:
@@ -90,6 +132,23 @@ def test_thousands_of_cookies_are_looked_through_at_once() -> None:
     header = "Cookie: " + "; ".join(f"c{i}=x" for i in range(5000)) + f"; sid={VALUE}"
     assert decode_cookie(header).sid == SID
     assert time.perf_counter() - began < 1
+
+
+def seconds(text: str) -> float:
+    """The best of five times to unwrap a text."""
+    times = []
+    for _ in range(5):
+        began = time.perf_counter()
+        unwrap(text)
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+@pytest.mark.parametrize("filler", [" ", "'", "\\", "=", "= ", "' ", "\\ ", ";", "a=", "\t"])
+@pytest.mark.parametrize("start", ["-b ", "-H 'Cookie: ", "--cookie=", "Cookie: ", ""])
+def test_four_times_the_text_takes_about_four_times_as_long(start: str, filler: str) -> None:
+    short, long = (start + "x" + filler * (size // len(filler)) + "x" for size in (16384, 65536))
+    assert seconds(long) < 9 * seconds(short) + 0.001  # 16 times, were it quadratic
 
 
 @pytest.mark.parametrize("case", hostile("cookie-"), ids=lambda case: case.id)

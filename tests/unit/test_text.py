@@ -16,8 +16,8 @@ from sessctl.text import (
     decode_id,
     encode_id,
     escape,
+    is_utf8,
     redact,
-    redact_values,
     short_id,
     shorten,
 )
@@ -206,7 +206,7 @@ class TestSecret:
     def test_redact_knows_its_spellings(self, text: str) -> None:
         Secret("canary/3f84 &!")
         assert "canary" not in redact(text)
-        assert "***" in redact_values({"x": text})["x"]
+        assert "***" in redact(text)
 
     def test_every_line_of_a_long_secret_is_redacted(self) -> None:
         Secret("-----BEGIN-3f85\nline-two-3f85\n")
@@ -220,3 +220,11 @@ class TestSecret:
         Secret("canary-3f86")
         Secret("canary-3f86-long")
         assert redact("x canary-3f86-long y") == "x *** y"
+
+
+@pytest.mark.parametrize(
+    ("text", "can"),
+    [("", True), ("a", True), ("é\U0001f600", True), ("\ud800", False), ("a\udcff", False)],
+)
+def test_what_can_be_encoded_is_told(text: str, can: bool) -> None:
+    assert is_utf8(text) is can

@@ -6,18 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 from sessctl.cli.items import SCHEMA
 from sessctl.cli.options import command
-from sessctl.cli.output import to_json
+from sessctl.cli.output import Writer, to_json
+from sessctl.config.checking import check_backend
 from sessctl.config.model import BACKEND_KEYS
 from sessctl.config.paths import user_config_path
 from sessctl.config.secrets import describe
-from sessctl.errors import ExitCode, SessctlError
-from sessctl.stores.registry import find_layout, parse_url
+from sessctl.errors import ExitCode
+from sessctl.stores.registry import parse_url
 
 if TYPE_CHECKING:
     from sessctl.cli.run import Run
-    from sessctl.config.model import Backend
+    from sessctl.config.model import Backend, Config
 
 FORMATS = ("table", "json", "jsonl")
+PATH_FORMATS = ("table", "json", "jsonl", "csv", "tsv", "name")
+_SECTIONS = ("journal", "redact")
 
 
 @command("connection", "output")
@@ -33,6 +36,7 @@ def show(run: Run) -> ExitCode:
             "default_backend": config.default_backend,
             "backends": backends,
             "files": config.files,
+            **{name: _section(config, name) for name in _SECTIONS},
         }
         run.streams.raw(to_json(document) + b"\n")
         return ExitCode.OK
@@ -46,13 +50,14 @@ def show(run: Run) -> ExitCode:
         line((f"[backends.{name}]", "accent"), _origin(values.pop("source")))
         for key, value in values.items():
             line((f"{key} = ", "key"), value if isinstance(value, str) else to_json(value).decode())
-    for section in ("journal", "redact"):
-        if section in config.origins:
+    for name in _SECTIONS:
+        section = _section(config, name)
+        source = section.pop("source")
+        if source is not None:
             line()
-            line((f"[{section}]", "accent"), _origin(config.origins[section]))
-            table = getattr(config, section)
-            for key in table.__struct_fields__:
-                line((f"{key} = ", "key"), to_json(getattr(table, key)).decode())
+            line((f"[{name}]", "accent"), _origin(source))
+            for key, value in section.items():
+                line((f"{key} = ", "key"), to_json(value).decode())
     if not config.files:
         run.note("there is no configuration; `sessctl config path` says where it would stand")
     return ExitCode.OK
@@ -61,41 +66,57 @@ def show(run: Run) -> ExitCode:
 @command("connection", "output")
 def path(run: Run) -> ExitCode:
     """The files that are read, nearest first, and the user's own, read or not."""
-    user = str(user_config_path(run.environ))
-    for file in run.config.files:
-        run.streams.line(file)
-    if (
-        not run.options.config
-        and not run.environ.get("SESSCTL_CONFIG")
-        and user not in run.config.files
-    ):
-        if run.streams.stdout_is_terminal:
-            run.streams.line(user, (" (not there)", "muted"))
-        else:
-            run.streams.line(user)
+    output = run.output_format(PATH_FORMATS, terminal="table", pipe="name")
+    is_read = dict.fromkeys(run.config.files, True)
+    if run.options.config is None and not run.environ.get("SESSCTL_CONFIG"):
+        is_read.setdefault(str(user_config_path(run.environ)), False)
+    if output == "table":
+        for file, read in is_read.items():
+            run.streams.line(file, ("" if read else " (not there)", "muted"))
+        return ExitCode.OK
+    writer = Writer(run, output, "ConfigPathList", ("path", "read"), name="path")
+    for file, read in is_read.items():
+        writer.item({"path": file, "read": read})
+    writer.end()
     return ExitCode.OK
 
 
 @command("connection", "output")
 def validate(run: Run) -> ExitCode:
-    """Check every file, layout name, URL and reference; nothing is connected to."""
+    """Check every file and all that a backend says; nothing is connected to."""
+    output = run.output_format(FORMATS, terminal="table", pipe="table")
     config = run.config
+    warnings = []
     for backend in config.backends.values():
-        try:
-            parse_url(backend.url)
-            if backend.layout is not None:
-                find_layout(backend.layout).configured(backend.layout_options)
-        except SessctlError as exc:
-            raise exc.at(backend=f"{backend.name} ({backend.source})") from None
-        for reference in (*backend.secrets, *filter(None, [backend.password])):
+        check_backend(backend)
+        for reference in backend.named_secrets:
             shown = describe(reference, environ=run.environ)
-            if shown.endswith(("(not set)", "(missing)")):
-                run.warn(f"{backend.name}: {shown}")
+            if shown.endswith(("(not set)", "(empty)", "(missing)")):
+                warnings.append(f"{backend.name}: {shown}")
+    for warning in warnings:
+        run.warn(warning)
+    if output != "table":
+        document = {
+            "schema": SCHEMA,
+            "kind": "ConfigCheck",
+            "backends": list(config.backends),
+            "files": config.files,
+            "warnings": warnings,
+        }
+        run.streams.raw(to_json(document) + b"\n")
+        return ExitCode.OK
     count = len(config.backends)
     run.streams.line(
         f"ok: {count} backend{'' if count == 1 else 's'} in {len(config.files)} file(s)"
     )
     return ExitCode.OK
+
+
+def _section(config: Config, name: str) -> dict[str, Any]:
+    """A section's values, the defaults included; `source` is None where no file has it."""
+    section = getattr(config, name)
+    values = {key: getattr(section, key) for key in section.__struct_fields__}
+    return {**values, "source": config.origins.get(name)}
 
 
 def _values(run: Run, backend: Backend) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import typer
 from sessctl.cli import cookie_options as c
 from sessctl.cli.items import COOKIE_KEYS, cookie_item
 from sessctl.cli.options import command
-from sessctl.cookies.api import pick
+from sessctl.cookies.api import check_max_age, pick
 from sessctl.cookies.base import Verdict
 from sessctl.cookies.registry import best_format, cookie_format, detect
 from sessctl.errors import ExitCode, SessctlError, StoreError, UnreadableInput, UsageError
@@ -63,10 +63,10 @@ def decode(
 ) -> ExitCode:
     """Read cookies; the verdict is shown, and `verify` is the judge."""
     output = run.output_format(FORMATS, terminal="table", pipe="jsonl")
-    backend = _backend(run, wanted=lookup is True)
+    backend = c.backend_at_hand(run, wanted=lookup is True)
     how = c.judging(
         run, backend, format=format, name=name, secret_from=secret_from, secret=secret,
-        max_age=max_age, at=at,
+        max_age=max_age, at=at, takes_stdin=cookie in (None, "-"),
     )  # fmt: skip
     finder = Finder(run, None if lookup is False else backend, explicit=lookup is True)
     good, bad = 0, 0
@@ -107,11 +107,11 @@ def verify(
     from sessctl.cli.cookie_batch import PlainCookies
 
     output = run.output_format(FORMATS, terminal="table", pipe="jsonl")
-    given = bool(secret_from or secret)
-    backend = None if given else _backend(run, wanted=bool(run.options.backend))
+    named, given = bool(run.options.backend), bool(secret_from or secret)
+    backend = None if given and not named else c.backend_at_hand(run, wanted=named)
     how = c.judging(
         run, backend, format=format, name=name, secret_from=secret_from, secret=secret,
-        max_age=max_age, at=at,
+        max_age=max_age, at=at, takes_stdin=cookie in (None, "-"),
     )  # fmt: skip
     if not how.secrets:
         raise UsageError(
@@ -147,21 +147,10 @@ def verify(
     return ExitCode.OK if valid == total else ExitCode.NO
 
 
-def _backend(run: Run, *, wanted: bool) -> Backend | None:
-    """The backend at hand: named, or configured. None of them is needed to decode."""
-    if not wanted and not run.options.backend and not run.environ.get("SESSCTL_BACKEND"):
-        from sessctl.cli.presence import may_have_config
-
-        if not may_have_config(run) or not (
-            run.config.default_backend or len(run.config.backends) == 1
-        ):
-            return None
-    return run.backend()
-
-
 def _read(run: Run, how: c.Judging, finder: Finder, text: str, place: int | None) -> Answer:
-    pasted = pick(text)
-    chosen = cookie_format(how.format) if how.format else best_format(pasted.value)
+    pasted = pick(text, name=how.name, usual_name=how.usual_name)
+    chosen = best_format(pasted.value) if how.format is None else cookie_format(how.format)
+    check_max_age(chosen, how.max_age)
     candidates = [
         (one.name, match) for one, match in detect(pasted.value) if one.name != chosen.name
     ]
@@ -176,8 +165,7 @@ def _read(run: Run, how: c.Judging, finder: Finder, text: str, place: int | None
             secret = reference or f"secrets[{verdict.key_index}]"
     if decoded is None:
         decoded = None if verdict is not None else chosen.decode(pasted.value, budget=DEFAULT)
-    notes = [*(verdict.notes if verdict else ()), *(decoded.notes if decoded else ())]
-    session, block, more = finder.find(decoded) if decoded else (None, [], [])
+    session, block, notes = finder.find(decoded) if decoded else (None, [], [])
     item = cookie_item(
         name=pasted.name or how.name,
         decoded=decoded,
@@ -185,9 +173,14 @@ def _read(run: Run, how: c.Judging, finder: Finder, text: str, place: int | None
         candidates=candidates,
         secret=secret,
         session=session,
-        notes=[*notes, *more],
+        notes=[
+            *pasted.notes,
+            *(verdict.notes if verdict else ()),
+            *(decoded.notes if decoded else ()),
+            *notes,
+        ],
         place=place,
-        redact=run.redacting,
+        masker=run.masker() if run.redacting else None,
     )
     return Answer(item, decoded, verdict, block)
 
@@ -213,8 +206,8 @@ class Finder:
                 self._context = self._run.store(self._backend)
                 self._store = self._context.__enter__()
             session = find_session(cookie, self._store)
-        except (StoreError, UsageError, SessctlError) as exc:
-            if self._explicit or not isinstance(exc, StoreError):
+        except StoreError as exc:
+            if self._explicit:
                 raise
             self._backend = None
             return None, [], [f"not looked up: {exc.message}"]

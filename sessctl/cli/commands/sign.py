@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sessctl.cli import cookie_options as c
-from sessctl.cli.commands.decode import _backend
 from sessctl.cli.options import command
 from sessctl.cookies.api import sign_cookie
 from sessctl.errors import ExitCode, UsageError
 from sessctl.text import decode_id, escape
-from sessctl.timespec import parse_instant
 
 if TYPE_CHECKING:
     from sessctl.cli.run import Run
@@ -40,32 +37,27 @@ def sign(
 ) -> ExitCode:
     """Sign a cookie with the newest secret."""
     output = run.output_format(FORMATS, terminal="value", pipe="value")
-    given = bool(secret_from or secret)
-    backend = (
-        None
-        if given and not run.options.backend
-        else _backend(run, wanted=bool(run.options.backend))
-    )
+    named, given = bool(run.options.backend), bool(secret_from or secret)
+    backend = None if given and not named else c.backend_at_hand(run, wanted=named)
+    text = sid if sid is not None else content
     how = c.judging(
         run, backend, format=format, name=name, secret_from=secret_from, secret=secret,
-        max_age=None, at=None,
+        max_age=None, at=at, takes_stdin=text == "-",
     )  # fmt: skip
     if not how.secrets:
         raise UsageError(
             "no secret to sign with", hint="--secret-from env:NAME, or `secrets` of a backend"
         )
-    text = sid if sid is not None else content
     if text == "-":
         text = decode_id(run.stdin().rstrip(b"\r\n"))
     if not text:
         raise UsageError("nothing to sign", hint="sessctl sign SID")
-    now = datetime.now(UTC)
     cookies = sign_cookie(
         _content(text),
         how.secrets[0],
-        how.format or "express-session",
-        name=name or (backend.cookie_name if backend else None),
-        now=parse_instant(at, now) if at else now,
+        "express-session" if how.format is None else how.format,
+        name=how.usual_name if name is None else name,
+        now=how.now,
     )
     _write(run, cookies, output)
     return ExitCode.OK
