@@ -4,7 +4,6 @@ their questions. Who calls this has answered them.
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -14,7 +13,6 @@ from sessctl.admin.journal import JournalWriter, head_for, open_journal
 from sessctl.admin.plan import Permissions, check_guards, check_query, make_plan
 from sessctl.admin.removal import Removal, Summary
 from sessctl.admin.restore import Restore
-from sessctl.config.paths import state_dir
 from sessctl.session import Query
 from sessctl.timespec import local_ms
 
@@ -31,20 +29,20 @@ def purge(
     store: Store,
     query: Query,
     *,
+    journals: Path,
     permissions: Permissions | None = None,
     grace: timedelta = _GRACE,
-    journals: Path | None = None,
 ) -> Summary:
     """End every session that matches, journalled page by page.
 
-        summary = purge(store, Query(expired=True))
+        summary = purge(store, Query(expired=True), journals=Path("journals"))
         print(summary.ended, summary.journal)
 
     Args:
         store: opened with `write=True`.
+        journals: the folder for the journal, which is made readable for its owner alone.
         permissions: what is allowed beyond the ordinary: ceilings, lifted guards.
         grace: how long past its expiry a session must be, for `Query(expired=True)`.
-        journals: the folder for the journal; the user's state directory if not given.
 
     Raises:
         UsageError: an empty query.
@@ -72,12 +70,12 @@ def expire(
     sids: Sequence[str] = (),
     *,
     user: str | None = None,
+    journals: Path,
     permissions: Permissions | None = None,
-    journals: Path | None = None,
 ) -> Summary:
     """End named sessions, or all of a user, even while they are being renewed.
 
-        expire(store, user="42")
+        expire(store, user="42", journals=Path("journals"))
 
     Arguments and errors as for `purge`.
     """
@@ -112,9 +110,8 @@ def restore(
     return undo
 
 
-def _journal(store: Store, command: str, query: Query, folder: Path | None) -> JournalWriter:
-    where = folder if folder is not None else state_dir(os.environ) / "journals"
-    return JournalWriter(where, head_for(store, command, query, backend=store.identity.label))
+def _journal(store: Store, command: str, query: Query, folder: Path) -> JournalWriter:
+    return JournalWriter(folder, head_for(store, command, query, backend=store.identity.label))
 
 
 def _finish(removal: Removal, results: Iterable[list[Result]]) -> Summary:

@@ -130,10 +130,11 @@ def _write_report(run: Run, text: str, argv: Sequence[str]) -> str | None:
     from contextlib import suppress
 
     from sessctl import __version__
-    from sessctl.cli.table import find
+    from sessctl.cli.table import ALIASES, COMMANDS
     from sessctl.config.paths import state_dir
 
-    command = next((word for word in argv if find(word)), "none")  # a URL may stand before it
+    known = {*COMMANDS, *ALIASES}
+    command = next((word for word in argv if word in known), "none")  # a URL may stand before it
     body = f"sessctl {__version__}, Python {sys.version.split()[0]}, command {command}\n\n{text}"
     with suppress(OSError):
         folder = state_dir(run.environ) / "reports"

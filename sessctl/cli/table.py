@@ -42,7 +42,7 @@ COMMANDS: dict[str, Row] = {
         "Read a cookie or stored value; with a backend, verify it and find its session.",
         (
             "sessctl decode 's%3AZpXqWYtAm5kR5J-gZwrEH1uYPOOucMrZ.UnVQeYvvcQzA...'",
-            "sessctl decode < cookie.txt",
+            "cat cookie.txt | sessctl decode",
             "sessctl decode --no-lookup -o json 'Cookie: connect.sid=s%3A...'",
         ),
         (0, 2, 3, 5, 7),

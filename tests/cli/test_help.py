@@ -208,7 +208,7 @@ def at_demo(cli: Cli, tmp_path: Path) -> Any:
     def type_in(example: str) -> Result:
         piped = b""
         for part in example.partition(" > ")[0].split(" | "):
-            if part == "pbpaste":
+            if part == "cat cookie.txt":
                 piped = shop.cookie.encode() + b"\n"
                 continue
             program, *given = [words.get(word, word) for word in shlex.split(part)]

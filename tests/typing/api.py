@@ -60,12 +60,14 @@ def sessions() -> None:
 
 
 def ending(store: Store) -> None:
-    summary = purge(store, Query(expired=True), permissions=Permissions(max_delete=10))
+    folder = Path("journals")
+    allowed = Permissions(max_delete=10)
+    summary = purge(store, Query(expired=True), journals=folder, permissions=allowed)
     assert_type(summary.ended, int)
     assert_type(summary.journal, Path | None)
     if summary.journal is not None:
         assert_type(restore(store, summary.journal).counts, Counter[str])
-    assert_type(expire(store, user="42").complete, bool)
+    assert_type(expire(store, user="42", journals=folder).complete, bool)
 
 
 def access() -> Store:
