@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sessctl.config.opening import place_of
 from sessctl.config.secrets import check_form, is_reference
 from sessctl.cookies.registry import cookie_format
 from sessctl.errors import ConfigError, SessctlError, UsageError
-from sessctl.stores.registry import ENGINES, LAYOUTS, find_layout, parse_url
+from sessctl.stores.registry import layout_for, parse_url
 from sessctl.timespec import parse_duration
 
 if TYPE_CHECKING:
@@ -48,16 +47,4 @@ def _check(key: str, value: str | None, read: Callable[[str], object]) -> None:
 
 
 def _check_layout(backend: Backend, name: str) -> None:
-    layout = find_layout(name)
-    layout.configured(backend.layout_options)
-    scheme = parse_url(backend.url).scheme
-    if scheme not in ENGINES:
-        return  # a third party's engine; its own `open` judges the layout
-    module, _, attribute = ENGINES[scheme].partition(":")
-    engine: Any = getattr(import_module(module), attribute)  # with its driver, up to 250 ms
-    if layout.engine != engine.kind:
-        fits = [name for name in LAYOUTS if find_layout(name).engine == engine.kind]
-        raise ConfigError(
-            f"layout '{layout.name}' does not live in a {scheme} store",
-            hint=f"layouts for it: {', '.join(fits)}",
-        )
+    layout_for(parse_url(backend.url), name).configured(backend.layout_options)

@@ -221,13 +221,13 @@ def _backend(name: str, entry: Any, source: Source, notes: list[str]) -> Backend
     return msgspec.structs.replace(backend, name=name, source=source.label)
 
 
-def _password_in(url: str) -> tuple[bool, str]:
-    """(there is a password in the URL, the host it is for), read as the engines read it."""
+def _password_in(url: str) -> tuple[bool, bool]:
+    """(there is a password in the URL, it is for this machine), read as the engines read it."""
     try:
         found = parse_store_url(url, file_schemes=frozenset({"sqlite"}))
     except SessctlError:  # wrong, and that will be said when it is opened
-        return "@" in url, "?"
-    return found.password is not None, found.host
+        return "@" in url, False
+    return found.password is not None, found.is_local
 
 
 def _check_references(key: str, backend: Backend, source: Source) -> None:
@@ -248,13 +248,12 @@ def _check_inline_secrets(key: str, backend: Backend, source: Source, notes: lis
     inline = [text for text in backend.named_secrets if not is_reference(text)]
     for secret in inline:
         Secret(secret)  # known from here on, so that nothing ever prints it
-    in_url, host = _password_in(backend.url)
+    in_url, is_local = _password_in(backend.url)
     if not inline and not in_url:
         return
     if not source.path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
         return
-    local = not inline and host in ("", "localhost", "127.0.0.1", "::1")
-    if source.is_project and local:  # git checks files out 0644
+    if source.is_project and is_local and not inline:  # git checks files out 0644
         notes.append(f"{source.path}: {key} holds a password that others can read")
         return
     raise ConfigError(

@@ -62,6 +62,7 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
             "columns",
             "collection",
             "directory",
+            "expires_zone",
             "user",
             "cookie_name",
         )

@@ -117,5 +117,4 @@ def _text(reference: str | None, environ: Mapping[str, str], asker: Asker) -> st
 
 
 def _is_remote(backend: Backend) -> bool:
-    url = parse_url(backend.url)
-    return bool(url.host) and url.host not in ("localhost", "127.0.0.1", "::1")
+    return not parse_url(backend.url).is_local

@@ -20,30 +20,37 @@ if TYPE_CHECKING:
     from sessctl.stores.layouts.base import Layout
     from sessctl.text import Secret
 
-# URL scheme -> the engine's class, and the layout to take when none is named.
+# URL scheme -> the engine's class.
 ENGINES = {
     "redis": "sessctl.stores.engines.redis:RedisStore",
     "rediss": "sessctl.stores.engines.redis:RedisStore",
     "redis+unix": "sessctl.stores.engines.redis:RedisStore",
     "sqlite": "sessctl.stores.engines.sql:SqlStore",
+    "postgresql": "sessctl.stores.engines.sql:SqlStore",
+    "postgres": "sessctl.stores.engines.sql:SqlStore",
+    "mysql": "sessctl.stores.engines.sql:SqlStore",
+    "mariadb": "sessctl.stores.engines.sql:SqlStore",
 }
 LAYOUTS = {
     "connect-redis": "sessctl.stores.layouts.express:CONNECT_REDIS",
     "connect-sqlite3": "sessctl.stores.layouts.express:CONNECT_SQLITE3",
+    "connect-pg-simple": "sessctl.stores.layouts.express:CONNECT_PG_SIMPLE",
+    "express-mysql-session": "sessctl.stores.layouts.express:EXPRESS_MYSQL_SESSION",
 }
+# The layout to take when none is named.
 _DEFAULT_LAYOUT = {
     "redis": "connect-redis",
-    "rediss": "connect-redis",
-    "redis+unix": "connect-redis",
     "sqlite": "connect-sqlite3",
+    "postgresql": "connect-pg-simple",
+    "mysql": "express-mysql-session",
 }
+# Schemes that spell the same kind of store.
+_SAME_AS = {
+    "rediss": "redis", "redis+unix": "redis", "postgres": "postgresql", "mariadb": "mysql",
+}  # fmt: skip
 _FILE_SCHEMES = frozenset({"sqlite"})
 # Engines that are on their way: the driver's module and its extra.
 _COMING = {
-    "postgresql": ("psycopg", "postgres"),
-    "postgres": ("psycopg", "postgres"),
-    "mysql": ("pymysql", "mysql"),
-    "mariadb": ("pymysql", "mysql"),
     "mongodb": ("pymongo", "mongo"),
     "memcached": ("pymemcache", "memcached"),
     "node": ("websockets", "node"),
@@ -77,11 +84,12 @@ def open_store(
                 print(session.sid, session.expires_at)
 
     Args:
-        url: `redis:// rediss:// redis+unix:// sqlite://`.
+        url: `redis:// rediss:// redis+unix:// sqlite:// postgresql:// mysql://`.
         layout: the library's package name; without it the engine's usual one.
         write: without it, nothing that could change the store is sent.
         access: credentials and limits, for those who need more than the URL holds.
-        options: the layout's own settings: `prefix`, `table`, `columns`, `user`.
+        options: the layout's own settings: `prefix`, `schema`, `table`, `columns`, `expires_zone`,
+            `user`.
 
     Raises:
         UsageError: unknown scheme or layout, or a setting the layout does not have.
@@ -90,16 +98,23 @@ def open_store(
     """
     place = parse_url(url) if isinstance(url, str) else url
     engine: Any = _find(place.scheme, ENGINES, "sessctl.engines")
-    chosen = find_layout(layout or _DEFAULT_LAYOUT.get(place.scheme, ""))
-    if chosen.engine != engine.kind:
-        fits = [name for name in LAYOUTS if find_layout(name).engine == engine.kind]
-        raise UsageError(
-            f"layout '{chosen.name}' does not live in a {place.scheme} store",
-            hint=f"layouts for it: {', '.join(fits)}",
-        )
+    chosen = layout_for(place, layout)
     how = replace(access or Access(), read_only=not write)
     store: Store = engine.open(place, chosen.configured(options), how)
     return store
+
+
+def layout_for(place: StoreUrl, name: str | None) -> Layout:
+    """The layout of that name, or the usual one. Raises UsageError if it lives elsewhere."""
+    kind = _SAME_AS.get(place.scheme, place.scheme)
+    chosen = find_layout(name or _DEFAULT_LAYOUT.get(kind, ""))
+    if kind not in chosen.databases:
+        fits = [name for name in LAYOUTS if kind in find_layout(name).databases]
+        raise UsageError(
+            f"layout '{chosen.name}' does not live in a {kind} store",
+            hint=f"layouts for it: {', '.join(fits)}",
+        )
+    return chosen
 
 
 def parse_url(text: str) -> StoreUrl:
@@ -120,7 +135,7 @@ def _refuse_scheme(text: str) -> None:
             raise MissingExtra(
                 f"a {url.scheme} store",
                 extra,
-                note=" brings the driver; this version reads redis and sqlite only",
+                note=" brings the driver; this version does not read them yet",
             )
         raise Refused(
             f"this version cannot open {url.scheme} stores yet",

@@ -49,6 +49,11 @@ class StoreUrl:
         port = f":{self.port}" if self.port else ""
         return f"{self.scheme}://{user + '@' if user else ''}{host}{port}{self.path}"
 
+    @property
+    def is_local(self) -> bool:
+        """Nothing leaves this machine: a file, a socket, the loopback interface."""
+        return self.host in ("", "localhost", "127.0.0.1", "::1")
+
     def option(self, name: str) -> str | None:
         return dict(self.options).get(name)
 

@@ -1,4 +1,4 @@
-"""Both engines, empty."""
+"""Every engine, empty."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.engines import RedisEngine, SqliteEngine
+from tests.support.sql_engines import MariaEngine, PostgresEngine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.support.engines import Engine
+    from tests.support.mariadb import MariaServer
+    from tests.support.postgres import PostgresServer
     from tests.support.servers import RedisServer
 
 
@@ -31,7 +34,24 @@ def sqlite_engine(tmp_path: Path) -> Iterator[SqliteEngine]:
     engine.client.close()
 
 
-@pytest.fixture(params=["redis", "sqlite"])
+@pytest.fixture
+def postgres_engine(postgres_server: PostgresServer) -> Iterator[PostgresEngine]:
+    postgres_server.empty()
+    # A column of type json takes no broken value, one that was made `text` takes any.
+    engine = PostgresEngine(postgres_server, PostgresEngine.DDL.replace("json NOT", "text NOT"))
+    yield engine
+    engine.client.close()
+
+
+@pytest.fixture
+def mysql_engine(maria_server: MariaServer) -> Iterator[MariaEngine]:
+    maria_server.empty()
+    engine = MariaEngine(maria_server)
+    yield engine
+    engine.client.close()
+
+
+@pytest.fixture(params=["redis", "sqlite", "postgres", "mysql"])
 def engine(request: pytest.FixtureRequest) -> Engine:
     found: Engine = request.getfixturevalue(f"{request.param}_engine")
     return found

@@ -25,7 +25,7 @@ HOUR = 3_600_000
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A lock is waited for two seconds; not in a test."""
-    monkeypatch.setattr(module, "_LOCK_TIMEOUT_S", 0.02)
+    monkeypatch.setattr(module, "LOCK_TIMEOUT_S", 0.02)
 
 
 @pytest.fixture

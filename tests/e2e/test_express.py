@@ -476,7 +476,7 @@ def left_behind(shop: Shop, count: int) -> None:
 
 WAL = pytest.mark.parametrize("wal", [False, True], ids=["journal", "wal"])
 LISTING = [("list", "--data", "-o", "jsonl"), ("list", "--count", "--expired"), ("list",)]
-PURGING = [("purge", "--expired", "--force=no-ttl", "-q"), ("list", "-o", "name")]
+PURGING = [("purge", "--expired", "--force=no-ttl", "--yes", "-q"), ("list", "-o", "name")]
 
 
 @WAL

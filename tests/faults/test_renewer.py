@@ -77,7 +77,7 @@ def careful(subject: Subject, rule: str, folder: Path) -> Counter[str]:
         run = Removal(
             store,
             journal,
-            permissions=Permissions(no_ttl_by_cookie_date=True),
+            permissions=Permissions(frozenset({"share"}), no_ttl_by_cookie_date=True),
             grace_ms=GRACE_MS if rule == "expired" else None,
         )
         outcomes = {r.sid: r.outcome.value for page in run.purge(RULES[rule]) for r in page}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sessctl.admin.journal import JournalWriter, list_journals, open_journal
+from sessctl.admin.plan import Permissions
 from sessctl.admin.removal import Removal
 from sessctl.admin.restore import Restore
 from sessctl.session import Query
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from tests.faults.stores import RedisSubject, SqliteSubject
 
+ALL = Permissions(max_delete=10**9)
 MOST_MS = 600
 AT_ONCE = 60
 
@@ -67,7 +69,7 @@ def wait_until_over(subject: RedisSubject) -> None:
 def purge_and_restore(subject: RedisSubject, folder: Path, counts: Counter[str]) -> None:
     """Through a journal, as the commands do it."""
     with subject.open() as store:
-        run = Removal(store, JournalWriter(folder, {"command": "purge"}))
+        run = Removal(store, JournalWriter(folder, {"command": "purge"}), permissions=ALL)
         for page in run.purge(Query(everything=True)):
             counts.update(result.outcome.value for result in page)
         found = list_journals(folder)
@@ -176,7 +178,7 @@ def test_rows_keep_their_expiry_to_the_millisecond(
         original = sqlite_subject.contents()
         folder = tmp_path / str(number)
         with sqlite_subject.open() as store:
-            run = Removal(store, JournalWriter(folder, {"command": "purge"}))
+            run = Removal(store, JournalWriter(folder, {"command": "purge"}), permissions=ALL)
             ended = [r for page in run.purge(Query(everything=True)) for r in page]
             assert {r.outcome for r in ended} == {Outcome.DELETED}
             undo = Restore(store, open_journal(list_journals(folder)[0]))

@@ -44,6 +44,9 @@ class Engine(Protocol):
 
     def drop(self, sid: bytes) -> None: ...
 
+    def holds(self, sid: bytes, beside: bytes = b"") -> bool:
+        """The engine can store this id, and another one beside it."""
+
     def everything(self) -> dict[bytes, tuple[Any, Any]]:
         """All that is stored, sessions and neighbours: key -> (value, expiry)."""
 
@@ -71,6 +74,9 @@ class RedisEngine:
 
     def drop(self, sid: bytes) -> None:
         self.client.delete(b"sess:" + sid)
+
+    def holds(self, sid: bytes, beside: bytes = b"") -> bool:
+        return sid != beside
 
     def everything(self) -> dict[bytes, tuple[Any, Any]]:
         keys: list[Any] = list(self.client.scan_iter(count=1000))
@@ -109,6 +115,9 @@ class SqliteEngine:
 
     def drop(self, sid: bytes) -> None:
         self.client.execute("DELETE FROM sessions WHERE sid = CAST(? AS TEXT)", (sid,))
+
+    def holds(self, sid: bytes, beside: bytes = b"") -> bool:
+        return sid != beside
 
     def everything(self) -> dict[bytes, tuple[Any, Any]]:
         rows = self.client.execute("SELECT sid, sess, expired FROM sessions").fetchall()

@@ -58,6 +58,9 @@ class PostgresEngine:
     def drop(self, sid: bytes) -> None:
         self.client.execute("DELETE FROM session WHERE sid = %s", (sid.decode(),))
 
+    def holds(self, sid: bytes, beside: bytes = b"") -> bool:
+        return sid != beside and _is_utf8(sid) and b"\0" not in sid
+
     def everything(self) -> dict[bytes, tuple[Any, Any]]:
         rows = self.client.execute("SELECT sid, sess::text, expire::text FROM session").fetchall()
         return {sid.encode(): (sess.encode(), expire) for sid, sess, expire in rows}
@@ -106,6 +109,10 @@ class MariaEngine:
     def drop(self, sid: bytes) -> None:
         self._execute("DELETE FROM `sessions` WHERE `session_id` = %s", sid.decode())
 
+    def holds(self, sid: bytes, beside: bytes = b"") -> bool:
+        padded = sid.rstrip(b" ") == beside.rstrip(b" ")  # to its collations the same
+        return not padded and _is_utf8(sid) and len(sid.decode()) <= 128
+
     def everything(self) -> dict[bytes, tuple[Any, Any]]:
         rows = self._execute("SELECT session_id, data, expires FROM sessions")
         return {
@@ -121,3 +128,11 @@ class MariaEngine:
 
 def _rounded_s(ms: int) -> int:
     return (ms + 500) // 1000  # as Math.round does
+
+
+def _is_utf8(sid: bytes) -> bool:
+    try:
+        sid.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from sessctl.stores.registry import Access
     from sessctl.stores.url import StoreUrl
 
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -55,7 +53,7 @@ class Target:
     @property
     def is_open_to_others(self) -> bool:
         """Sessions and password travel unencrypted to another machine."""
-        return self.url.scheme == "redis" and self.host not in _LOOPBACK
+        return self.url.scheme == "redis" and not self.url.is_local
 
     def node(self) -> Node:
         """The server, which makes connections when it is used."""

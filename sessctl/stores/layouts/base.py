@@ -16,10 +16,21 @@ if TYPE_CHECKING:
 
 
 class Unit(StrEnum):
-    """The unit of a column that counts since 1970 UTC."""
+    """What an expiry column holds: a count since 1970 UTC, or a date."""
 
     MILLISECONDS = "ms"
     SECONDS = "s"
+    TIMESTAMP = "timestamp"  # a date column of the database
+
+    @property
+    def in_ms(self) -> int:
+        """How many milliseconds one of it is."""
+        return 1000 if self is Unit.SECONDS else 1
+
+    @property
+    def words(self) -> str:
+        """For an error."""
+        return {"ms": "milliseconds", "s": "seconds", "timestamp": "a timestamp"}[self.value]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +43,7 @@ class Layout:
     """
 
     name: str
-    engine: ClassVar[str]
+    databases: tuple[str, ...]  # kinds of stores that it lives in: redis, sqlite, postgresql, mysql
     settings: ClassVar[tuple[str, ...]] = ()
     serializer: str = "json"
     cookie_format: str
@@ -71,22 +82,27 @@ class Layout:
 class KeyLayout(Layout):
     """A session is one string under `prefix + sid`; its TTL is its expiry."""
 
-    engine: ClassVar[str] = "redis"
+    databases: tuple[str, ...] = ("redis",)
     settings: ClassVar[tuple[str, ...]] = ("prefix",)
     prefix: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableLayout(Layout):
-    """A session is a row; `expires` counts `unit`s since 1970 UTC."""
+    """A session is a row; `expires` holds its end in `unit`s.
 
-    engine: ClassVar[str] = "sql"
-    settings: ClassVar[tuple[str, ...]] = ("table", "columns")
+    `expires_zone`: where a date column has no zone, the one that the application writes in;
+    `server` is that of a connection which sets none.
+    """
+
+    settings: ClassVar[tuple[str, ...]] = ("schema", "table", "columns", "expires_zone")
+    schema: str | None = None
     table: str
     sid: str
     data: str
     expires: str
     unit: Unit
+    expires_zone: str | None = None
 
     def _setting(self, key: str, value: Any) -> dict[str, Any]:
         if key != "columns":

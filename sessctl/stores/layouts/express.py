@@ -1,9 +1,10 @@
 """Layouts of the stores for express-session (Node).
 
 Source: express-session 1.19.0 `index.js`, `session/cookie.js` for the value;
-connect-redis 3.4 to 10.0 for the key and TTL; connect-sqlite3 0.9.18 `lib/connect-sqlite3.js`
-for the table. `cookie.expires` inside the value goes stale when a session is only touched, so the
-TTL or the column decides and the inner date is a hint.
+connect-redis 3.4 to 10.0 for the key and TTL; connect-sqlite3 0.9.18 `lib/connect-sqlite3.js`,
+connect-pg-simple 10.0.0 `index.js` and `table.sql`, express-mysql-session 3.0.3 `index.js` and
+`schema.sql` for the tables. `cookie.expires` inside the value goes stale when a session is only
+touched, so the TTL or the column decides and the inner date is a hint.
 """
 
 from __future__ import annotations
@@ -27,10 +28,34 @@ CONNECT_REDIS = KeyLayout(name="connect-redis", prefix="sess:", **EXPRESS)
 
 CONNECT_SQLITE3 = TableLayout(
     name="connect-sqlite3",
+    databases=("sqlite",),
     table="sessions",
     sid="sid",
     data="sess",
     expires="expired",
     unit=Unit.MILLISECONDS,
+    **EXPRESS,
+)
+
+CONNECT_PG_SIMPLE = TableLayout(
+    name="connect-pg-simple",
+    databases=("postgresql",),
+    table="session",
+    sid="sid",
+    data="sess",
+    expires="expire",
+    unit=Unit.TIMESTAMP,
+    expires_zone="server",  # node-postgres sets none
+    **EXPRESS,
+)
+
+EXPRESS_MYSQL_SESSION = TableLayout(
+    name="express-mysql-session",
+    databases=("mysql",),
+    table="sessions",
+    sid="session_id",
+    data="data",
+    expires="expires",
+    unit=Unit.SECONDS,
     **EXPRESS,
 )

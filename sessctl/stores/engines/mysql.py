@@ -1,0 +1,361 @@
+"""What is particular to MySQL and MariaDB: PyMySQL, its errors, collations, row locks.
+
+Source: MariaDB 10.11, PyMySQL 1.2; MySQL 8 speaks the same where it is used. Cells are read as the
+server sends them, text or bytes, so that what is compared and journalled is what is stored: zero
+dates never reach a driver that has none.
+
+Ids are compared as bytes: a collation may take `CaSe` and `case ` for the same id. READ COMMITTED
+and look-ups by the index of the id alone, so that no gap is locked and no login waits.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from sessctl.errors import AccessDenied, MissingExtra, StoreError, StoreUnreachable, UsageError
+from sessctl.stores.engines.sql_dialect import (
+    LOCK_TIMEOUT_S,
+    STATEMENT_TIMEOUT_S,
+    Column,
+    LostConnection,
+    Moved,
+    SqlDialect,
+)
+from sessctl.stores.engines.sql_tls import check_wanted, remark
+from sessctl.stores.url import flags
+from sessctl.text import escape, redact
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sessctl.stores.layouts.base import TableLayout
+    from sessctl.stores.registry import Access
+    from sessctl.stores.url import StoreUrl
+
+try:
+    import pymysql  # type: ignore[import-untyped,unused-ignore]
+    from pymysql.converters import encoders  # type: ignore[import-untyped,unused-ignore]
+except ImportError:
+    raise MissingExtra("a mysql store", "mysql") from None
+
+_MODES = ("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
+_OPTIONS = ("ssl-mode", "ssl-ca", "ssl-cert", "ssl-key", "unix_socket")
+_NUMBERS = ("tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "float", "double")
+_DUPLICATE = 1062
+_DENIED = (1044, 1045, 1142, 1143, 1227, 1698)
+_LOST = (1053, 1927, 2006, 2013, 2055)
+_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'")
+
+
+class MysqlDialect(SqlDialect):
+    """One database of a MySQL or MariaDB server."""
+
+    name = "mysql"
+    driver = "mysql+pymysql"
+    begin = "START TRANSACTION"
+
+    def __init__(self, url: StoreUrl, access: Access, layout: TableLayout) -> None:
+        options = dict(url.options)
+        flags(options, _OPTIONS, "mysql")
+        self._url, self._access = url, access
+        self._socket = options.get("unix_socket")
+        self.database = url.path.strip("/")
+        if not self.database:
+            raise UsageError("the MySQL URL names no database", hint="write mysql://host/database")
+        host = self._socket or url.host or "localhost"
+        self.address = host if self._socket else f"{host}:{url.port or 3306}"
+        self.label = f"{host}/{self.database}"
+        self._ca_file = options.get("ssl-ca") or access.ca_file
+        asked = options.get("ssl-mode") or ("VERIFY_IDENTITY" if self._ca_file else "PREFERRED")
+        self._mode = asked.upper().replace("-", "_")
+        if self._mode not in _MODES:
+            raise UsageError(f"no ssl-mode '{asked}'", hint=f"ssl-mode is {', '.join(_MODES)}")
+        verifies = self._mode == "VERIFY_IDENTITY"
+        check_wanted(url, access, verifies=verifies, write="?ssl-mode=VERIFY_IDENTITY")
+        self._client = {key: options.get(f"ssl-{key}") for key in ("cert", "key")}
+        self._index: str | None = None
+        super().__init__()
+        version = str(self.scalar(sa.select(sa.func.version())))
+        self._is_mariadb = "mariadb" in version.lower()
+        self._skips_locked = _version(version) >= ((10, 6) if self._is_mariadb else (8, 0))
+        said = remark(url, encrypted=self._is_encrypted(), verifies=verifies)
+        self.notes += [said] if said else []
+
+    def _connect(self) -> Any:
+        password = self._access.password or self._url.password
+        where = {"unix_socket": self._socket} if self._socket else {}
+        connection = pymysql.connect(
+            host=self._url.host or "localhost",
+            port=self._url.port or 3306,
+            user=self._access.username or self._url.username,
+            password=password.reveal_text() if password else "",
+            database=self.database,
+            charset="utf8mb4",
+            autocommit=True,
+            program_name="sessctl",
+            connect_timeout=max(self._access.timeout_s, 1),
+            read_timeout=STATEMENT_TIMEOUT_S + 10,
+            write_timeout=STATEMENT_TIMEOUT_S,
+            conv=dict(encoders),  # nothing is decoded: cells stay what the server sent
+            **self._tls(),
+            **where,
+        )
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT VERSION()")
+            mariadb = "mariadb" in str(cursor.fetchone()[0]).lower()
+            limit = (
+                f"max_statement_time = {STATEMENT_TIMEOUT_S}"
+                if mariadb
+                else f"max_execution_time = {STATEMENT_TIMEOUT_S * 1000}"
+            )
+            cursor.execute(
+                "SET SESSION time_zone = '+00:00', "
+                f"innodb_lock_wait_timeout = {LOCK_TIMEOUT_S}, lock_wait_timeout = "
+                f"{LOCK_TIMEOUT_S}, {limit}"
+            )
+            mode = "READ ONLY" if self._access.read_only else "READ WRITE"
+            cursor.execute(f"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, {mode}")
+        return connection
+
+    def _tls(self) -> dict[str, Any]:
+        """PyMySQL prefers TLS where nothing is said, and requires it where a context is given."""
+        if self._mode in ("DISABLED", "PREFERRED"):
+            return {"ssl_disabled": True} if self._mode == "DISABLED" else {}
+        context = ssl.create_default_context(cafile=self._ca_file)
+        context.check_hostname = self._mode == "VERIFY_IDENTITY"
+        if not self._mode.startswith("VERIFY"):
+            context.verify_mode = ssl.CERT_NONE
+        if self._client["cert"]:
+            context.load_cert_chain(self._client["cert"], self._client["key"])
+        return {"ssl": context}
+
+    def _is_encrypted(self) -> bool:
+        with self._mapped():
+            found = self._connection.exec_driver_sql("SHOW STATUS LIKE 'Ssl_cipher'").fetchone()
+        return bool(found and found[1])
+
+    @staticmethod
+    def _driver_errors() -> tuple[type[Exception], ...]:
+        return (pymysql.MySQLError, OSError)
+
+    # -- how things are spelled -------------------------------------------------------------------
+
+    def is_id(self, column: Any) -> Any:
+        return column.is_not(None)
+
+    def is_no_id(self, column: Any) -> Any:
+        return column.is_(None)
+
+    def named(self, column: Any, sids: Sequence[Any]) -> Any:
+        return column.in_([sid for sid in sids if _is_storable(sid)])
+
+    def contains(self, column: Any, text: str) -> Any:
+        return sa.func.instr(column, text) > 0
+
+    def expiry_ms(self, column: Any, layout: TableLayout) -> Any:
+        return column * layout.unit.in_ms
+
+    def may_be_expired(self, column: Any, layout: TableLayout, cutoff_ms: int) -> Any:
+        return column <= cutoff_ms / layout.unit.in_ms
+
+    def expiry_value(self, moved: Moved, layout: TableLayout) -> Any:
+        return None if moved.ms is None else moved.ms // layout.unit.in_ms
+
+    def now_ms_of_server(self) -> Any:
+        epoch: Any = sa.literal_column("'1970-01-01'")
+        unit: Any = sa.literal_column("MICROSECOND")
+        return sa.func.timestampdiff(unit, epoch, sa.func.utc_timestamp(6)) / 1000
+
+    def locking(self, select: Any) -> Any:
+        return select.with_for_update(skip_locked=self._skips_locked)
+
+    def delete(self, table: Any, column: Any, ids: Sequence[Any]) -> int:
+        """The multi-table form, which alone takes an index hint: a scan would wait for the locks of
+        others."""
+        quote = self._engine.dialect.identifier_preparer.quote
+        qualified = ".".join(quote(part) for part in (table.schema, table.name) if part)
+        name = quote(column.name)
+        index = f"FORCE INDEX ({quote(self._index)})" if self._index else ""
+        statement = sa.text(
+            f"DELETE s FROM {qualified} AS s {index} WHERE s.{name} IN :ids "
+            f"AND CAST(CONVERT(s.{name} USING utf8mb4) AS BINARY) IN :bytes"
+        ).bindparams(
+            sa.bindparam("ids", value=list(ids), expanding=True),
+            sa.bindparam("bytes", value=[str(i).encode() for i in ids], expanding=True),
+        )
+        return self.execute(statement)
+
+    def insert_absent(self, table: Any, values: dict[str, Any], sid: str) -> bool:
+        """Not INSERT IGNORE, which would also cut what is too long."""
+        try:
+            return self.execute(sa.insert(table).values(values)) == 1
+        except _Duplicate:
+            return False
+
+    # -- the table --------------------------------------------------------------------------------
+
+    def _asked(self, layout: TableLayout) -> dict[str, str]:
+        return {"schema": layout.schema or self.database, "table": layout.table}
+
+    def columns(self, layout: TableLayout) -> list[Column]:
+        asked = self._asked(layout)
+        kind = self.scalar(
+            sa.text(
+                "SELECT table_type FROM information_schema.tables "
+                "WHERE table_schema = :schema AND table_name = :table"
+            ).bindparams(**asked)
+        )
+        if kind is None:
+            tables = self.rows(
+                sa.text(
+                    "SELECT table_name FROM information_schema.tables "
+                    "WHERE table_schema = :schema ORDER BY 1 LIMIT 10"
+                ).bindparams(schema=asked["schema"])
+            )
+            names = ", ".join(escape(str(row[0])) for row in tables) or "no tables"
+            raise StoreError(
+                f"no table '{escape(layout.table)}' in {escape(self.address)}/{self.database}",
+                hint=f"it has {names}; set `table` of the backend",
+            )
+        if kind != "BASE TABLE":
+            raise StoreError(
+                f"'{escape(layout.table)}' is no table", hint="a view cannot be administered"
+            )
+        rows = self.rows(
+            sa.text(
+                "SELECT column_name, data_type, generation_expression <> '' "
+                "FROM information_schema.columns "
+                "WHERE table_schema = :schema AND table_name = :table ORDER BY ordinal_position"
+            ).bindparams(**asked)
+        )
+        found = [Column(str(name), str(kind), computed == "1") for name, kind, computed in rows]
+        self._index = self._index_of(layout)
+        for column in found:
+            if column.name == layout.expires and column.type not in _NUMBERS:
+                raise StoreError(
+                    f"column '{escape(column.name)}' is {column.type}, and the layout "
+                    f"'{layout.name}' keeps {layout.unit.words} there",
+                    hint="check `columns` of the backend, and its layout",
+                )
+        return found
+
+    def _index_of(self, layout: TableLayout) -> str | None:
+        found = self.rows(
+            sa.text(
+                "SELECT index_name FROM information_schema.statistics "
+                "WHERE table_schema = :schema AND table_name = :table "
+                "GROUP BY index_name HAVING max(non_unique) = 0 AND count(*) = 1 "
+                "AND max(column_name) = :column AND max(sub_part) IS NULL "
+                "ORDER BY index_name = 'PRIMARY' DESC LIMIT 1"
+            ).bindparams(**self._asked(layout), column=layout.sid)
+        )
+        return str(found[0][0]) if found else None
+
+    def is_unique(self, layout: TableLayout) -> bool:
+        return self._index_of(layout) is not None
+
+    def cascades(self, layout: TableLayout) -> str:
+        asked = self._asked(layout)
+        found = self.rows(
+            sa.text(
+                "SELECT concat('foreign key of ', table_name) "
+                "FROM information_schema.referential_constraints "
+                "WHERE unique_constraint_schema = :schema AND referenced_table_name = :table "
+                "AND delete_rule IN ('CASCADE', 'SET NULL', 'SET DEFAULT') "
+                "UNION ALL SELECT concat('trigger ', trigger_name) "
+                "FROM information_schema.triggers WHERE event_object_schema = :schema "
+                "AND event_object_table = :table AND event_manipulation = 'DELETE'"
+            ).bindparams(**asked)
+        )
+        return escape(str(found[0][0])) if found else ""
+
+    def estimate(self, layout: TableLayout) -> int:
+        """Small tables are counted; of large ones the engine's number is taken."""
+        some = sa.select(sa.literal(1)).select_from(sa.table(layout.table, schema=layout.schema))
+        counted = int(
+            self.scalar(sa.select(sa.func.count()).select_from(some.limit(10_001).subquery()))
+        )
+        if counted <= 10_000:
+            return counted
+        guess = self.scalar(
+            sa.text(
+                "SELECT table_rows FROM information_schema.tables "
+                "WHERE table_schema = :schema AND table_name = :table"
+            ).bindparams(**self._asked(layout))
+        )
+        return max(int(guess or 0), counted)
+
+    def now_ms(self) -> int:
+        return int(float(self.scalar(sa.select(self.now_ms_of_server()))))
+
+    def is_transactional(self, layout: TableLayout) -> bool:
+        engine = self.scalar(
+            sa.text(
+                "SELECT engine FROM information_schema.tables "
+                "WHERE table_schema = :schema AND table_name = :table"
+            ).bindparams(**self._asked(layout))
+        )
+        return str(engine).lower() not in ("myisam", "memory", "aria", "csv", "archive")
+
+    def _error(self, exc: BaseException) -> StoreError:
+        original = getattr(exc, "orig", None) or exc
+        at = f"mysql at {escape(self.address)}"
+        args = getattr(original, "args", ()) or (0,)
+        code = args[0] if isinstance(args[0], int) else 0
+        # What stands in quotes may be a session id or a value.
+        said = escape(redact(_QUOTED.sub("'...'", str(args[-1]))))[:200]
+        if code == _DUPLICATE:
+            return _Duplicate(f"{at}: the id is there already")
+        if code in _DENIED:
+            return AccessDenied(
+                f"{at} denied access ({said})",
+                hint="check user, password and GRANT; a server that requires TLS says the same",
+            )
+        if code == 1049:
+            return StoreUnreachable(f"{at} has no database '{escape(self.database)}'")
+        if code in (1205, 3572):
+            return StoreError(
+                f"{at}: a lock was held by somebody else for {LOCK_TIMEOUT_S} s",
+                hint="try again when their transaction has ended",
+            )
+        if code in (1969, 3024):
+            return StoreError(f"{at}: a statement took longer than {STATEMENT_TIMEOUT_S} s")
+        if code in (1290, 1792, 1836):
+            return AccessDenied(f"{at} is read-only", hint="a replica? write to its primary")
+        if self._open is not None and (code in _LOST or isinstance(original, OSError)):
+            return LostConnection(f"{at} closed the connection")
+        if code in (2003, 2002, *_LOST) or isinstance(original, OSError):
+            return self._unreachable(str(args[-1]).lower(), at)
+        return StoreError(f"{at}: {said} ({code})")
+
+    def _unreachable(self, text: str, at: str) -> StoreError:
+        for words, error in (
+            ("certificate", StoreUnreachable(f"TLS with {at} failed (certificate)")),
+            ("ssl", StoreUnreachable(f"TLS with {at} failed")),
+            ("refused", StoreUnreachable(f"cannot reach {at} (connection refused)")),
+            ("timed out", StoreUnreachable(f"cannot reach {at} (no answer in time)")),
+            ("not known", StoreUnreachable(f"cannot reach {at} (no such host)")),
+        ):
+            if words in text:
+                return error
+        return StoreUnreachable(f"cannot reach {at}", hint="is it running, and is the port right?")
+
+
+class _Duplicate(StoreError):
+    """The unique id is taken."""
+
+
+def _is_storable(sid: Any) -> bool:
+    try:
+        return bool(str(sid).encode()) or sid == ""
+    except UnicodeEncodeError:
+        return False
+
+
+def _version(text: str) -> tuple[int, int]:
+    found = re.search(r"(\d+)\.(\d+)", text.removeprefix("5.5.5-"))
+    return (int(found[1]), int(found[2])) if found else (0, 0)

@@ -1,0 +1,404 @@
+"""What is particular to PostgreSQL: psycopg, its errors, dates without a zone, row locks.
+
+Source: PostgreSQL 15, psycopg 3.3. Every cell is read as text, as PostgreSQL itself writes it, and
+written back through the same conversion: json keeps its spelling, infinity and dates before Christ
+never reach a driver that cannot hold them, and what is compared is what is stored.
+
+A `timestamp` without zone holds the wall clock of the connection that wrote it. node-postgres sets
+no zone, so that it is the server's own (or the database's); ours must be the same, whatever PGTZ
+says.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from sessctl.errors import (
+    AccessDenied,
+    ConfigError,
+    MissingExtra,
+    StoreError,
+    StoreUnreachable,
+    UsageError,
+)
+from sessctl.stores.engines.sql_dialect import (
+    LOCK_TIMEOUT_S,
+    STATEMENT_TIMEOUT_S,
+    Column,
+    LostConnection,
+    Moved,
+    SqlDialect,
+)
+from sessctl.stores.engines.sql_tls import check_wanted, remark
+from sessctl.stores.layouts.base import Unit
+from sessctl.stores.url import flags
+from sessctl.text import escape, redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sessctl.stores.layouts.base import TableLayout
+    from sessctl.stores.registry import Access
+    from sessctl.stores.url import StoreUrl
+
+try:
+    import psycopg
+except ImportError:
+    raise MissingExtra("a postgresql store", "postgres") from None
+
+_OPTIONS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "host")
+_VERIFYING = ("verify-full",)
+_DENIED = ("28P01", "28000", "42501")
+_GONE = ("57P01", "57P02", "57P03", "08")
+
+
+class PostgresDialect(SqlDialect):
+    """One PostgreSQL database."""
+
+    name = "postgresql"
+    driver = "postgresql+psycopg"
+    begin = "BEGIN ISOLATION LEVEL READ COMMITTED"
+
+    def __init__(self, url: StoreUrl, access: Access, layout: TableLayout) -> None:
+        options = dict(url.options)
+        flags(options, _OPTIONS, "postgresql")
+        self._url, self._access = url, access
+        self._socket = options.get("host")
+        self.database = url.path.strip("/")
+        if not self.database:
+            raise UsageError(
+                "the PostgreSQL URL names no database", hint="write postgresql://host/database"
+            )
+        host = self._socket or url.host or "localhost"
+        self.address = host if self._socket else f"{host}:{url.port or 5432}"
+        self.label = f"{host}/{self.database}"
+        ca_file = options.get("sslrootcert") or access.ca_file
+        mode = options.get("sslmode") or ("verify-full" if access.ca_file else None)
+        self._verifies = mode in _VERIFYING
+        check_wanted(url, access, verifies=self._verifies, write="?sslmode=verify-full")
+        self._tls = {
+            "sslmode": mode,
+            "sslrootcert": ca_file,
+            "sslcert": options.get("sslcert"),
+            "sslkey": options.get("sslkey"),
+        }
+        self._types: dict[str, str] = {}
+        super().__init__()
+        with self._mapped():
+            driver: Any = self._connection.connection.driver_connection
+            said = remark(url, encrypted=driver.pgconn.ssl_in_use, verifies=self._verifies)
+        self.notes += [said] if said else []
+        self._zone = self._checked_zone(layout)
+
+    def _connect(self) -> Any:
+        given: dict[str, Any] = {
+            key: value for key, value in self._tls.items() if value is not None
+        }
+        password = self._access.password or self._url.password
+        with _without_pgtz():
+            connection = psycopg.connect(
+                host=self._socket or self._url.host or "localhost",
+                port=self._url.port or 5432,
+                dbname=self.database,
+                user=self._access.username or self._url.username,
+                password=password.reveal_text() if password else None,
+                application_name="sessctl",
+                connect_timeout=max(round(self._access.timeout_s), 2),
+                autocommit=True,
+                **given,
+            )
+        settings = {
+            "lock_timeout": f"{LOCK_TIMEOUT_S}s",
+            "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
+            "idle_in_transaction_session_timeout": "10s",
+            "bytea_output": "hex",
+            "default_transaction_read_only": "on" if self._access.read_only else "off",
+        }
+        for name, value in settings.items():
+            connection.execute(f"SET {name} = '{value}'")
+        return connection
+
+    @staticmethod
+    def _driver_errors() -> tuple[type[Exception], ...]:
+        return (psycopg.Error,)
+
+    def _checked_zone(self, layout: TableLayout) -> str | None:
+        """The zone of dates without one, known to the server; None: the connection's own."""
+        zone = layout.expires_zone
+        if zone is None or zone == "server":
+            return None
+        try:
+            self.scalar(sa.select(sa.func.timezone(zone, sa.func.now())))
+        except StoreError:
+            raise ConfigError(
+                f"expires_zone: PostgreSQL knows no time zone '{zone}'",
+                hint="write a name such as Europe/Istanbul, or UTC",
+            ) from None
+        return zone
+
+    # -- how things are spelled -------------------------------------------------------------------
+
+    def cell(self, column: Any) -> Any:
+        return sa.cast(column, sa.Text)
+
+    def raw(self, cell: Any, column: Column) -> bytes | None:
+        if cell is not None and column.type == "bytea":
+            return bytes.fromhex(cell.removeprefix("\\x"))
+        return super().raw(cell, column)
+
+    def value(self, cell: Any, column: Column) -> Any:
+        return None if cell is None else sa.cast(sa.literal(cell, sa.Text), _Declared(column.type))
+
+    def is_id(self, column: Any) -> Any:
+        return column.is_not(None)
+
+    def is_no_id(self, column: Any) -> Any:
+        return column.is_(None)
+
+    def named(self, column: Any, sids: Sequence[Any]) -> Any:
+        # No text of PostgreSQL holds a NUL or what is not UTF-8: such an id is not there.
+        return column.in_([sid for sid in sids if _is_storable(sid)])
+
+    def contains(self, column: Any, text: str) -> Any:
+        return sa.func.strpos(sa.cast(column, sa.Text), text) > 0
+
+    def expiry_ms(self, column: Any, layout: TableLayout) -> Any:
+        if layout.unit is not Unit.TIMESTAMP:
+            return sa.func.ceil(sa.cast(column, sa.Numeric) * layout.unit.in_ms)
+        instant = self._instant(column)
+        in_ms = sa.func.ceil(sa.extract("epoch", instant) * 1000)
+        return sa.case((sa.func.isfinite(column), sa.cast(in_ms, sa.BigInteger)))
+
+    def may_be_expired(self, column: Any, layout: TableLayout, cutoff_ms: int) -> Any:
+        if layout.unit is not Unit.TIMESTAMP:
+            return column <= cutoff_ms / layout.unit.in_ms
+        cutoff = sa.func.to_timestamp(cutoff_ms / 1000)
+        return column <= self._wall_clock(cutoff, column)
+
+    def _instant(self, column: Any) -> Any:
+        """A date column as an instant."""
+        if self._types.get(column.name, "").endswith("with time zone"):
+            return column
+        return sa.func.timezone(self._zone_expression, column)
+
+    def _wall_clock(self, instant: Any, column: Any) -> Any:
+        if self._types.get(column.name, "").endswith("with time zone"):
+            return instant
+        return sa.func.timezone(self._zone_expression, instant)
+
+    @property
+    def _zone_expression(self) -> Any:
+        return self._zone or sa.func.current_setting("TimeZone")
+
+    def expiry_value(self, moved: Moved, layout: TableLayout) -> Any:
+        if moved.ms is None:
+            return None
+        if layout.unit is not Unit.TIMESTAMP:
+            return moved.ms // layout.unit.in_ms
+        column: Any = sa.column(layout.expires)
+        return self._wall_clock(sa.func.to_timestamp(moved.ms / 1000), column)
+
+    def now_ms_of_server(self) -> Any:
+        return sa.extract("epoch", sa.func.clock_timestamp()) * 1000
+
+    def locking(self, select: Any) -> Any:
+        return select.with_for_update(skip_locked=True)
+
+    def delete(self, table: Any, column: Any, ids: Sequence[Any]) -> int:
+        return self.execute(sa.delete(table).where(self.named(column, ids)))
+
+    def insert_absent(self, table: Any, values: dict[str, Any], sid: str) -> bool:
+        statement = insert(table).values(values).on_conflict_do_nothing(index_elements=[sid])
+        return self.execute(statement) == 1
+
+    # -- the table --------------------------------------------------------------------------------
+
+    def _regclass(self, layout: TableLayout) -> Any:
+        """The table as the server finds it, by the schema of the layout or the search path."""
+        quote = self._engine.dialect.identifier_preparer.quote_identifier
+        parts = [part for part in (layout.schema, layout.table) if part is not None]
+        return sa.func.to_regclass(".".join(map(quote, parts)))
+
+    def columns(self, layout: TableLayout) -> list[Column]:
+        oid = self.scalar(sa.select(sa.cast(self._regclass(layout), sa.BigInteger)))
+        kind = oid and self.scalar(
+            sa.text("SELECT relkind FROM pg_class WHERE oid = :oid").bindparams(oid=oid)
+        )
+        where = f"{self.address}/{self.database}"
+        if not oid:
+            tables = self.rows(
+                sa.text(
+                    "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname "
+                    "NOT IN ('pg_catalog', 'information_schema') ORDER BY 1 LIMIT 10"
+                )
+            )
+            names = ", ".join(escape(row[0]) for row in tables) or "no tables"
+            raise StoreError(
+                f"no table '{escape(layout.table)}' in {escape(where)}",
+                hint=f"it has {names}; set `schema` and `table` of the backend",
+            )
+        if kind not in ("r", "p"):
+            raise StoreError(
+                f"'{escape(layout.table)}' is no table", hint="a view cannot be administered"
+            )
+        rows = self.rows(
+            sa.text(
+                "SELECT attname, format_type(atttypid, atttypmod), attgenerated <> '' "
+                "OR attidentity = 'a' FROM pg_attribute "
+                "WHERE attrelid = :oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
+            ).bindparams(oid=oid)
+        )
+        found = [Column(name, kind, generated) for name, kind, generated in rows]
+        self._types = {column.name: column.type for column in found}
+        self._check_expiry_type(layout)
+        return found
+
+    def _check_expiry_type(self, layout: TableLayout) -> None:
+        kind = self._types.get(layout.expires)
+        if kind is None:
+            return
+        is_date = kind.startswith("timestamp")
+        if is_date != (layout.unit is Unit.TIMESTAMP):
+            raise StoreError(
+                f"column '{escape(layout.expires)}' is {escape(kind)}, and the layout "
+                f"'{layout.name}' keeps {layout.unit.words} there",
+                hint="check `columns` of the backend, and its layout",
+            )
+
+    def is_unique(self, layout: TableLayout) -> bool:
+        return bool(
+            self.scalar(
+                sa.text(
+                    "SELECT count(*) FROM pg_index AS i JOIN pg_attribute AS a "
+                    "ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] "
+                    "WHERE i.indrelid = to_regclass(:table) AND i.indisunique AND i.indisvalid "
+                    "AND i.indnkeyatts = 1 AND i.indpred IS NULL AND a.attname = :column"
+                ).bindparams(table=self._quoted(layout), column=layout.sid)
+            )
+        )
+
+    def cascades(self, layout: TableLayout) -> str:
+        """Foreign keys that go along, delete triggers, rules."""
+        found = self.rows(
+            sa.text(
+                "SELECT 'foreign key of ' || conrelid::regclass::text FROM pg_constraint "
+                "WHERE confrelid = to_regclass(:table) AND confdeltype IN ('c', 'n', 'd') "
+                "UNION ALL SELECT 'trigger ' || tgname FROM pg_trigger "
+                "WHERE tgrelid = to_regclass(:table) AND NOT tgisinternal AND tgtype & 8 <> 0 "
+                "UNION ALL SELECT 'rule ' || rulename FROM pg_rewrite "
+                "WHERE ev_class = to_regclass(:table)"
+            ).bindparams(table=self._quoted(layout))
+        )
+        return escape(str(found[0][0])) if found else ""
+
+    def _quoted(self, layout: TableLayout) -> str:
+        quote = self._engine.dialect.identifier_preparer.quote_identifier
+        parts = [part for part in (layout.schema, layout.table) if part is not None]
+        return ".".join(map(quote, parts))
+
+    def estimate(self, layout: TableLayout) -> int:
+        """Small tables are counted; of large ones the planner's number is taken."""
+        some = sa.select(sa.literal(1)).select_from(sa.table(layout.table, schema=layout.schema))
+        counted = int(
+            self.scalar(sa.select(sa.func.count()).select_from(some.limit(10_001).subquery()))
+        )
+        if counted <= 10_000:
+            return counted
+        guess = self.scalar(
+            sa.text(
+                "SELECT greatest(reltuples, 0)::bigint FROM pg_class "
+                "WHERE oid = to_regclass(:table)"
+            ).bindparams(table=self._quoted(layout))
+        )
+        return max(int(guess or 0), counted)
+
+    def now_ms(self) -> int:
+        return int(self.scalar(sa.select(self.now_ms_of_server())))
+
+    def _error(self, exc: BaseException) -> StoreError:
+        original: Any = getattr(exc, "orig", None) or exc
+        state = getattr(original, "sqlstate", None) or ""
+        at = f"postgresql at {escape(self.address)}"
+        if not state:
+            return self._unreachable(original, at)
+        # Without its detail, which quotes the row.
+        said = escape(redact(original.diag.message_primary or ""))[:200]
+        if state in _DENIED:
+            return AccessDenied(
+                f"{at} denied access ({said})", hint="check user, password and GRANT"
+            )
+        if state == "3D000":
+            return StoreUnreachable(f"{at} has no database '{escape(self.database)}'")
+        if state.startswith(_GONE):
+            return LostConnection(f"{at} closed the connection ({said})")
+        if state == "55P03":
+            return StoreError(
+                f"{at}: a lock was held by somebody else for {LOCK_TIMEOUT_S} s",
+                hint="try again when their transaction has ended",
+            )
+        if state == "57014":
+            return StoreError(f"{at}: a statement took longer than {STATEMENT_TIMEOUT_S} s")
+        if state == "25006":
+            return AccessDenied(f"{at} is read-only", hint="a replica? write to its primary")
+        return StoreError(f"{at}: {said} ({state})")
+
+    def _unreachable(self, original: BaseException, at: str) -> StoreError:
+        """libpq's own complaints come without a state, and as prose."""
+        text = str(original)
+        if self._in_statement:
+            return LostConnection(f"{at} closed the connection")
+        lower = text.lower()
+        for words, error in (
+            ("password authentication failed", AccessDenied(f"{at} refused the password")),
+            ("no password supplied", AccessDenied(f"{at} wants a password")),
+            ("no pg_hba.conf entry", AccessDenied(f"{at} does not let this user in from here")),
+            ("does not exist", StoreUnreachable(f"{at} knows no such database or role")),
+            ("certificate", StoreUnreachable(f"TLS with {at} failed (certificate)")),
+            ("ssl", StoreUnreachable(f"TLS with {at} failed")),
+            ("refused", StoreUnreachable(f"cannot reach {at} (connection refused)")),
+            ("timeout", StoreUnreachable(f"cannot reach {at} (no answer in time)")),
+            ("name or service", StoreUnreachable(f"cannot reach {at} (no such host)")),
+        ):
+            if words in lower:
+                return error
+        return StoreUnreachable(f"cannot reach {at}", hint="is it running, and is the port right?")
+
+    @property
+    def _in_statement(self) -> bool:
+        return self._open is not None
+
+
+class _Declared(sa.types.UserDefinedType[Any]):
+    """A type by the name that the server gives it."""
+
+    cache_ok = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def get_col_spec(self, **_: Any) -> str:
+        """For a CAST."""
+        return self.name
+
+
+def _is_storable(sid: Any) -> bool:
+    try:
+        return "\0" not in sid and bool(sid.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+@contextmanager
+def _without_pgtz() -> Iterator[None]:
+    """libpq sends PGTZ as the connection's zone; that of the server has to stand."""
+    kept = os.environ.pop("PGTZ", None)
+    try:
+        yield
+    finally:
+        if kept is not None:
+            os.environ["PGTZ"] = kept

@@ -1,0 +1,261 @@
+"""Writes to a table: a page of rows is read again under lock, compared cell by cell with what was
+read before, and only what is equal is deleted or changed, in one short transaction (S1).
+
+Rows that somebody else holds are not waited for. A commit whose answer was lost is looked into by
+reading again; nothing is ever sent twice.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from sessctl.errors import StoreError
+from sessctl.stores.base import Outcome, Result
+from sessctl.stores.engines.sql_dialect import LostConnection, Moved
+from sessctl.text import encode_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sessctl.session import Session
+    from sessctl.stores.engines.sql_dialect import Column, SqlDialect
+    from sessctl.stores.layouts.base import TableLayout
+
+DELETE_PAGE = 500  # one transaction of it stays well under 100 ms
+_RENEWED = "renewed since it was read"
+_HELD = "in use by another transaction"
+
+Cells = tuple[Any, ...]
+Seen = dict[bytes, "tuple[Cells, bool]"]  # id -> (cells now, expired by the server's clock)
+
+
+class SqlWriter:
+    """What changes a table.
+
+    Args:
+        select: reads whole rows: the cells, then the expiry in ms.
+        session_of: makes a session of such a row.
+        sid_at: where the id stands among the cells.
+    """
+
+    def __init__(
+        self,
+        dialect: SqlDialect,
+        layout: TableLayout,
+        table: Any,
+        columns: Sequence[Column],
+        select: Any,
+        *,
+        session_of: Callable[[tuple[Any, ...]], Session],
+        sid_at: int,
+    ) -> None:
+        self._dialect = dialect
+        self._layout = layout
+        self._table = table
+        self._columns = columns
+        self._select = select
+        self._session_of = session_of
+        self._sid_at = sid_at
+        self._sid = table.c[layout.sid]
+        self._atomic = dialect.is_transactional(layout)
+
+    def delete(self, sessions: Sequence[Session], *, grace_ms: int | None) -> list[Result]:
+        """See `Store.delete`."""
+
+        def write(same: list[Session]) -> None:
+            ids = [session.original[self._sid_at] for session in same]
+            if self._atomic:
+                self._dialect.delete(self._table, self._sid, ids)
+            else:
+                for session in same:
+                    self._delete_compared(session)
+
+        return self._compare_and_write(sessions, write, Outcome.DELETED, grace_ms=grace_ms)
+
+    def set_expiry(self, sessions: Sequence[Session], expires_ms: int | None) -> list[Result]:
+        """See `Store.set_expiry`."""
+        place = self._columns.index(self._column(self._layout.expires))
+
+        def write(same: list[Session]) -> None:
+            for session in same:
+                one = self._dialect.named(self._sid, [session.original[self._sid_at]])
+                moved = Moved(expires_ms, session.original[place])
+                value = self._dialect.expiry_value(moved, self._layout)
+                change = sa.update(self._table).where(one).values({self._layout.expires: value})
+                self._dialect.execute(change)
+
+        return self._compare_and_write(sessions, write, Outcome.STORED)
+
+    def put(self, rows: Sequence[tuple[str, Cells]]) -> list[Result]:
+        """Insert what is absent; of the rest say whether it is the same."""
+        results: list[Result] = []
+        for start in range(0, len(rows), DELETE_PAGE):
+            page = rows[start : start + DELETE_PAGE]
+            try:
+                with self._dialect.transaction():
+                    put = self._put_page(page)
+            except LostConnection:
+                put = self._after_lost_put(page)
+            except StoreError as exc:  # also of the commit: then none of them was stored
+                put = [Result(sid, Outcome.FAILED, exc.message) for sid, _ in page]
+            results += put
+        return results
+
+    def _put_page(self, page: Sequence[tuple[str, Cells]]) -> list[Result]:
+        there = self._now([cells[self._sid_at] for _, cells in page])
+        results: list[Result] = []
+        for sid, cells in page:
+            key = encode_id(sid)
+            if key not in there and self._insert(cells):
+                there[key] = (cells, False)
+                outcome = Outcome.STORED
+            else:
+                known = there.get(key) or self._now([cells[self._sid_at]]).get(key)
+                same = known is not None and _equal(known[0], cells)
+                outcome = Outcome.PRESENT if same else Outcome.NEWER
+            results.append(Result(sid, outcome))
+        return results
+
+    def _after_lost_put(self, page: Sequence[tuple[str, Cells]]) -> list[Result]:
+        there = self._now([cells[self._sid_at] for _, cells in page])
+        results: list[Result] = []
+        for sid, cells in page:
+            known = there.get(encode_id(sid))
+            if known is None:
+                results.append(Result(sid, Outcome.FAILED, "connection lost, not there"))
+            else:
+                same = _equal(known[0], cells)
+                results.append(Result(sid, Outcome.PRESENT if same else Outcome.NEWER))
+        return results
+
+    def _insert(self, cells: Cells) -> bool:
+        values: dict[str, Any] = {}
+        for column, cell in zip(self._columns, cells, strict=True):
+            if isinstance(cell, Moved):
+                values[column.name] = self._dialect.expiry_value(cell, self._layout)
+            elif not column.generated:
+                values[column.name] = self._dialect.value(cell, column)
+        return self._dialect.insert_absent(self._table, values, self._layout.sid)
+
+    # -- compare, then write ----------------------------------------------------------------------
+
+    def _compare_and_write(
+        self,
+        sessions: Sequence[Session],
+        write: Callable[[list[Session]], None],
+        done: Outcome,
+        *,
+        grace_ms: int | None = None,
+    ) -> list[Result]:
+        """One transaction a page: read again, write what is as it was, say what became of each."""
+        results: list[Result] = []
+        for start in range(0, len(sessions), DELETE_PAGE):
+            page = sessions[start : start + DELETE_PAGE]
+            same: list[Session] = []
+            try:
+                with self._dialect.transaction():
+                    ids = [session.original[self._sid_at] for session in page]
+                    now = self._now(ids, grace_ms=grace_ms, lock=True)
+                    held = self._held(page, now)
+                    same = [s for s in page if self._is_due(s, now, grace_ms)]
+                    if same:
+                        write(same)
+            except LostConnection:
+                results += self._after_lost_write(page, done)
+                continue
+            except StoreError as exc:
+                results += [Result(s.sid, Outcome.FAILED, exc.message) for s in page]
+                continue
+            written = {session.sid for session in same}
+            results += [
+                Result(s.sid, done) if s.sid in written else self._left(s, now, held) for s in page
+            ]
+        return results
+
+    def _now(self, ids: Sequence[Any], *, grace_ms: int | None = None, lock: bool = False) -> Seen:
+        """The rows of these ids at this moment, judged by the server's clock where it has one."""
+        select = self._select
+        if grace_ms is not None:
+            select = select.add_columns(self._due(grace_ms).label("sessctl_due"))
+        select = select.where(self._dialect.named(self._sid, ids))
+        rows = self._dialect.rows(
+            self._dialect.locking(select) if lock and self._atomic else select
+        )
+        found: Seen = {}
+        for row in rows:
+            cells = tuple(row)[: len(self._columns)]
+            due = grace_ms is not None and str(row[-1]) == "1"
+            found[_key(cells[self._sid_at])] = (cells, due)
+        return found
+
+    def _due(self, grace_ms: int) -> Any:
+        expires = self._table.c[self._layout.expires]
+        ends = self._dialect.expiry_ms(expires, self._layout)
+        clock = self._dialect.now_ms_of_server()
+        if clock is None:
+            clock = self._dialect.now_ms()
+        # A number and no boolean, which a driver that decodes nothing would take for true: '0'.
+        return sa.case((sa.and_(ends > 0, ends <= clock - grace_ms), 1), else_=0)
+
+    def _is_due(self, session: Session, now: Seen, grace_ms: int | None) -> bool:
+        found = now.get(encode_id(session.sid))
+        if found is None or not _equal(found[0], session.original):
+            return False
+        return grace_ms is None or found[1]
+
+    def _held(self, page: Sequence[Session], now: Seen) -> set[bytes]:
+        """Those that the locking read left out, though they are there."""
+        missing = [s for s in page if encode_id(s.sid) not in now]
+        if not missing:
+            return set()
+        return set(self._now([session.original[self._sid_at] for session in missing]))
+
+    @staticmethod
+    def _left(session: Session, now: Seen, held: set[bytes]) -> Result:
+        """What became of a session that was not written."""
+        key = encode_id(session.sid)
+        if key in held:
+            return Result(session.sid, Outcome.CHANGED, _HELD)
+        if key not in now:
+            return Result(session.sid, Outcome.GONE)
+        same = _equal(now[key][0], session.original)
+        reason = "not expired by the store's clock" if same else _RENEWED
+        return Result(session.sid, Outcome.CHANGED, reason)
+
+    def _after_lost_write(self, page: Sequence[Session], done: Outcome) -> list[Result]:
+        """The commit's answer was lost: a session that is absent now is `unconfirmed`."""
+        there = self._now([session.original[self._sid_at] for session in page])
+        results: list[Result] = []
+        for session in page:
+            found = there.get(encode_id(session.sid))
+            if found is None:
+                results.append(
+                    Result(session.sid, Outcome.UNCONFIRMED, "connection lost, absent now")
+                )
+            elif done is Outcome.STORED and not _equal(found[0], session.original):
+                results.append(Result(session.sid, done, "connection lost, changed now"))
+            else:
+                results.append(Result(session.sid, Outcome.FAILED, "connection lost, still there"))
+        return results
+
+    def _delete_compared(self, session: Session) -> None:
+        """Without transactions: one statement that compares every cell as it deletes."""
+        same = [
+            self._table.c[column.name].is_not_distinct_from(cell)
+            for column, cell in zip(self._columns, session.original, strict=True)
+        ]
+        self._dialect.execute(sa.delete(self._table).where(*same))
+
+    def _column(self, name: str) -> Column:
+        return next(column for column in self._columns if column.name == name)
+
+
+def _key(cell: Any) -> bytes:
+    return cell if isinstance(cell, bytes) else encode_id(cell)
+
+
+def _equal(left: Cells, right: Cells) -> bool:
+    """The same cells of the same types: 1 and 1.0 and '1' are three things."""
+    return left == right and all(type(a) is type(b) for a, b in zip(left, right, strict=True))
