@@ -39,8 +39,8 @@ def redis_url(redis_server: RedisServer) -> str:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
-    """One plain PostgreSQL for all tests of this worker."""
-    with PostgresServer() as server:
+    """One PostgreSQL for all tests of this worker, in a zone that is nobody else's."""
+    with PostgresServer(timezone="Europe/Istanbul") as server:
         yield server
 
 
@@ -53,8 +53,8 @@ def postgres_url(postgres_server: PostgresServer) -> str:
 
 @pytest.fixture(scope="session")
 def maria_server() -> Iterator[MariaServer]:
-    """One plain MariaDB for all tests of this worker."""
-    with MariaServer() as server:
+    """One MariaDB for all tests of this worker, in a zone that is nobody else's."""
+    with MariaServer(timezone="+05:30") as server:
         yield server
 
 

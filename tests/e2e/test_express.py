@@ -1,7 +1,8 @@
 """sessctl and a real Express application agree: who is logged in, until when, and who no longer.
 
 The application runs under node with the libraries from npm; browsers talk to it over HTTP, sessctl
-talks to its store. Everything is proved on connect-redis and on connect-sqlite3.
+talks to its store. Everything is proved on connect-redis, on connect-sqlite3, on connect-pg-simple
+with a PostgreSQL in Europe/Istanbul, and on express-mysql-session with a MariaDB at +05:30.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.express import Browser, ExpressApp
+    from tests.support.mariadb import MariaServer
+    from tests.support.postgres import PostgresServer
     from tests.support.run import Result
 
     Express = Callable[..., ExpressApp]
@@ -81,6 +84,23 @@ class SqliteShop(Shop):
             )
 
 
+class PostgresShop(Shop):
+    server: PostgresServer
+
+    def ends_ms(self, sid: str) -> float:
+        instant = "expire AT TIME ZONE 'Europe/Istanbul'"
+        query = f"SELECT extract(epoch FROM {instant}) * 1000 FROM session WHERE sid = %s"
+        return float(self.server.query(query, sid)[0][0])
+
+
+class MysqlShop(Shop):
+    server: MariaServer
+
+    def ends_ms(self, sid: str) -> float:
+        query = "SELECT expires FROM shop.sessions WHERE session_id = %s"
+        return float(self.server.query(query, sid)[0][0]) * 1000
+
+
 @pytest.fixture
 def cli(home: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     monkeypatch.chdir(home)
@@ -102,7 +122,33 @@ def sqlite_shop(sqlite_path: Path, express_sqlite: Express, cli: Cli) -> SqliteS
     return shop
 
 
-@pytest.fixture(params=["redis_shop", "sqlite_shop"], ids=["connect-redis", "connect-sqlite3"])
+@pytest.fixture
+def postgres_shop(
+    postgres_url: str, postgres_server: PostgresServer, express_postgres: Express, cli: Cli
+) -> PostgresShop:
+    shop = PostgresShop("connect-pg-simple", postgres_url, express_postgres, cli)
+    shop.server = postgres_server
+    return shop
+
+
+@pytest.fixture
+def mysql_shop(
+    maria_url: str, maria_server: MariaServer, express_mysql: Express, cli: Cli
+) -> MysqlShop:
+    shop = MysqlShop("express-mysql-session", maria_url, express_mysql, cli)
+    shop.server = maria_server
+    return shop
+
+
+STORES = {
+    "connect-redis": "redis_shop",
+    "connect-sqlite3": "sqlite_shop",
+    "connect-pg-simple": "postgres_shop",
+    "express-mysql-session": "mysql_shop",
+}
+
+
+@pytest.fixture(params=STORES.values(), ids=STORES.keys())
 def shop(request: pytest.FixtureRequest) -> Shop:
     found: Shop = request.getfixturevalue(request.param)
     return found
@@ -157,7 +203,7 @@ def test_every_session_is_listed_as_the_app_has_it(shop: Shop) -> None:
 
 @pytest.mark.parametrize("max_age_ms", [None, 60_000, 30 * 24 * HOUR_MS])
 def test_a_session_ends_when_its_store_says(shop: Shop, max_age_ms: int | None) -> None:
-    """Without an end of the cookie both stores take a day."""
+    """Without an end of the cookie every store takes a day."""
     cookie = {} if max_age_ms is None else {"maxAge": max_age_ms}
     browser = visitor(shop.start(cookie=cookie), 42)
     sid = sid_of(browser)
@@ -358,14 +404,21 @@ def wait_until_expired(shop: Shop, count: int) -> None:
         time.sleep(0.05)
 
 
-def test_purge_takes_exactly_the_expired_rows(sqlite_shop: SqliteShop) -> None:
-    app = sqlite_shop.start(cookie={"maxAge": HOUR_MS})
+@pytest.fixture(params=list(STORES.values())[1:], ids=list(STORES)[1:])
+def table_shop(request: pytest.FixtureRequest) -> Shop:
+    """The stores that leave expired sessions behind."""
+    found: Shop = request.getfixturevalue(request.param)
+    return found
+
+
+def test_purge_takes_exactly_the_expired_rows(table_shop: Shop) -> None:
+    app = table_shop.start(cookie={"maxAge": HOUR_MS})
     live = [visitor(app, 42), visitor(app, "ana"), visitor(app)]
     gone = [short(app, 42), short(app, "ben")]
     users = [user_of(browser) for browser in live]
-    wait_until_expired(sqlite_shop, len(gone))
-    result = sqlite_shop.run("purge", "--expired", "--grace", "0s")
-    assert set(sqlite_shop.listed()) == {sid_of(browser) for browser in live}
+    wait_until_expired(table_shop, len(gone))
+    result = table_shop.run("purge", "--expired", "--grace", "0s")
+    assert set(table_shop.listed()) == {sid_of(browser) for browser in live}
     assert [user_of(browser) for browser in live] == users
     assert (result.counts, result.code) == ({"deleted": 2}, 0)
 
@@ -427,12 +480,18 @@ def test_a_prefix_of_the_app_s_own(redis_shop: RedisShop) -> None:
     assert ("Ended 1 session." in result.stderr, result.code) == (True, 0)
 
 
-def test_a_table_of_the_app_s_own(sqlite_shop: SqliteShop) -> None:
-    mine = visitor(sqlite_shop.start(table="web"), 42)
-    other = visitor(sqlite_shop.start(), 42)
-    sqlite_shop.configure('table = "web"')
-    assert set(sqlite_shop.listed()) == {sid_of(mine)}
-    result = sqlite_shop.run("expire", "--user", "42", "--yes")
+def test_a_table_of_the_app_s_own(table_shop: Shop) -> None:
+    if isinstance(table_shop, PostgresShop):  # its constraint has one name, whatever the table's
+        table_shop.server.query("CREATE SCHEMA web AUTHORIZATION app")
+        mine = visitor(table_shop.start(schemaName="web", table="web"), 42)
+    else:
+        mine = visitor(table_shop.start(table="web"), 42)
+    other = visitor(table_shop.start(), 42)
+    table_shop.configure(
+        'schema = "web"\ntable = "web"' if isinstance(table_shop, PostgresShop) else 'table = "web"'
+    )
+    assert set(table_shop.listed()) == {sid_of(mine)}
+    result = table_shop.run("expire", "--user", "42", "--yes")
     assert [user_of(mine), user_of(other)] == [None, 42]
     assert ("Ended 1 session." in result.stderr, result.code) == (True, 0)
 
@@ -447,6 +506,18 @@ def test_a_cookie_name_of_the_app_s_own(shop: Shop) -> None:
     stranger.cookies[name] = value
     assert (name, user_of(stranger)) == ("shop.sid", 42)
     assert (result.stderr, result.code) == ("", 0)
+
+
+def test_columns_of_the_app_s_own(mysql_shop: MysqlShop) -> None:
+    names = {"session_id": "Sitzungs-Id", "expires": "until", "data": "the data"}
+    mine = visitor(mysql_shop.start(table="web", columnNames=names), 42)
+    mysql_shop.configure(
+        'table = "web"\ncolumns = { sid = "Sitzungs-Id", expires = "until", data = "the data" }'
+    )
+    assert set(mysql_shop.listed()) == {sid_of(mine)}
+    result = mysql_shop.run("expire", "--user", "42", "--yes")
+    assert user_of(mine) is None
+    assert ("Ended 1 session." in result.stderr, result.code) == (True, 0)
 
 
 def test_a_database_in_wal_mode_is_read_and_changed(sqlite_shop: SqliteShop) -> None:
@@ -470,6 +541,15 @@ def left_behind(shop: Shop, count: int) -> None:
         with closing(sqlite3.connect(shop.path, timeout=10)) as db, db:
             rows = [(name, float(ended_ms), value) for name in names]
             db.executemany("INSERT INTO sessions (sid, expired, sess) VALUES (?, ?, ?)", rows)
+    elif isinstance(shop, PostgresShop):
+        sql = "INSERT INTO session (sid, expire, sess) VALUES (%s, to_timestamp(%s), %s)"
+        with shop.server.connect() as db, db.cursor() as cursor:
+            cursor.executemany(sql, [(name, ended_ms / 1000, value) for name in names])
+    elif isinstance(shop, MysqlShop):
+        sql = "INSERT INTO sessions (session_id, expires, data) VALUES (%s, %s, %s)"
+        with closing(shop.server.connect()) as db, db.cursor() as cursor:
+            cursor.executemany(sql, [(name, ended_ms // 1000, value) for name in names])
+            db.commit()
     elif isinstance(shop, RedisShop):
         shop.redis.mset({f"sess:{name}": value for name in names})
 
@@ -496,6 +576,14 @@ def test_the_app_never_fails_while_sqlite_is_purged(sqlite_shop: SqliteShop, wal
 def test_the_app_never_fails_while_redis_is_listed_and_purged(redis_shop: RedisShop) -> None:
     app = redis_shop.start(disableTTL=True)
     click_while_running(redis_shop, app, [*LISTING, *PURGING], people=4, left=0)
+
+
+@pytest.mark.parametrize("name", ["postgres_shop", "mysql_shop"])
+def test_the_app_never_fails_while_its_table_is_listed_and_purged(
+    request: pytest.FixtureRequest, name: str
+) -> None:
+    shop: Shop = request.getfixturevalue(name)
+    click_while_running(shop, shop.start(), [*LISTING, *PURGING], people=4, left=0)
 
 
 def click_while_running(
