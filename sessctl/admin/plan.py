@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from sessctl.errors import GuardRefused, UsageError
 from sessctl.session import Expiry, Query, Session, State
+from sessctl.timespec import from_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,6 +23,8 @@ COUNT_LIMIT = 10_001
 SAMPLE = 1_000
 LIVE_LIMIT = 10_000
 SHARE_LIMIT, SHARE_FLOOR = 0.10, 100
+WHOLE_STORE = 100  # from this size on, a store in which everything is over is suspicious
+_PLAUSIBLE_MS = (946_684_800_000, 4_102_444_800_000)  # the years 2000 to 2100
 
 
 @dataclass(slots=True)
@@ -42,6 +45,9 @@ class Plan:
     samples: list[str] = field(default_factory=list)
     sampled: int = 0
     recognised: int = 0
+    median_ms: int | None = None  # of the sample's expiries
+    all_expired: bool = False  # judged for `--expired`: not one session of the store is not over
+    zone_doubt: str = ""  # judged for `--expired`: why the store's dates may mean something else
 
     @property
     def count(self) -> int:
@@ -110,9 +116,7 @@ def make_plan(store: Store, query: Query, permissions: Permissions, *, exact: bo
     plan = Plan(store_total=store.estimate())
     now_ms = store.now_ms()
     if not query.sids:  # sessions that are named need no sample to tell what the store holds
-        for session in islice(store.scan(Query()), SAMPLE):
-            plan.sampled += 1
-            plan.recognised += store.recognises(session)
+        _sample(plan, store)
     for session in removable(store.scan(query), query, permissions, plan):
         if plan.matches >= COUNT_LIMIT - 1 and not exact:
             plan.exact = False
@@ -121,10 +125,30 @@ def make_plan(store: Store, query: Query, permissions: Permissions, *, exact: bo
     if not plan.exact:
         plan.estimated = _estimate(store, query, plan)
         plan.live = round(plan.live / plan.matches * plan.estimated)
+    if query.expired:
+        plan.zone_doubt = store.capabilities.zone_doubt
+        plan.all_expired = plan.matches >= WHOLE_STORE and not _any_other(store, now_ms)
     if permissions.guards_share and not query.sids and plan.live > SHARE_FLOOR:
         # The estimate may count what is no session; a share of that would look smaller than it is.
         plan.store_total = store.count(Query())
     return plan
+
+
+def _sample(plan: Plan, store: Store) -> None:
+    """Do the first sessions look like what they are said to be?"""
+    expiries: list[int] = []
+    for session in islice(store.scan(Query()), SAMPLE):
+        plan.sampled += 1
+        plan.recognised += store.recognises(session)
+        if session.expires_ms is not None and session.expiry is Expiry.STORE:
+            expiries.append(session.expires_ms)
+    if expiries:
+        plan.median_ms = sorted(expiries)[len(expiries) // 2]
+
+
+def _any_other(store: Store, now_ms: int) -> bool:
+    """A session that is not over; the search for it reads no more than the purge will."""
+    return any(session.state(now_ms) is not State.EXPIRED for session in store.scan(Query()))
 
 
 def _estimate(store: Store, query: Query, plan: Plan) -> int:
@@ -149,6 +173,32 @@ def _count(plan: Plan, session: Session, now_ms: int) -> None:
     if ends is not None:
         plan.oldest_ms = ends if plan.oldest_ms is None else min(plan.oldest_ms, ends)
         plan.newest_ms = ends if plan.newest_ms is None else max(plan.newest_ms, ends)
+
+
+def _check_expiries(plan: Plan, permissions: Permissions) -> None:
+    """Guards 3 and 4: an expiry that is read in a wrong zone or unit condemns the living."""
+    if plan.median_ms is not None and not _PLAUSIBLE_MS[0] <= plan.median_ms < _PLAUSIBLE_MS[1]:
+        raise GuardRefused(
+            "unit",
+            f"half of the sessions end about the year {from_ms(plan.median_ms).year}",
+            hint="the expiry has another unit than the layout says; check `layout` and `columns`",
+        )
+    if "zone" in permissions.forced:
+        return
+    if plan.zone_doubt:
+        raise GuardRefused(
+            "zone",
+            f"the zone of the store's dates is not certain: {plan.zone_doubt}",
+            hint="set `expires_zone` of the backend to the zone that the application writes in, "
+            "or --force=zone",
+        )
+    if plan.all_expired:
+        raise GuardRefused(
+            "zone",
+            f"all {plan.count} sessions of the store look expired: a wrong zone or unit?",
+            hint="look at some with `sessctl list --sort -expires --limit 5`; --force=zone if "
+            "they are over",
+        )
 
 
 def is_large(live: int, store_total: int) -> bool:
@@ -186,6 +236,7 @@ def check_guards(plan: Plan, store: Store, permissions: Permissions, *, by_rule:
             f"none of the first {plan.sampled} values is a {store.layout.name} session",
             hint="check prefix, table and layout; --force=wrong-store if this is the right store",
         )
+    _check_expiries(plan, permissions)
     if plan.live > LIVE_LIMIT and ceiling is None:
         raise GuardRefused(
             "max-delete",

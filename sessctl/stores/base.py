@@ -65,6 +65,7 @@ class Capabilities:
     stores_created: bool = False
     stores_seen: bool = False
     counts_fast: bool = False  # an exact count costs little beside a purge
+    zone_doubt: str = ""  # why dates without a zone may be read wrongly, in words; guarded
     cascades: str = ""  # what else a delete would set off, in words; guarded
 
 

@@ -133,7 +133,7 @@ class TestGuards:
         assert guard_of(plan, MemoryStore(), Permissions(max_delete=101)) is None
 
     def test_expired_sessions_are_no_share(self) -> None:
-        assert guard_of(make_plan(MemoryStore(over(500)), EXPIRED, NONE), MemoryStore()) is None
+        assert guard_of(make_plan(MemoryStore([*over(500), *live(1)]), EXPIRED, NONE), MemoryStore()) is None
 
     def test_a_store_of_strangers_is_the_wrong_store(self) -> None:
         store = MemoryStore(over(3), recognised=False)
@@ -151,7 +151,7 @@ class TestGuards:
 
     @pytest.mark.parametrize(("count", "guard"), [(110, None), (111, "expect")])
     def test_a_count_that_has_grown_by_a_tenth_is_refused(self, count: int, guard) -> None:
-        store = MemoryStore(over(count))
+        store = MemoryStore([*live(1), *over(count)])
         plan = make_plan(store, EXPIRED, NONE)
         assert guard_of(plan, store, Permissions(expect=100)) == guard
 
@@ -177,3 +177,27 @@ def test_a_store_that_is_ahead_adds_to_the_grace(
     ticks = iter(ours)
     skew = measure_skew(MemoryStore(), lambda: next(ticks))
     assert (skew.extra_grace_ms, skew.note) == (extra, note)
+
+
+class TestExpiriesThatCannotBeRight:
+    def test_a_store_in_which_all_is_over_is_suspicious(self) -> None:
+        for count, guard in ((99, None), (100, "zone")):
+            store = MemoryStore(over(count))
+            plan = make_plan(store, EXPIRED, NONE)
+            assert guard_of(plan, store) == guard
+            assert guard_of(plan, store, Permissions(frozenset({"zone"}))) is None
+
+    def test_one_live_session_is_enough(self) -> None:
+        store = MemoryStore([*over(2_000), *live(1)])
+        assert guard_of(make_plan(store, EXPIRED, NONE), store) is None
+
+    def test_another_query_does_not_ask(self) -> None:
+        store = MemoryStore(over(200))
+        assert guard_of(make_plan(store, ALL, NONE), store) is None
+
+    @pytest.mark.parametrize("left_ms", [-NOW_MS + 5_000, 5_000_000_000_000])
+    def test_expiries_outside_of_this_century_are_another_unit(self, left_ms: int) -> None:
+        store = MemoryStore([session(f"s{i}", left_ms=left_ms) for i in range(3)])
+        plan = make_plan(store, EXPIRED, NONE)
+        everything = frozenset({"zone", "share", "wrong-store", "no-ttl", "cascade"})
+        assert guard_of(plan, store, Permissions(everything, max_delete=10)) == "unit"

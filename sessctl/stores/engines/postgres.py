@@ -301,6 +301,19 @@ class PostgresDialect(SqlDialect):
         parts = [part for part in (layout.schema, layout.table) if part is not None]
         return ".".join(map(quote, parts))
 
+    def zone_doubt(self, layout: TableLayout) -> str:
+        """A zone set for a role, which need not be the application's."""
+        kind = self._types.get(layout.expires, "")
+        if self._zone or layout.unit is not Unit.TIMESTAMP or kind.endswith("with time zone"):
+            return ""
+        roles = self.scalar(
+            sa.text(
+                "SELECT string_agg(DISTINCT setrole::regrole::text, ', ') FROM pg_db_role_setting, "
+                "unnest(setconfig) AS one WHERE setrole <> 0 AND one ILIKE 'timezone=%'"
+            )
+        )
+        return f"a time zone is set for the role {escape(str(roles))}" if roles else ""
+
     def estimate(self, layout: TableLayout) -> int:
         """Small tables are counted; of large ones the planner's number is taken."""
         some = sa.select(sa.literal(1)).select_from(sa.table(layout.table, schema=layout.schema))

@@ -69,6 +69,7 @@ class SqlStore:
         self.capabilities = Capabilities(
             expires_by_itself=False,
             counts_fast=dialect.name == "sqlite",
+            zone_doubt=dialect.zone_doubt(layout),
             cascades="" if read_only else dialect.cascades(layout),
         )
         strange = int(self._dialect.scalar(self._count_of(dialect.is_no_id(self._sid))))

@@ -255,6 +255,10 @@ class SqlDialect(ABC):
     def now_ms(self) -> int:
         """The clock that judges, in ms since 1970 UTC."""
 
+    def zone_doubt(self, layout: TableLayout) -> str:
+        """Why dates without a zone may mean something else than we read, in words."""
+        return ""
+
     def is_transactional(self, layout: TableLayout) -> bool:
         """Deletes can be tied to the comparison before them."""
         return True

@@ -1,0 +1,87 @@
+"""Stored rows of the vectors, put back into real stores exactly as they were dumped."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from tests.support.vectors import stored
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.engines import RedisEngine
+    from tests.support.mariadb import MariaServer
+    from tests.support.postgres import PostgresServer
+
+
+def load_redis(engine: RedisEngine, raw: dict[str, Any], now: int) -> None:
+    """Keys of every type; the time that was left is left from now on."""
+    for row in raw["rows"]:
+        key, kind, content = stored(row["key"]), row["type"], row["value"]
+        if kind == "string":
+            engine.client.execute_command("SET", key, stored(content))
+        elif kind == "list":
+            engine.client.rpush(key, *[stored(item) for item in content])
+        else:
+            engine.client.hset(key, mapping={k: stored(v) for k, v in content.items()})
+        if row["pttl"] >= 0:
+            engine.client.execute_command("PEXPIREAT", key, now + row["pttl"])
+
+
+def load_sqlite(path: Path, raw: dict[str, Any]) -> None:
+    """Cells with the type that they were stored with."""
+    connection = sqlite3.connect(path)
+    for statement in raw["ddl"]:
+        connection.execute(statement)
+    for table, rows in raw["tables"].items():
+        for row in rows:
+            marks = ", ".join(
+                "CAST(? AS TEXT)" if cell["typeof"] == "text" else "?" for cell in row.values()
+            )
+            names = ", ".join(row)
+            values = [stored(cell) for cell in row.values()]
+            connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", values)
+    connection.commit()
+    connection.close()
+
+
+def load_postgres(server: PostgresServer, raw: dict[str, Any]) -> None:
+    """Tables in their schemas; dates as the wall clock of the server that they come from."""
+    with server.connect() as connection:
+        connection.execute("SET ROLE app")
+        for one in raw["ddl"]:
+            schema, _, _ = one["table"].partition(".")
+            if schema != "public":
+                connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+            columns = ", ".join(
+                f"{column['name']} {column['type']}{' NOT NULL' if column['not_null'] else ''}"
+                for column in one["columns"]
+            )
+            connection.execute(f"CREATE TABLE {one['table']} ({columns})")
+            for statement in one["indexes"]:
+                connection.execute(statement)
+        for table, rows in raw["tables"].items():
+            for row in rows:
+                marks = ", ".join(["%s"] * len(row))
+                connection.execute(
+                    f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})",
+                    [stored(cell).decode() for cell in row.values()],
+                )
+
+
+def load_mysql(server: MariaServer, raw: dict[str, Any]) -> None:
+    """Tables and rows, numbers as numbers."""
+    with closing(server.connect()) as connection, connection.cursor() as cursor:
+        for statement in raw["ddl"]:
+            cursor.execute(statement)
+        for table, rows in raw["tables"].items():
+            for row in rows:
+                values = [
+                    stored(cell).decode() if isinstance(cell, dict) else cell
+                    for cell in row.values()
+                ]
+                marks = ", ".join(["%s"] * len(row))
+                cursor.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", values)
+        connection.commit()
