@@ -123,8 +123,8 @@ def test_postgres_zone_of_a_role_is_not_guessed(postgres: PostgresServer) -> Non
                 plan = make_plan(store, query, Permissions())
                 assert bool(plan.zone_doubt) == refused
                 if refused:
+                    named = Permissions(frozenset({"wrong-store"}))
                     with pytest.raises(GuardRefused, match="set for the role app"):
-                        named = Permissions(frozenset({"wrong-store"}))
                         check_guards(plan, store, named, by_rule=True)
                     forced = Permissions(frozenset({"zone", "wrong-store"}))
                     check_guards(plan, store, forced, by_rule=True)

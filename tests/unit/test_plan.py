@@ -133,7 +133,10 @@ class TestGuards:
         assert guard_of(plan, MemoryStore(), Permissions(max_delete=101)) is None
 
     def test_expired_sessions_are_no_share(self) -> None:
-        assert guard_of(make_plan(MemoryStore([*over(500), *live(1)]), EXPIRED, NONE), MemoryStore()) is None
+        assert (
+            guard_of(make_plan(MemoryStore([*over(500), *live(1)]), EXPIRED, NONE), MemoryStore())
+            is None
+        )
 
     def test_a_store_of_strangers_is_the_wrong_store(self) -> None:
         store = MemoryStore(over(3), recognised=False)

@@ -46,6 +46,7 @@ _MODES = ("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
 _OPTIONS = ("ssl-mode", "ssl-ca", "ssl-cert", "ssl-key", "unix_socket")
 _NUMBERS = ("tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "float", "double")
 _DUPLICATE = 1062
+_CA = "`ca_file` of the backend, or ?ssl-ca=FILE, names a certificate authority of your own"
 _DENIED = (1044, 1045, 1142, 1143, 1227, 1698)
 _LOST = (1053, 1927, 2006, 2013, 2055)
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'")
@@ -273,6 +274,9 @@ class MysqlDialect(SqlDialect):
         )
         return escape(str(found[0][0])) if found else ""
 
+    def takes_no_writes(self) -> bool:
+        return str(self.scalar(sa.text("SELECT @@global.read_only"))) == "1"
+
     def estimate(self, layout: TableLayout) -> int:
         """Small tables are counted; of large ones the engine's number is taken."""
         some = sa.select(sa.literal(1)).select_from(sa.table(layout.table, schema=layout.schema))
@@ -328,13 +332,15 @@ class MysqlDialect(SqlDialect):
             return AccessDenied(f"{at} is read-only", hint="a replica? write to its primary")
         if self._open is not None and (code in _LOST or isinstance(original, OSError)):
             return LostConnection(f"{at} closed the connection")
+        if code == 2026:
+            return StoreUnreachable(f"TLS with {at} failed ({said.lower()})", hint=_CA)
         if code in (2003, 2002, *_LOST) or isinstance(original, OSError):
             return self._unreachable(str(args[-1]).lower(), at)
         return StoreError(f"{at}: {said} ({code})")
 
     def _unreachable(self, text: str, at: str) -> StoreError:
         for words, error in (
-            ("certificate", StoreUnreachable(f"TLS with {at} failed (certificate)")),
+            ("certificate", StoreUnreachable(f"TLS with {at} failed (certificate)", hint=_CA)),
             ("ssl", StoreUnreachable(f"TLS with {at} failed")),
             ("refused", StoreUnreachable(f"cannot reach {at} (connection refused)")),
             ("timed out", StoreUnreachable(f"cannot reach {at} (no answer in time)")),

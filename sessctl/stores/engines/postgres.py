@@ -53,6 +53,7 @@ except ImportError:
 
 _OPTIONS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "host")
 _VERIFYING = ("verify-full",)
+_CA = "`ca_file` of the backend, or ?sslrootcert=FILE, names a certificate authority of your own"
 _DENIED = ("28P01", "28000", "42501")
 _GONE = ("57P01", "57P02", "57P03", "08")
 
@@ -314,6 +315,9 @@ class PostgresDialect(SqlDialect):
         )
         return f"a time zone is set for the role {escape(str(roles))}" if roles else ""
 
+    def takes_no_writes(self) -> bool:
+        return bool(self.scalar(sa.select(sa.func.pg_is_in_recovery())))
+
     def estimate(self, layout: TableLayout) -> int:
         """Small tables are counted; of large ones the planner's number is taken."""
         some = sa.select(sa.literal(1)).select_from(sa.table(layout.table, schema=layout.schema))
@@ -370,9 +374,9 @@ class PostgresDialect(SqlDialect):
             ("password authentication failed", AccessDenied(f"{at} refused the password")),
             ("no password supplied", AccessDenied(f"{at} wants a password")),
             ("no pg_hba.conf entry", AccessDenied(f"{at} does not let this user in from here")),
-            ("does not exist", StoreUnreachable(f"{at} knows no such database or role")),
-            ("certificate", StoreUnreachable(f"TLS with {at} failed (certificate)")),
+            ("certificate", StoreUnreachable(f"TLS with {at} failed (certificate)", hint=_CA)),
             ("ssl", StoreUnreachable(f"TLS with {at} failed")),
+            ("does not exist", StoreUnreachable(f"{at} knows no such database or role")),
             ("refused", StoreUnreachable(f"cannot reach {at} (connection refused)")),
             ("timeout", StoreUnreachable(f"cannot reach {at} (no answer in time)")),
             ("name or service", StoreUnreachable(f"cannot reach {at} (no such host)")),

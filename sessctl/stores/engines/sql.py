@@ -101,6 +101,11 @@ class SqlStore:
                 )
 
     def _make_writer(self) -> SqlWriter:
+        if self._dialect.takes_no_writes():
+            raise Refused(
+                f"{self.identity.engine} at {self.identity.address} is read-only",
+                hint="a replica? name its primary",
+            )
         if not self._dialect.is_unique(self.layout):
             raise Refused(
                 f"column '{self.layout.sid}' of table '{self.layout.table}' is not unique",

@@ -255,6 +255,10 @@ class SqlDialect(ABC):
     def now_ms(self) -> int:
         """The clock that judges, in ms since 1970 UTC."""
 
+    def takes_no_writes(self) -> bool:
+        """The server is a replica, or read-only."""
+        return False
+
     def zone_doubt(self, layout: TableLayout) -> str:
         """Why dates without a zone may mean something else than we read, in words."""
         return ""

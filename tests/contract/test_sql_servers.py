@@ -1,0 +1,170 @@
+"""What PostgreSQL and MariaDB have in common: access, TLS, limits, replicas."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sessctl.errors import AccessDenied, Refused, StoreError, StoreUnreachable, UsageError
+from sessctl.session import Query
+from sessctl.stores.base import Outcome
+from sessctl.stores.registry import Access, open_store
+from sessctl.text import Secret
+from tests.support.engines import now_ms, value
+from tests.support.mariadb import MariaServer
+from tests.support.postgres import PostgresServer
+from tests.support.sql_engines import MariaEngine, PostgresEngine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HOUR = 3_600_000
+Engine = PostgresEngine | MariaEngine
+
+
+@pytest.fixture(params=["postgres", "mysql"])
+def sql(request: pytest.FixtureRequest) -> Engine:
+    """Each server with one session."""
+    engine: Engine = request.getfixturevalue(f"{request.param}_engine")
+    engine.save(b"abc", value(), now_ms() + HOUR)
+    return engine
+
+
+@pytest.fixture(scope="module")
+def postgres_tls() -> Iterator[PostgresEngine]:
+    with PostgresServer(tls=True) as server:
+        engine = PostgresEngine(server)
+        yield engine
+        engine.client.close()
+
+
+@pytest.fixture(scope="module")
+def mysql_tls() -> Iterator[MariaEngine]:
+    with MariaServer(tls=True) as server:
+        engine = MariaEngine(server)
+        yield engine
+        engine.client.close()
+
+
+@pytest.fixture(params=["postgres_tls", "mysql_tls"])
+def tls(request: pytest.FixtureRequest) -> Engine:
+    found: Engine = request.getfixturevalue(request.param)
+    return found
+
+
+def verifying(engine: Engine) -> str:
+    word = "sslmode=verify-full" if engine.name == "postgres" else "ssl-mode=VERIFY_IDENTITY"
+    return f"{engine.url}?{word}"
+
+
+def test_password_and_user_of_the_access_win(sql: Engine) -> None:
+    access = Access(password=Secret("canary-wrong-1"))
+    with pytest.raises(AccessDenied) as caught:
+        open_store(sql.url, access=access)
+    assert "canary-wrong-1" not in str(caught.value)
+
+
+def test_a_server_that_is_not_there(sql: Engine) -> None:
+    url = sql.url.replace(f":{sql.server.port}/", ":1/")
+    with pytest.raises(StoreUnreachable, match="connection refused"):
+        open_store(url)
+
+
+def test_a_database_that_is_not_there(sql: Engine) -> None:
+    with pytest.raises(StoreError, match=r"no database|denied|knows no"):
+        open_store(sql.url.removesuffix("/shop") + "/nowhere")
+
+
+def test_a_url_without_a_database(sql: Engine) -> None:
+    with pytest.raises(UsageError, match="names no database"):
+        open_store(sql.url.removesuffix("/shop"))
+
+
+def test_a_table_that_is_not_there_names_those_that_are(sql: Engine) -> None:
+    with pytest.raises(StoreError, match="no table 'web'") as caught:
+        open_store(sql.url, table="web")
+    assert "session" in (caught.value.hint or "")
+
+
+def test_another_store_s_layout_is_refused(sql: Engine) -> None:
+    with pytest.raises(UsageError, match="does not live in a"):
+        open_store(sql.url, layout="connect-sqlite3")
+
+
+def test_a_reader_cannot_write_whatever_it_says(sql: Engine) -> None:
+    with sql.open() as store:
+        with pytest.raises(Refused, match="for reading only"):
+            store.delete(store.get(["abc"]))
+        with pytest.raises(StoreError, match="read-only"):
+            store._dialect.delete(store._table, store._sid, ["abc"])
+    assert set(sql.everything()) == {b"abc"}
+
+
+def test_a_lost_connection_is_opened_again_for_reading(sql: Engine) -> None:
+    with sql.open() as store:
+        assert store.count(Query()) == 1
+        if isinstance(sql, PostgresEngine):
+            sql.server.query(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE application_name = 'sessctl'"
+            )
+        else:
+            for row in sql.server.query(
+                "SELECT id FROM information_schema.processlist WHERE user = 'app' "
+                f"AND id <> {sql.client.thread_id()}"
+            ):
+                sql.server.query(f"KILL {row[0]}")
+        assert [session.sid for session in store.get(["abc"])] == ["abc"]
+
+
+def test_a_row_that_somebody_holds_is_left_and_not_waited_for(sql: Engine) -> None:
+    other = sql.server.connect()
+    table, column = (
+        ("session", "sid") if isinstance(sql, PostgresEngine) else ("shop.sessions", "session_id")
+    )
+    with other.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute(f"SELECT * FROM {table} WHERE {column} = 'abc' FOR UPDATE")
+        before = now_ms()
+        with sql.open(write=True) as store:
+            (result,) = store.delete(store.get(["abc"]))
+        assert (result.outcome, result.reason) == (Outcome.CHANGED, "in use by another transaction")
+        assert now_ms() - before < 1500
+        cursor.execute("ROLLBACK")
+    other.close()
+    assert set(sql.everything()) == {b"abc"}
+
+
+def test_a_replica_is_read_and_never_written(sql: Engine) -> None:
+    with sql.server.replica() as replica:
+        replica.catch_up()
+        with open_store(replica.url) as store:
+            assert [session.sid for session in store.scan(Query())] == ["abc"]
+        with pytest.raises(Refused, match="is read-only"):
+            open_store(replica.url, write=True)
+    assert set(sql.everything()) == {b"abc"}
+
+
+def test_tls_with_a_verified_name(tls: Engine) -> None:
+    access = Access(ca_file=str(tls.server.ca_file), require_tls=True)
+    with open_store(verifying(tls), access=access) as store:
+        assert store.count(Query()) == 0
+
+
+def test_tls_with_a_certificate_of_nobody_is_refused(tls: Engine) -> None:
+    with pytest.raises(StoreUnreachable, match="TLS"):
+        open_store(verifying(tls))
+
+
+def test_tls_that_the_server_does_not_speak_is_refused(sql: Engine) -> None:
+    with pytest.raises(StoreUnreachable, match="TLS"):
+        open_store(verifying(sql))
+
+
+@pytest.mark.parametrize("url", ["postgresql://u@db.example/x", "mysql://u@db.example/x"])
+def test_a_backend_that_requires_tls_takes_no_less(url: str) -> None:
+    less = "?sslmode=require" if url.startswith("postgresql") else "?ssl-mode=REQUIRED"
+    for text in (url, url + less):
+        with pytest.raises(Refused, match="requires TLS with a verified host name"):
+            open_store(text, access=Access(require_tls=True, timeout_s=1))
