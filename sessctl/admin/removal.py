@@ -6,10 +6,12 @@ results; between two pages the caller may stop them.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sessctl.admin.journal import open_journal
 from sessctl.admin.plan import (
     LIVE_LIMIT,
     SHARE_FLOOR,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sessctl.admin.journal import JournalWriter
+    from sessctl.admin.throttle import Throttle
     from sessctl.stores.base import Store
 
 # A person who keeps clicking must still be logged out.
@@ -71,6 +74,8 @@ class Removal:
     ) -> None:
         self.summary = Summary()
         self.stop: Callable[[], bool] = lambda: False
+        self.throttle: Throttle | None = None
+        self.recheck_s: float | None = None  # look again after so long for what came back
         self._store = store
         self._journal = journal
         self._permissions = permissions or Permissions()
@@ -113,12 +118,19 @@ class Removal:
                     break
                 kept, summary.stopped = self._within_limits(page, by_rule=by_rule)
                 if kept:
-                    yield self._counted(self._end(kept, tries))
+                    before = time.monotonic()
+                    results = self._end(kept, tries)
+                    took_s = time.monotonic() - before
+                    yield self._counted(results)
+                    if summary.stopped is None and summary.error is None and self.throttle:
+                        summary.stopped = self.throttle.after_page(len(kept), took_s)
                 if summary.stopped is not None or summary.error is not None:
                     return
             if self.stop():
                 summary.stopped = "interrupted"
             summary.complete = summary.stopped is None
+            if self.recheck_s is not None and summary.complete:
+                yield from self._look_again(persistent=tries > 1)
         except (StoreError, Refused) as exc:
             summary.error = exc  # an error is never "no more sessions"
         finally:
@@ -143,6 +155,31 @@ class Removal:
             if still:
                 results |= {r.sid: r for r in self._journalled_delete(still)}
         return list(results.values())
+
+    def _look_again(self, *, persistent: bool) -> Iterator[list[Result]]:
+        """Requests in flight write sessions back after they end: count them as `re-created`.
+
+        `expire` ends them once more. The journal knows the ids, so that none are kept here.
+        """
+        if self._journal is None or not self._journal.sessions:
+            return
+        until = time.monotonic() + (self.recheck_s or 0)
+        while (left := until - time.monotonic()) > 0 and not self.stop():
+            time.sleep(min(left, 0.25))
+        ended = (
+            [one["sid"] for one, outcome in zip(page.sessions, page.outcomes, strict=True)
+             if outcome in (Outcome.DELETED, Outcome.UNCONFIRMED)]
+            for page in open_journal(self._journal.path).pages()
+            if page.outcomes is not None
+        )  # fmt: skip
+        for sids in list(ended) if persistent else ended:  # ending them again writes more pages
+            back = self._store.get(sids)
+            if back and persistent:
+                again = self._journalled_delete(back)
+                self.summary.counts.update(r.outcome.value for r in again if _is_left(r))
+            if back:
+                reason = "ended once more" if persistent else "a request in flight wrote it back"
+                yield self._counted([Result(s.sid, Outcome.RECREATED, reason) for s in back])
 
     @staticmethod
     def _lost(sid: str, now: dict[str, Session]) -> Result:
@@ -193,3 +230,8 @@ class Removal:
     def _counted(self, results: list[Result]) -> list[Result]:
         self.summary.counts.update(result.outcome.value for result in results)
         return results
+
+
+def _is_left(result: Result) -> bool:
+    """The session is still there."""
+    return result.outcome in (Outcome.CHANGED, Outcome.FAILED)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sessctl.cli.outcomes import aside, counted
+from sessctl.cli.outcomes import REMOVED, aside, counted
+from sessctl.cli.pace import recheck_s, throttle_for
 from sessctl.cli.progress import progress
 from sessctl.cli.signals import stoppable
-from sessctl.errors import ExitCode, GuardRefused, JournalError, SessctlError
+from sessctl.errors import ExitCode, GuardRefused, JournalError, SessctlError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +38,13 @@ def permissions(
     )
 
 
+def outcome_words(run: Run) -> tuple[str, ...]:
+    """What a summary counts."""
+    if run.options.dry_run:
+        return ("would-delete",)
+    return REMOVED if run.options.recheck is None else (*REMOVED, "re-created")
+
+
 def check_journal(run: Run, query: Query, *, no_journal: bool) -> None:
     """--no-journal is for expired sessions; otherwise it takes --force=journal."""
     if no_journal and not query.expired and "journal" not in run.options.force:
@@ -45,6 +53,8 @@ def check_journal(run: Run, query: Query, *, no_journal: bool) -> None:
             "without a journal these sessions could not be brought back",
             hint="--no-journal goes with --expired, or with --force=journal",
         )
+    if no_journal and run.options.recheck is not None:
+        raise UsageError("--recheck reads the journal", hint="leave --no-journal out")
 
 
 def journal_directory(run: Run) -> Path:
@@ -89,6 +99,7 @@ def undo_command(run: Run, backend: Backend, *, lapsed: bool = False) -> str:
 
 def carry_out(
     run: Run,
+    backend: Backend,
     store: Store,
     plan: Plan,
     outcomes: Outcomes,
@@ -106,11 +117,14 @@ def carry_out(
         must_end: a session that is still there in the end is a failure, however often it was
             renewed meanwhile (`expire`).
     """
+    removal.throttle = throttle_for(run, backend, store)
+    removal.recheck_s = recheck_s(run)
     run.start_writing()
     total = plan.matches if plan.exact else None
     error: SessctlError | None = None
     with stoppable(run.streams) as flag, progress(run, "ending sessions", total) as advance:
         removal.stop = lambda: flag() or run.streams.reader_gone
+        removal.throttle.stop = removal.stop
         try:
             for page in results:
                 try:
@@ -120,6 +134,8 @@ def carry_out(
                 advance(len(page))
         except JournalError as exc:
             error = exc
+    for note in removal.throttle.notes:
+        store.remarks.note(note)
     summary = removal.summary
     written = journal if journal is not None and journal.sessions else None
     outcomes.conclude(

@@ -44,6 +44,15 @@ class Options:
     yes: bool = False
     confirm: str | None = None
     force: list[str] = field(default_factory=list)
+    nice: float | None = None
+    rate: float | None = None
+    max_latency: str | None = None
+    max_lag: str | None = None
+    lag_from: list[str] = field(default_factory=list)
+    run_time: str | None = None
+    pause_file: str | None = None
+    max_pause: str | None = None
+    recheck: str | None = None
     no_input: bool = False
     quiet: int = 0
     verbose: int = 0
@@ -71,11 +80,15 @@ def _many(*names: str, help: str, panel: str, **more: Any) -> tuple[Any, Any]:
     return Annotated[list[str] | None, _option(*names, help=help, panel=panel, **more)], None
 
 
+def _number(*names: str, help: str, panel: str, **more: Any) -> tuple[Any, Any]:
+    return Annotated[float | None, _option(*names, help=help, panel=panel, **more)], None
+
+
 def _counter(*names: str, help: str, panel: str) -> tuple[Any, Any]:
     return Annotated[int, _option(*names, help=help, panel=panel, count=True)], 0
 
 
-C, O, S = "Connection", "Output", "Safety"  # noqa: E741
+C, O, S, P = "Connection", "Output", "Safety", "Pace"  # noqa: E741
 GROUPS: dict[str, dict[str, tuple[Any, Any]]] = {
     "connection": {
         "backend": _many(
@@ -117,6 +130,44 @@ GROUPS: dict[str, dict[str, tuple[Any, Any]]] = {
             metavar="GUARD",
         ),
     },
+    "pace": {
+        "nice": _number(
+            "--nice",
+            help="Rest this many times as long as a page took (0; protected: 0.5).",
+            panel=P,
+            metavar="R",
+            min=0,
+        ),
+        "rate": _number("--rate", help="At most so many a second.", panel=P, metavar="N", min=1),
+        "max_latency": _text(
+            "--max-latency",
+            help="Pause while answers take longer (50ms).",
+            panel=P,
+            metavar="DURATION",
+        ),
+        "max_lag": _text(
+            "--max-lag",
+            help="Pause while a replica is further behind (2s).",
+            panel=P,
+            metavar="DURATION",
+        ),
+        "lag_from": _many(
+            "--lag-from", help="A MySQL replica to ask.", panel=P, metavar="NAME|URL"
+        ),
+        "run_time": _text("--run-time", help="Stop after this time.", panel=P, metavar="DURATION"),
+        "pause_file": _text(
+            "--pause-file", help="Pause while this file exists.", panel=P, metavar="PATH"
+        ),
+        "max_pause": _text(
+            "--max-pause", help="Give up a pause after this (10m).", panel=P, metavar="DURATION"
+        ),
+        "recheck": _text(
+            "--recheck",
+            help="Then look again for what requests in flight wrote back.",
+            panel=P,
+            metavar="DURATION",
+        ),
+    },
     "general": {
         "no_input": _flag("--no-input", help="Never prompt.", panel="General"),
         "quiet": _counter("-q", help="Say less on standard error.", panel="General"),
@@ -128,6 +179,7 @@ GROUPS: dict[str, dict[str, tuple[Any, Any]]] = {
 }
 GUARDS = ("share", "zone", "no-ttl", "wrong-store", "cascade", "journal", "old-journal")
 _ALWAYS = ("general",)
+_OWN = ("pace",)  # of a few commands: not to be said before the command
 
 
 def command(*groups: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -185,8 +237,9 @@ def root_parameters() -> list[inspect.Parameter]:
         inspect.Parameter(
             key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
         )
-        for group in GROUPS.values()
+        for name, group in GROUPS.items()
         for key, (annotation, default) in group.items()
+        if name not in _OWN
     ]
 
 

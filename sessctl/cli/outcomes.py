@@ -26,6 +26,7 @@ _ASIDE = {
     "changed": "renewed meanwhile, left alone",
     "gone": "already gone",
     "unconfirmed": "unconfirmed",
+    "re-created": "written back by requests in flight",
     "failed": "failed",
     "present": "already there",
     "newer": "newer, left alone",

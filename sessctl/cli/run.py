@@ -14,11 +14,11 @@ from sessctl.text import escape
 from sessctl.timespec import parse_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sessctl.cli.streams import Streams
     from sessctl.config.model import Backend, Config
-    from sessctl.stores.base import Store
+    from sessctl.stores.base import Lag, Store
     from sessctl.text import Masker, Secret
 
 
@@ -171,6 +171,13 @@ class Run:
             samples = ", ".join(remarks.stranger_samples)
             more = ", ..." if remarks.strangers > len(remarks.stranger_samples) else ""
             self.note(f"{remarks.strangers} not a session, left out: {samples}{more}")
+
+    def replica_status(self, wanted: str) -> Callable[[], Lag]:
+        """What tells the lag of a replica: a backend's name, or a URL."""
+        from sessctl.config.opening import choose_backend, replica_of
+
+        backend = choose_backend(self.config, wanted)
+        return replica_of(backend, timeout_s=self.timeout_s, environ=self.environ, asker=self)
 
     def secrets(self, references: list[str], backend: Backend | None) -> list[Secret]:
         """Signing secrets: those named on the command line, else the backend's."""

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from sessctl.config.model import Backend
 from sessctl.config.secrets import is_reference, resolve
 from sessctl.errors import ConfigError, Refused, SessctlError
-from sessctl.stores.registry import Access, open_store, parse_url
+from sessctl.stores.registry import Access, open_store, parse_url, replica_status
 from sessctl.text import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from sessctl.config.model import Config
     from sessctl.config.secrets import Asker
-    from sessctl.stores.base import Store
+    from sessctl.stores.base import Lag, Store
 
 
 def choose_backend(config: Config, wanted: str | None) -> Backend:
@@ -63,18 +63,32 @@ def open_backend(
                 "this backend is read-only",
                 hint="`read_only = false` in its configuration allows it",
             )
-        access = Access(
-            timeout_s=timeout_s,
-            username=_text(backend.username, environ, asker),
-            password=_secret(backend.password, "store password", environ, asker),
-            require_tls=backend.require_tls or (backend.protected and _is_remote(backend)),
-            ca_file=backend.ca_file,
-        )
+        access = _access(backend, timeout_s, environ, asker)
         return open_store(
             backend.url, backend.layout, write=write, access=access, **backend.layout_options
         )
     except SessctlError as exc:
         raise exc.at(**place_of(backend)) from None
+
+
+def replica_of(
+    backend: Backend, *, timeout_s: float, environ: Mapping[str, str], asker: Asker
+) -> Callable[[], Lag]:
+    """What tells how far the replica that a backend names is behind. Raises as `open_backend`."""
+    try:
+        return replica_status(backend.url, _access(backend, timeout_s, environ, asker))
+    except SessctlError as exc:
+        raise exc.at(**place_of(backend)) from None
+
+
+def _access(backend: Backend, timeout_s: float, environ: Mapping[str, str], asker: Asker) -> Access:
+    return Access(
+        timeout_s=timeout_s,
+        username=_text(backend.username, environ, asker),
+        password=_secret(backend.password, "store password", environ, asker),
+        require_tls=backend.require_tls or (backend.protected and _is_remote(backend)),
+        ca_file=backend.ca_file,
+    )
 
 
 def place_of(backend: Backend) -> dict[str, str]:

@@ -33,6 +33,7 @@ class Outcome(StrEnum):
     STORED = "stored"  # written by `put` or `set_expiry`
     PRESENT = "present"  # already there, the same
     NEWER = "newer"  # something else is there: left alone
+    RECREATED = "re-created"  # ended, and written back by a request that was in flight
     LAPSED = "lapsed"  # its expiry has passed on the server
 
 
@@ -67,6 +68,14 @@ class Capabilities:
     counts_fast: bool = False  # an exact count costs little beside a purge
     zone_doubt: str = ""  # why dates without a zone may be read wrongly, in words; guarded
     cascades: str = ""  # what else a delete would set off, in words; guarded
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far a replica is behind, in seconds; None: it does not tell."""
+
+    replica: str
+    seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +160,14 @@ class Store(Protocol):
 
     def estimate(self) -> int:
         """About how many sessions the store holds; cheap, and an upper bound at the best."""
+        ...
+
+    def lags(self) -> list[Lag]:
+        """How far the replicas are behind, as this server sees them.
+
+        Raises:
+            StoreError: this user may not ask.
+        """
         ...
 
     def put(self, sessions: Sequence[Session]) -> list[Result]:

@@ -14,9 +14,9 @@ from sessctl.errors import MissingExtra, Refused, UsageError, did_you_mean
 from sessctl.stores.url import StoreUrl, parse_store_url
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from sessctl.stores.base import Store
+    from sessctl.stores.base import Lag, Store
     from sessctl.stores.layouts.base import Layout
     from sessctl.text import Secret
 
@@ -102,6 +102,23 @@ def open_store(
     how = replace(access or Access(), read_only=not write)
     store: Store = engine.open(place, chosen.configured(options), how)
     return store
+
+
+def replica_status(url: str, access: Access) -> Callable[[], Lag]:
+    """What tells how far the replica behind a URL is behind.
+
+    Raises:
+        UsageError: of this kind of store the primary knows; only MySQL's replicas have to be asked.
+    """
+    place = parse_url(url)
+    if _SAME_AS.get(place.scheme, place.scheme) != "mysql":
+        raise UsageError(
+            f"--lag-from takes MySQL and MariaDB replicas, not {place.scheme}",
+            hint="other primaries know their replicas by themselves",
+        )
+    from sessctl.stores.engines.mysql_lag import ReplicaStatus
+
+    return ReplicaStatus(place, access)
 
 
 def layout_for(place: StoreUrl, name: str | None) -> Layout:

@@ -140,7 +140,9 @@ def test_nothing_below_the_command_line_prints_prompts_or_exits() -> None:
 
 def test_nothing_below_the_command_line_reads_the_environment() -> None:
     lines = found(r"\bos\.environ\b|\bgetenv\b", in_files=".py")
-    assert [line for line in lines if re.match("sessctl/(?!cli/)", line)] == []
+    guilty = [line for line in lines if re.match("sessctl/(?!cli/)", line)]
+    # libpq reads PGTZ by itself, and has to be kept from it.
+    assert [line for line in guilty if "PGTZ" not in line] == []
 
 
 def test_nothing_that_executes_data_is_called() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sessctl.errors import StoreError
 from sessctl.session import Expiry, Need, Query, Session
-from sessctl.stores.base import Capabilities, Identity, Outcome, Remarks, Result
+from sessctl.stores.base import Capabilities, Identity, Lag, Outcome, Remarks, Result
 from sessctl.stores.layouts.express import CONNECT_REDIS
 from sessctl.stores.reader import Reader
 
@@ -83,6 +83,9 @@ class MemoryStore:
 
     def estimate(self) -> int:
         return len(self.sessions)
+
+    def lags(self) -> list[Lag]:
+        return []
 
     def recognises(self, session: Session) -> bool:
         return self._recognised

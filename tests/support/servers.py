@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -116,6 +117,13 @@ class RedisServer:
         """End the server and remove its directory; harmless when repeated."""
         self._end(self._process)
         shutil.rmtree(self.dir, ignore_errors=True)
+
+    def pause(self) -> None:
+        """Let it answer nothing until `resume`."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
 
     def kill(self) -> None:
         """End the server the hard way, as a crash would; the port stays free."""

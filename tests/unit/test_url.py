@@ -115,7 +115,10 @@ def test_malformed_urls_are_refused(text: str) -> None:
     ("text", "hint"),
     [
         ("rdis://h", "did you mean 'redis'?"),
-        ("gopher://h", "known: redis, rediss, redis+unix, sqlite"),
+        (
+            "gopher://h",
+            "known: redis, rediss, redis+unix, sqlite, postgresql, postgres, mysql, mariadb",
+        ),
     ],
 )
 def test_an_unknown_scheme_names_the_known_ones(text: str, hint: str) -> None:
@@ -150,7 +153,7 @@ def test_a_wrong_layout_is_refused_before_connecting(layout, options, message) -
 
 
 def test_engines_to_come_are_told_apart_from_typing_mistakes() -> None:
-    for scheme in ("postgresql", "mysql", "mongodb", "memcached", "node"):
+    for scheme in ("mongodb", "memcached", "node"):
         with pytest.raises(SessctlError) as caught:
             parse_url(f"{scheme}://ops:canary-84@h/db")
         assert "canary-84" not in f"{caught.value} {caught.value.hint}"

@@ -16,11 +16,12 @@ from sessctl.cli.destroy import (
     check_journal,
     conclude_dry_run,
     journal_for,
+    outcome_words,
     permissions,
     undo_command,
 )
 from sessctl.cli.options import command
-from sessctl.cli.outcomes import REMOVED, Outcomes, counted
+from sessctl.cli.outcomes import Outcomes, counted
 from sessctl.cli.report import report
 from sessctl.cli.sids import read_sids
 from sessctl.errors import ExitCode, NotFound, SessctlError, UsageError
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 _SIGNALLED = (ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.PIPE_CLOSED)
 
 
-@command("connection", "backends", "output", "safety")
+@command("connection", "backends", "output", "safety", "pace")
 def expire(
     run: Run,
     *,
@@ -62,9 +63,7 @@ def expire(
         )
     backends = run.backends()
     dry_run = run.options.dry_run
-    outcomes = Outcomes(
-        run, ("would-delete",) if dry_run else REMOVED, counts_only=False, dry_run=dry_run
-    )
+    outcomes = Outcomes(run, outcome_words(run), counts_only=False, dry_run=dry_run)
 
     def end_in(backend: Backend) -> ExitCode:
         allowed = permissions(run, backend, max_delete=max_delete, expect=expect)
@@ -123,7 +122,7 @@ def _expire(
         results = removal.expire(query.sids, query.user)
         undo = undo_command(run, backend)
         return carry_out(
-            run, store, plan, outcomes, removal, results, journal, undo=undo, must_end=True
+            run, backend, store, plan, outcomes, removal, results, journal, undo=undo, must_end=True
         )
 
 

@@ -17,11 +17,12 @@ from sessctl.cli.destroy import (
     check_journal,
     conclude_dry_run,
     journal_for,
+    outcome_words,
     permissions,
     undo_command,
 )
 from sessctl.cli.options import command
-from sessctl.cli.outcomes import REMOVED, Outcomes, counted
+from sessctl.cli.outcomes import Outcomes, counted
 from sessctl.errors import ExitCode
 from sessctl.timespec import parse_duration
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from sessctl.stores.base import Store
 
 
-@command("connection", "output", "safety")
+@command("connection", "output", "safety", "pace")
 def purge(
     run: Run,
     *,
@@ -64,9 +65,7 @@ def purge(
     check_journal(run, query, no_journal=no_journal)
     backend = run.backend()
     dry_run = run.options.dry_run
-    outcomes = Outcomes(
-        run, ("would-delete",) if dry_run else REMOVED, counts_only=True, dry_run=dry_run
-    )
+    outcomes = Outcomes(run, outcome_words(run), counts_only=True, dry_run=dry_run)
     with run.store(backend, write=not dry_run) as store:
         q.check_fields(query, store)
         query = _with_skew(run, store, query)
@@ -87,7 +86,15 @@ def purge(
             )  # fmt: skip
             undo = undo_command(run, backend, lapsed=query.expired)
             code = carry_out(
-                run, store, plan, outcomes, removal, removal.purge(query), journal, undo=undo
+                run,
+                backend,
+                store,
+                plan,
+                outcomes,
+                removal,
+                removal.purge(query),
+                journal,
+                undo=undo,
             )
     outcomes.end()
     return code

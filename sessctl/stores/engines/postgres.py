@@ -26,6 +26,7 @@ from sessctl.errors import (
     StoreUnreachable,
     UsageError,
 )
+from sessctl.stores.base import Lag
 from sessctl.stores.engines.sql_dialect import (
     LOCK_TIMEOUT_S,
     STATEMENT_TIMEOUT_S,
@@ -314,6 +315,20 @@ class PostgresDialect(SqlDialect):
             )
         )
         return f"a time zone is set for the role {escape(str(roles))}" if roles else ""
+
+    def lags(self) -> list[Lag]:
+        """`pg_stat_replication`: how old what a replica has not replayed yet is, or its silence."""
+        rows = self.rows(
+            sa.text(
+                "SELECT coalesce(client_addr::text, application_name, '?'), "
+                "CASE WHEN replay_lsn >= pg_current_wal_lsn() THEN 0 ELSE extract(epoch FROM "
+                "greatest(replay_lag, clock_timestamp() - reply_time)) END, state IS NULL "
+                "FROM pg_stat_replication"
+            )
+        )
+        if any(hidden for _, _, hidden in rows):
+            raise AccessDenied("this user may not see replicas", hint="GRANT pg_monitor")
+        return [Lag(escape(name), None if s is None else float(s)) for name, s, _ in rows]
 
     def takes_no_writes(self) -> bool:
         return bool(self.scalar(sa.select(sa.func.pg_is_in_recovery())))

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from sessctl.errors import JournalError, Refused, StoreUnreachable
 from sessctl.session import Expiry, Need, Query, Session
 from sessctl.stores.base import Capabilities, Identity, Remarks
 from sessctl.stores.engines.redis_connect import Target
+from sessctl.stores.engines.redis_lag import replica_lags
 from sessctl.stores.engines.redis_node import LostReply, Nodes, Reply, checked, pack, reply_error
 from sessctl.stores.engines.redis_writes import DELETE_PAGE, RedisWriter
 from sessctl.stores.reader import Reader
@@ -25,7 +26,7 @@ from sessctl.timespec import MAX_MS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from sessctl.stores.base import Result
+    from sessctl.stores.base import Lag, Result
     from sessctl.stores.engines.redis_node import Channel
     from sessctl.stores.layouts.base import KeyLayout
     from sessctl.stores.registry import Access
@@ -87,6 +88,14 @@ class RedisStore:
     def estimate(self) -> int:
         """`DBSIZE`: every key of the database, sessions or not."""
         return sum(int(node.channel().ask("DBSIZE")) for node in self._nodes.primaries())
+
+    def lags(self) -> list[Lag]:
+        """`INFO replication` of each primary: seconds since a replica last acknowledged."""
+        found: list[Lag] = []
+        for node in self._nodes.primaries():
+            with closing(node.channel()) as channel:
+                found += replica_lags(channel.ask("INFO", "replication"))
+        return found
 
     # -- reading ----------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ from sessctl.timespec import MAX_MS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sessctl.stores.base import Result
+    from sessctl.stores.base import Lag, Result
     from sessctl.stores.engines.sql_dialect import SqlDialect
     from sessctl.stores.layouts.base import TableLayout
     from sessctl.stores.registry import Access
@@ -128,6 +128,9 @@ class SqlStore:
 
     def estimate(self) -> int:
         return self._dialect.estimate(self.layout)
+
+    def lags(self) -> list[Lag]:
+        return self._dialect.lags()
 
     # -- reading ----------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from sessctl.errors import StoreError, StoreUnreachable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from sessctl.stores.base import Lag
     from sessctl.stores.layouts.base import TableLayout
 
 _READ_TRIES = 3  # with a new connection each (S9)
@@ -135,6 +136,11 @@ class SqlDialect(ABC):
     def scalar(self, statement: Any) -> Any:
         """The first cell of the first row."""
         return self._read(lambda: self._connection.execute(statement).scalar())
+
+    def first(self, words: str) -> dict[str, Any] | None:
+        """The first row of a statement that SQLAlchemy has no expression for, by column."""
+        found = self._read(lambda: self._connection.exec_driver_sql(words).mappings().first())
+        return None if found is None else dict(found)
 
     def _read(self, ask: Any) -> Any:
         """Reads are tried again on a new connection; inside a transaction there is none."""
@@ -254,6 +260,10 @@ class SqlDialect(ABC):
     @abstractmethod
     def now_ms(self) -> int:
         """The clock that judges, in ms since 1970 UTC."""
+
+    def lags(self) -> list[Lag]:
+        """How far the replicas are behind, as far as this server knows."""
+        return []
 
     def takes_no_writes(self) -> bool:
         """The server is a replica, or read-only."""
