@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from tests.support.cli import (
     stored,
     wait_for_journal,
 )
+from tests.support.servers import RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -745,3 +747,73 @@ def test_a_pipe_gets_a_count_for_every_outcome(cli: Cli, five: SqliteEngine) -> 
         "outcome\tcount\ndeleted\t2\ngone\t0\nchanged\t0\nfailed\t0\nunconfirmed\t0\n"
     )
     assert ("Ended 2 sessions." in result.stderr, result.code) == (True, 0)
+
+
+# -- pace ------------------------------------------------------------------------------------------
+
+
+def test_a_time_limit_stops_between_pages(cli: Cli, store: Engine) -> None:
+    fill(store, "a", 1200)
+    words = ("purge", "--all", "--yes", "--max-delete", "5000", "-b", store.url)
+    result = cli(*words, "--run-time", "1ms")
+    assert (result.counts, len(there(store)), result.code) == ({"deleted": 500}, 700, 5)
+    assert "stopped: --run-time 1ms is over; to go on: run the same command again" in result.stderr
+    assert cli(*words, "--run-time", "10m").counts == {"deleted": 700}
+
+
+def test_a_pause_file_pauses_and_gives_up(cli: Cli, shop: SqliteEngine) -> None:
+    fill(shop, "a", 600)
+    (cli.home / "pause").touch()
+    words = ("purge", "--all", "--yes", "--max-delete", "5000", "-b", shop.url)
+    result = cli(*words, "--pause-file", cli.home / "pause", "--max-pause", "300ms")
+    assert (result.counts, result.code) == ({"deleted": 500}, 5)
+    assert f"note: paused: {cli.home}/pause exists" in result.stderr
+    assert "stopped: paused for 300ms" in result.stderr
+
+
+def test_recheck_counts_what_came_back(cli: Cli, five: SqliteEngine) -> None:
+    result = cli(*PURGE, "-b", five.url, "--recheck", "0s")
+    assert result.stdout.endswith("unconfirmed\t0\nre-created\t0\n")
+    assert ("Ended 2 sessions." in result.stderr, result.code) == (True, 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--recheck", "1s", "--no-journal"], "--recheck reads the journal"),
+        (["--rate", "0"], "--rate"),
+        (["--nice", "-1"], "--nice"),
+        (["--max-lag", "soon"], "'soon' is not a duration"),
+        (["--lag-from", "redis://127.0.0.1:1/0"], "--lag-from takes MySQL"),
+    ],
+)
+def test_wrong_words_for_the_pace_change_nothing(
+    cli: Cli, five: SqliteEngine, words: list[str], message: str
+) -> None:
+    result = cli(*PURGE, "-b", five.url, *words)
+    assert (len(there(five)), result.stdout, result.code) == (5, "", 2)
+    assert message in result.stderr
+
+
+def test_a_stopped_replica_pauses_the_purge_until_it_goes_on(
+    sessctl: Any, cache: RedisEngine, home: Path
+) -> None:
+    fill(cache, "a", 3000)
+    follow = [f"replicaof 127.0.0.1 {cache.server.port}"]
+    words = ("purge", "--all", "--yes", "--max-delete", "5000", "-b", cache.url)
+    with RedisServer(settings=follow) as replica, ThreadPoolExecutor(1) as pool:
+        while b"lag=" not in cache.client.execute_command("INFO", "replication"):
+            time.sleep(0.05)
+        replica.pause()
+        while b"lag=3" not in cache.client.execute_command("INFO", "replication"):
+            time.sleep(0.1)
+        run = pool.submit(sessctl, *words)
+        wait_for_journal(home)
+        time.sleep(1.5)
+        left = len(there(cache))
+        time.sleep(0.5)
+        assert len(there(cache)) == left >= 2000  # a page or two, and no more
+        replica.resume()
+        result = run.result()
+    assert (result.counts, result.code, there(cache)) == ({"deleted": 3000}, 0, set())
+    assert "paused: replica 127.0.0.1:" in result.stderr

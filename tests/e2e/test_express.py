@@ -388,6 +388,22 @@ def test_a_request_in_flight_brings_its_session_back_only_if_it_changes_it(
     assert (sid in shop.listed()) == comes_back
 
 
+def test_recheck_ends_what_a_request_in_flight_wrote_back(shop: Shop) -> None:
+    browser = visitor(shop.start(), 42)
+    sid = sid_of(browser)
+    slow = Thread(target=browser.get, args=["/slow?ms=1500&change=yes"])
+    slow.start()
+    time.sleep(0.4)  # nothing outside the app shows that it has loaded the session
+    result = shop.run("expire", "--yes", "--recheck", "2s", "-o", "json", "--", sid)
+    slow.join()
+    assert shop.listed() == {}
+    summary = result.json()["summary"]
+    assert (summary["deleted"], summary["re-created"], result.code) == (1, 1, 0)
+    assert "1 written back by requests in flight" in result.stderr
+    undone = shop.run("restore", "--last", "--yes")
+    assert (set(shop.listed()), undone.code) == ({sid}, 0)
+
+
 # -- purge -----------------------------------------------------------------------------------------
 
 
