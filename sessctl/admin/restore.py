@@ -6,7 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sessctl.errors import Refused, StoreError
+from sessctl.admin.journal import check_same_store
+from sessctl.errors import StoreError
 from sessctl.session import Session, State
 from sessctl.stores.base import Outcome, Result
 
@@ -69,16 +70,7 @@ class Restore:
 
     def check_store(self) -> None:
         """The journal belongs to this store. Raises Refused; `--force=wrong-store` skips this."""
-        theirs: dict[str, Any] = self._journal.head.get("store", {})
-        ours = self._store.identity.as_dict()
-        wrong = [key for key in ours if theirs.get(key) != ours[key]]
-        if wrong:
-            key = wrong[0]
-            raise Refused(
-                f"the journal is of another store: {key} '{theirs.get(key)}', not '{ours[key]}'",
-                hint="name its backend with -b; --force=wrong-store if this is the same store "
-                "by another name",
-            )
+        check_same_store(self._journal.head, self._store)
 
     def plan(self) -> RestorePlan:
         """Count what would come back."""
