@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sessctl.admin.journal import check_same_store
-from sessctl.errors import StoreError
+from sessctl.admin.journal import Keep, check_same_store
+from sessctl.errors import Refused, StoreError
 from sessctl.session import Session, State
 from sessctl.stores.base import Outcome, Result
 
@@ -46,6 +46,9 @@ class Restore:
         certain_only: leave sessions whose end was not recorded.
 
     `stop` is asked between pages. An error of the store ends the run and stands in `error`.
+
+    Raises:
+        Refused: the journal keeps ids only.
     """
 
     def __init__(
@@ -57,6 +60,11 @@ class Restore:
         lapsed: bool = False,
         certain_only: bool = False,
     ) -> None:
+        if journal.keep is Keep.IDS:
+            raise Refused(
+                f"nothing can be brought back from {journal.path}: it keeps ids and digests only",
+                hint="`sessctl journal show PATH` lists the ids",
+            )
         self.counts: Counter[str] = Counter()
         self.uncertain = 0
         self.complete = False

@@ -11,6 +11,7 @@ It holds live credentials: folder 0700, file 0600, never followed through a link
 from sessctl.admin.journal.head import check_same_store, head_for
 from sessctl.admin.journal.line import FORMAT
 from sessctl.admin.journal.reader import Journal, Page, list_journals, open_journal
+from sessctl.admin.journal.sessions import Keep
 from sessctl.admin.journal.writer import SUFFIX, JournalWriter
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "SUFFIX",
     "Journal",
     "JournalWriter",
+    "Keep",
     "Page",
     "check_same_store",
     "head_for",

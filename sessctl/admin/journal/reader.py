@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sessctl.admin.journal import line as lines
-from sessctl.admin.journal.sessions import unpack
+from sessctl.admin.journal.sessions import Keep, unpack
 from sessctl.admin.journal.writer import SUFFIX
 from sessctl.errors import JournalError
 from sessctl.stores.base import Outcome
@@ -32,6 +32,11 @@ class Journal:
     path: Path
     head: dict[str, Any]
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def keep(self) -> Keep:
+        """What is kept of a session; only `Keep.FULL` brings it back."""
+        return Keep(self.head.get("keep", Keep.FULL))
 
     def pages(self) -> Iterator[Page]:
         """Every page with its outcomes, in order.

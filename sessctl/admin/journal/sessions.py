@@ -6,6 +6,8 @@ import json
 import zlib
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
+from enum import StrEnum
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,27 +21,36 @@ if TYPE_CHECKING:
     from sessctl.session import Session
     from sessctl.stores.base import Store
 
+
+class Keep(StrEnum):
+    """What a journal keeps of a session."""
+
+    FULL = "full"  # all that brings it back
+    IDS = "ids"  # its id and the SHA-256 of its value: proof of an erasure, and no data
+
+
 MAX_PAGE_BYTES = 512 * 2**20  # unpacked; more is neither written nor read
 
 
-def pack(store: Store, sessions: Sequence[Session]) -> str:
+def pack(store: Store, sessions: Sequence[Session], keep: Keep = Keep.FULL) -> str:
     """A page of sessions, compressed: about half of the raw size.
 
     Raises:
         JournalError: it could not be read back, so it must not be deleted.
     """
-    raw = msgspec.json.encode(
-        [
-            _plain({"sid": session.sid, "location": session.location, **store.freeze(session)})
-            for session in sessions
-        ]
-    )
+    raw = msgspec.json.encode([_plain(_kept(store, session, keep)) for session in sessions])
     if len(raw) > MAX_PAGE_BYTES:
         raise JournalError(
             "a page of sessions is larger than a journal can give back",
             hint="--no-journal with --expired ends them without a way back",
         )
     return b64encode(zlib.compress(raw, 1)).decode()
+
+
+def _kept(store: Store, session: Session, keep: Keep) -> dict[str, Any]:
+    if keep is Keep.IDS:
+        return {"sid": session.sid, "digest": sha256(session.raw).hexdigest()}
+    return {"sid": session.sid, "location": session.location, **store.freeze(session)}
 
 
 def unpack(packed: str, *, page: int) -> list[dict[str, Any]]:

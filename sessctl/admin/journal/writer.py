@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sessctl.admin.journal import line
-from sessctl.admin.journal.sessions import pack
+from sessctl.admin.journal.sessions import Keep, pack
 from sessctl.config.paths import private_folder
 from sessctl.errors import JournalError
 from sessctl.stores.base import Outcome
@@ -30,7 +30,8 @@ SUFFIX = ".journal"
 class JournalWriter:
     """Appends one run to a new file, which is created with the first page."""
 
-    def __init__(self, directory: Path, head: dict[str, Any]) -> None:
+    def __init__(self, directory: Path, head: dict[str, Any], *, keep: Keep = Keep.FULL) -> None:
+        self.keep = keep
         self.run = secrets.token_hex(4)
         started = datetime.now(UTC)
         name = re.sub(r"[^A-Za-z0-9_.-]+", "-", str(head.get("backend") or "store"))[:40]
@@ -42,6 +43,7 @@ class JournalWriter:
             "format": line.FORMAT,
             "run": self.run,
             "started": iso(to_ms(started)),
+            "keep": str(keep),
             **head,
         }
         self._fd = -1
@@ -63,7 +65,7 @@ class JournalWriter:
         if not (self.is_open or self._broken):
             self._create()
         self._pages += 1
-        body = {"n": self._pages, "count": len(sessions), "z": pack(store, sessions)}
+        body = {"n": self._pages, "count": len(sessions), "z": pack(store, sessions, self.keep)}
         self._append("page", body, sync=True)
         self.sessions += len(sessions)
         return self._pages
