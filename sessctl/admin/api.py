@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sessctl.admin.clock import measure_skew
-from sessctl.admin.journal import JournalWriter, Keep, head_for, open_journal
+from sessctl.admin.journal import JournalWriter, Keep, check_room, head_for, open_journal
 from sessctl.admin.plan import Permissions, check_guards, check_query, make_plan
 from sessctl.admin.removal import Removal, Summary
 from sessctl.admin.restore import Restore
@@ -57,7 +57,7 @@ def purge(
         grace_ms = round(grace.total_seconds() * 1000) + skew.extra_grace_ms
         query = replace(query, grace_ms=grace_ms)
     allowed = permissions or Permissions()
-    check_guards(make_plan(store, query, allowed), store, allowed, by_rule=True)
+    _check(store, query, allowed, journals, keep, by_rule=True)
     removal = Removal(
         store,
         _journal(store, "purge", query, journals, keep),
@@ -86,7 +86,7 @@ def expire(
     allowed = permissions or Permissions()
     removal = Removal(store, _journal(store, "expire", query, journals, keep), permissions=allowed)
     results = removal.expire(sids, user)
-    check_guards(make_plan(store, query, allowed), store, allowed, by_rule=user is not None)
+    _check(store, query, allowed, journals, keep, by_rule=user is not None)
     return _finish(removal, results)
 
 
@@ -111,6 +111,15 @@ def restore(
     for _ in undo.run():
         pass
     return undo
+
+
+def _check(
+    store: Store, query: Query, allowed: Permissions, folder: Path, keep: Keep, *, by_rule: bool
+) -> None:
+    plan = make_plan(store, query, allowed)
+    check_guards(plan, store, allowed, by_rule=by_rule)
+    if keep is Keep.FULL:
+        check_room(folder, plan.journal_bytes)
 
 
 def _journal(store: Store, command: str, query: Query, folder: Path, keep: Keep) -> JournalWriter:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sessctl.admin.journal import JournalWriter, Keep, head_for
+from sessctl.admin.journal import JournalWriter, Keep, check_room, head_for
 from sessctl.cli.confirm import backend_label
 from sessctl.errors import GuardRefused, Refused, UsageError, did_you_mean
 from sessctl.timespec import format_size
@@ -73,6 +73,13 @@ def journal_for(
     label = backend_label(backend, store)
     head = head_for(store, command, query, backend=label, force=run.options.force)
     return JournalWriter(journal_directory(run), head, keep=keep)
+
+
+def check_journal_room(run: Run, plan: Plan, keep: Keep | None) -> None:
+    """There is room for a journal of whole sessions. Raises GuardRefused before anything is
+    written."""
+    if keep is Keep.FULL:
+        check_room(journal_directory(run), plan.journal_bytes)
 
 
 def undo_line(plan: Plan, keep: Keep | None) -> str:

@@ -12,6 +12,7 @@ from sessctl.admin.journal.head import check_same_store, head_for
 from sessctl.admin.journal.line import FORMAT
 from sessctl.admin.journal.reader import Journal, Page, list_journals, open_journal
 from sessctl.admin.journal.sessions import Keep
+from sessctl.admin.journal.space import check_room
 from sessctl.admin.journal.writer import SUFFIX, JournalWriter
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "JournalWriter",
     "Keep",
     "Page",
+    "check_room",
     "check_same_store",
     "head_for",
     "list_journals",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sessctl.admin.journal import line
 from sessctl.admin.journal.sessions import Keep, pack
+from sessctl.admin.journal.space import check_page_room
 from sessctl.config.paths import private_folder
 from sessctl.errors import JournalError
 from sessctl.stores.base import Outcome
@@ -62,10 +63,13 @@ class JournalWriter:
         Raises:
             JournalError: then nothing of this page may be deleted, nor of any later one.
         """
+        packed = pack(store, sessions, self.keep)
+        if not self._broken:
+            check_page_room(self.path, len(packed))
         if not (self.is_open or self._broken):
             self._create()
         self._pages += 1
-        body = {"n": self._pages, "count": len(sessions), "z": pack(store, sessions, self.keep)}
+        body = {"n": self._pages, "count": len(sessions), "z": packed}
         self._append("page", body, sync=True)
         self.sessions += len(sessions)
         return self._pages

@@ -16,7 +16,13 @@ from sessctl.cli.destroy import (
     conclude_dry_run,
     permissions,
 )
-from sessctl.cli.journals import choose_keep, journal_for, undo_command, undo_line
+from sessctl.cli.journals import (
+    check_journal_room,
+    choose_keep,
+    journal_for,
+    undo_command,
+    undo_line,
+)
 from sessctl.cli.options import command
 from sessctl.cli.outcomes import REMOVED, Outcomes, counted
 from sessctl.cli.report import report
@@ -115,6 +121,7 @@ def _expire(
             raise _missing(query).at(backend=label)
         show_plan(run, backend, store, query, plan, undo_line(plan, keep))
         check_guards(plan, store, allowed, by_rule=query.user is not None)
+        check_journal_room(run, plan, keep)
         if dry_run:
             return conclude_dry_run(outcomes, plan, store)
         confirm(run, backend, store, f"End {counted(plan.matches)} in {label}?", live=plan.live)

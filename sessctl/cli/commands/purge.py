@@ -18,7 +18,13 @@ from sessctl.cli.destroy import (
     conclude_dry_run,
     permissions,
 )
-from sessctl.cli.journals import choose_keep, journal_for, undo_command, undo_line
+from sessctl.cli.journals import (
+    check_journal_room,
+    choose_keep,
+    journal_for,
+    undo_command,
+    undo_line,
+)
 from sessctl.cli.options import command
 from sessctl.cli.outcomes import REMOVED, Outcomes, counted
 from sessctl.errors import ExitCode
@@ -76,6 +82,7 @@ def purge(
         show_plan(run, backend, store, query, plan, undo_line(plan, keep))
         _note_leftovers(run, store, query, plan)
         check_guards(plan, store, allowed, by_rule=True)
+        check_journal_room(run, plan, keep)
         if dry_run:
             code = conclude_dry_run(outcomes, plan, store)
         else:
