@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sessctl.admin.clock import measure_skew
-from sessctl.admin.journal import JournalWriter, head_for, open_journal
+from sessctl.admin.journal import JournalWriter, Keep, check_room, head_for, open_journal
 from sessctl.admin.plan import Permissions, check_guards, check_query, make_plan
 from sessctl.admin.removal import Removal, Summary
 from sessctl.admin.restore import Restore
@@ -30,6 +30,7 @@ def purge(
     query: Query,
     *,
     journals: Path,
+    keep: Keep = Keep.FULL,
     permissions: Permissions | None = None,
     grace: timedelta = _GRACE,
 ) -> Summary:
@@ -41,6 +42,7 @@ def purge(
     Args:
         store: opened with `write=True`.
         journals: the folder for the journal, which is made readable for its owner alone.
+        keep: whole sessions, or their ids and digests only, which undoes nothing.
         permissions: what is allowed beyond the ordinary: ceilings, lifted guards.
         grace: how long past its expiry a session must be, for `Query(expired=True)`.
 
@@ -55,10 +57,10 @@ def purge(
         grace_ms = round(grace.total_seconds() * 1000) + skew.extra_grace_ms
         query = replace(query, grace_ms=grace_ms)
     allowed = permissions or Permissions()
-    check_guards(make_plan(store, query, allowed), store, allowed, by_rule=True)
+    _check(store, query, allowed, journals, keep, by_rule=True)
     removal = Removal(
         store,
-        _journal(store, "purge", query, journals),
+        _journal(store, "purge", query, journals, keep),
         permissions=allowed,
         grace_ms=query.grace_ms if query.expired else None,
     )
@@ -71,6 +73,7 @@ def expire(
     *,
     user: str | None = None,
     journals: Path,
+    keep: Keep = Keep.FULL,
     permissions: Permissions | None = None,
 ) -> Summary:
     """End named sessions, or all of a user, even while they are being renewed.
@@ -81,9 +84,9 @@ def expire(
     """
     query = Query(sids=tuple(sids), user=user)
     allowed = permissions or Permissions()
-    removal = Removal(store, _journal(store, "expire", query, journals), permissions=allowed)
+    removal = Removal(store, _journal(store, "expire", query, journals, keep), permissions=allowed)
     results = removal.expire(sids, user)
-    check_guards(make_plan(store, query, allowed), store, allowed, by_rule=user is not None)
+    _check(store, query, allowed, journals, keep, by_rule=user is not None)
     return _finish(removal, results)
 
 
@@ -100,7 +103,7 @@ def restore(
         lapsed: expired ones too, as they were.
 
     Raises:
-        Refused: the journal is of another store.
+        Refused: the journal is of another store, or keeps ids only.
         JournalError: it cannot be read.
     """
     undo = Restore(store, open_journal(journal), ttl=ttl, lapsed=lapsed)
@@ -110,8 +113,18 @@ def restore(
     return undo
 
 
-def _journal(store: Store, command: str, query: Query, folder: Path) -> JournalWriter:
-    return JournalWriter(folder, head_for(store, command, query, backend=store.identity.label))
+def _check(
+    store: Store, query: Query, allowed: Permissions, folder: Path, keep: Keep, *, by_rule: bool
+) -> None:
+    plan = make_plan(store, query, allowed)
+    check_guards(plan, store, allowed, by_rule=by_rule)
+    if keep is Keep.FULL:
+        check_room(folder, plan.journal_bytes)
+
+
+def _journal(store: Store, command: str, query: Query, folder: Path, keep: Keep) -> JournalWriter:
+    head = head_for(store, command, query, backend=store.identity.label)
+    return JournalWriter(folder, head, keep=keep)
 
 
 def _finish(removal: Removal, results: Iterable[list[Result]]) -> Summary:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from sessctl.admin.journal import space
 from sessctl.errors import GuardRefused, UsageError
 from sessctl.session import Expiry, Query, Session, State
 from sessctl.timespec import from_ms
@@ -42,6 +43,7 @@ class Plan:
     size_bytes: int = 0
     oldest_ms: int | None = None
     newest_ms: int | None = None
+    journal_ratio: float = 0.0  # bytes of journal for a byte of stored value
     samples: list[str] = field(default_factory=list)
     sampled: int = 0
     recognised: int = 0
@@ -67,8 +69,9 @@ class Plan:
 
     @property
     def journal_bytes(self) -> int:
-        """About what the journal will take: half of the raw sizes (measured 180 for 330 bytes)."""
-        return int(self.size_bytes / self.matches * 0.55 * self.count) if self.matches else 0
+        """About what the journal of whole sessions will take."""
+        mean = self.size_bytes / self.matches if self.matches else 0.0
+        return int(mean * self.journal_ratio * self.count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +120,15 @@ def make_plan(store: Store, query: Query, permissions: Permissions, *, exact: bo
     now_ms = store.now_ms()
     if not query.sids:  # sessions that are named need no sample to tell what the store holds
         _sample(plan, store)
+    first: list[Session] = []
     for session in removable(store.scan(query), query, permissions, plan):
         if plan.matches >= COUNT_LIMIT - 1 and not exact:
             plan.exact = False
             break
         _count(plan, session, now_ms)
+        if not first or (len(first) < space.SAMPLE and plan.size_bytes <= space.SAMPLE_BYTES):
+            first.append(session)
+    plan.journal_ratio = space.ratio_of(store, first)
     if not plan.exact:
         plan.estimated = _estimate(store, query, plan)
         plan.live = round(plan.live / plan.matches * plan.estimated)

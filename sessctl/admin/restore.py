@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from sessctl.admin.journal import Keep, check_same_store
 from sessctl.errors import Refused, StoreError
 from sessctl.session import Session, State
 from sessctl.stores.base import Outcome, Result
@@ -45,6 +46,9 @@ class Restore:
         certain_only: leave sessions whose end was not recorded.
 
     `stop` is asked between pages. An error of the store ends the run and stands in `error`.
+
+    Raises:
+        Refused: the journal keeps ids only.
     """
 
     def __init__(
@@ -56,6 +60,11 @@ class Restore:
         lapsed: bool = False,
         certain_only: bool = False,
     ) -> None:
+        if journal.keep is Keep.IDS:
+            raise Refused(
+                f"nothing can be brought back from {journal.path}: it keeps ids and digests only",
+                hint="`sessctl journal show PATH` lists the ids",
+            )
         self.counts: Counter[str] = Counter()
         self.uncertain = 0
         self.complete = False
@@ -69,16 +78,7 @@ class Restore:
 
     def check_store(self) -> None:
         """The journal belongs to this store. Raises Refused; `--force=wrong-store` skips this."""
-        theirs: dict[str, Any] = self._journal.head.get("store", {})
-        ours = self._store.identity.as_dict()
-        wrong = [key for key in ours if theirs.get(key) != ours[key]]
-        if wrong:
-            key = wrong[0]
-            raise Refused(
-                f"the journal is of another store: {key} '{theirs.get(key)}', not '{ours[key]}'",
-                hint="name its backend with -b; --force=wrong-store if this is the same store "
-                "by another name",
-            )
+        check_same_store(self._journal.head, self._store)
 
     def plan(self) -> RestorePlan:
         """Count what would come back."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sessctl.errors import ConfirmationNeeded, Refused
 from sessctl.text import short_id
-from sessctl.timespec import format_size, from_ms
+from sessctl.timespec import from_ms
 
 if TYPE_CHECKING:
     from sessctl.admin.plan import Plan
@@ -58,13 +58,6 @@ def show_plan(
     rows.append(("undo", undo))
     for name, text in rows:
         run.streams.say((f"  {name:<10} ", "key"), text)
-
-
-def undo_line(plan: Plan, *, journal: bool) -> str:
-    """What the plan says about the way back."""
-    if not journal:
-        return "none (--no-journal)"
-    return f"journal of about {format_size(plan.journal_bytes)}" if plan.matches else "journal"
 
 
 def confirm(

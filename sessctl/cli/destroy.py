@@ -1,15 +1,15 @@
-"""What `expire` and `purge` have in common: permissions, journal, the run itself, its end."""
+"""What `expire` and `purge` have in common: permissions, the run itself, its end."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sessctl.admin.journal import Keep
 from sessctl.cli.outcomes import REMOVED, aside, counted
 from sessctl.cli.pace import recheck_s, throttle_for
 from sessctl.cli.progress import progress
 from sessctl.cli.signals import stoppable
-from sessctl.errors import ExitCode, GuardRefused, JournalError, SessctlError, UsageError
+from sessctl.errors import ExitCode, JournalError, SessctlError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from sessctl.cli.outcomes import Outcomes
     from sessctl.cli.run import Run
     from sessctl.config.model import Backend
-    from sessctl.session import Query
     from sessctl.stores.base import Result, Store
 
 
@@ -43,58 +42,6 @@ def outcome_words(run: Run) -> tuple[str, ...]:
     if run.options.dry_run:
         return ("would-delete",)
     return REMOVED if run.options.recheck is None else (*REMOVED, "re-created")
-
-
-def check_journal(run: Run, query: Query, *, no_journal: bool) -> None:
-    """--no-journal is for expired sessions; otherwise it takes --force=journal."""
-    if no_journal and not query.expired and "journal" not in run.options.force:
-        raise GuardRefused(
-            "journal",
-            "without a journal these sessions could not be brought back",
-            hint="--no-journal goes with --expired, or with --force=journal",
-        )
-    if no_journal and run.options.recheck is not None:
-        raise UsageError("--recheck reads the journal", hint="leave --no-journal out")
-
-
-def journal_directory(run: Run) -> Path:
-    """Where journals live: `[journal] directory`, else the user's state directory."""
-    from sessctl.config.paths import state_dir
-
-    configured = run.config.journal.directory
-    if configured:
-        return Path(configured).expanduser()
-    return state_dir(run.environ) / "journals"
-
-
-def journal_for(
-    run: Run, command: str, backend: Backend, store: Store, query: Query
-) -> JournalWriter:
-    """A journal whose file comes into being with the first page."""
-    from sessctl.admin.journal import JournalWriter, head_for
-    from sessctl.cli.confirm import backend_label
-
-    label = backend_label(backend, store)
-    head = head_for(store, command, query, backend=label, force=run.options.force)
-    return JournalWriter(journal_directory(run), head)
-
-
-def undo_command(run: Run, backend: Backend, *, lapsed: bool = False) -> str:
-    """What to type to undo this run, with the backend where it has no name to be found by."""
-    import shlex
-
-    from sessctl.stores.registry import parse_url
-
-    words = ["sessctl", "restore", "--last"]
-    if lapsed:
-        words.append("--lapsed")
-    if run.options.config:
-        words += ["--config", run.options.config]
-    if not backend.name and run.options.backend:
-        words += ["-b", parse_url(backend.url).masked]
-    elif run.options.several_backends:
-        words += ["-b", backend.name]
-    return shlex.join(words)
 
 
 def carry_out(
@@ -141,7 +88,7 @@ def carry_out(
     outcomes.conclude(
         summary.counts,
         store,
-        headline=_headline(summary, undo if written is not None else None),
+        headline=_headline(summary, written, undo),
         complete=summary.complete and error is None,
         journal=written.path if written is not None else None,
     )
@@ -160,13 +107,15 @@ def carry_out(
     return ExitCode.PARTIAL if left else ExitCode.OK
 
 
-def _headline(summary: Summary, undo: str | None) -> str:
+def _headline(summary: Summary, journal: JournalWriter | None, undo: str) -> str:
     words = f"Ended {counted(summary.ended)}{aside(summary.counts)}."
     if summary.uncertain:
         words += f" Up to {summary.uncertain:,} of the failed may be gone."
-    if undo is not None and (summary.ended or summary.uncertain):
-        words += f" Undo: {undo}"
-    return words
+    if journal is None or not (summary.ended or summary.uncertain):
+        return words
+    if journal.keep is Keep.IDS:
+        return f"{words} No undo: the journal keeps ids and digests only."
+    return f"{words} Undo: {undo}"
 
 
 def _failed(run: Run, error: SessctlError, *, touched: bool) -> ExitCode:

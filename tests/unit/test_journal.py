@@ -18,8 +18,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessctl.admin import journal as module
-from sessctl.admin.journal import JournalWriter, list_journals, open_journal
+from sessctl.admin.journal import JournalWriter, line, list_journals, open_journal
+from sessctl.admin.journal import writer as module
 from sessctl.admin.removal import Removal
 from sessctl.config.paths import private_folder
 from sessctl.errors import JournalError
@@ -194,7 +194,7 @@ class TestDamage:
             open_journal(path)
 
     def test_a_journal_of_the_future_is_refused(self, tmp_path: Path, monkeypatch) -> None:
-        monkeypatch.setattr(module, "FORMAT", 2)
+        monkeypatch.setattr(line, "FORMAT", 2)
         path = written(tmp_path)
         monkeypatch.undo()
         with pytest.raises(JournalError, match="has journal format 2, this version reads 1"):
@@ -384,7 +384,7 @@ def test_a_page_of_large_sessions_is_cut_before_it_is_too_large_to_read(tmp_path
 def test_a_page_that_could_not_be_read_back_is_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sessctl.admin.journal._MAX_PAGE_BYTES", 100)
+    monkeypatch.setattr("sessctl.admin.journal.sessions.MAX_PAGE_BYTES", 100)
     journal = JournalWriter(tmp_path / "journals", HEAD)
     with pytest.raises(JournalError, match="larger than a journal can give back"):
         journal.page(MemoryStore(), [session("a")])

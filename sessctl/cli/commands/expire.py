@@ -10,15 +10,19 @@ from sessctl.admin.plan import check_guards, make_plan
 from sessctl.admin.removal import Removal
 from sessctl.cli import limit_options as limits
 from sessctl.cli import query_options as q
-from sessctl.cli.confirm import backend_label, confirm, show_plan, undo_line
+from sessctl.cli.confirm import backend_label, confirm, show_plan
 from sessctl.cli.destroy import (
     carry_out,
-    check_journal,
     conclude_dry_run,
-    journal_for,
     outcome_words,
     permissions,
+)
+from sessctl.cli.journals import (
+    check_journal_room,
+    choose_keep,
+    journal_for,
     undo_command,
+    undo_line,
 )
 from sessctl.cli.options import command
 from sessctl.cli.outcomes import Outcomes, counted
@@ -29,6 +33,7 @@ from sessctl.session import Query
 from sessctl.text import is_short_id, short_id
 
 if TYPE_CHECKING:
+    from sessctl.admin.journal import Keep
     from sessctl.admin.plan import Permissions
     from sessctl.cli.run import Run
     from sessctl.config.model import Backend
@@ -46,7 +51,9 @@ def expire(
     user: q.User = None,
     max_delete: limits.MaxDelete = None,
     expect: limits.Expect = None,
+    journal: limits.KeepJournal = None,
     no_journal: limits.NoJournal = False,
+    journal_key_file: limits.KeyFile = None,
 ) -> ExitCode:
     """End sessions. Exit 1 if none of the named ones exists, 5 if one could not be ended."""
     sids = read_sids(run, sid or [])
@@ -56,7 +63,7 @@ def expire(
             hint="sessctl expire SID, or sessctl expire --user 42",
         )
     query = Query(sids=tuple(sids), user=user)
-    check_journal(run, query, no_journal=no_journal)
+    keep = choose_keep(run, query, journal, no_journal=no_journal, key_file=journal_key_file)
     if sids and run.options.several_backends:
         raise UsageError(
             "several backends go with --user", hint="a session id belongs to one backend"
@@ -67,7 +74,7 @@ def expire(
 
     def end_in(backend: Backend) -> ExitCode:
         allowed = permissions(run, backend, max_delete=max_delete, expect=expect)
-        return _expire(run, backend, query, allowed, outcomes, journalled=not no_journal)
+        return _expire(run, backend, query, allowed, outcomes, keep)
 
     if len(backends) == 1:
         code = end_in(backends[0])
@@ -103,8 +110,7 @@ def _expire(
     query: Query,
     allowed: Permissions,
     outcomes: Outcomes,
-    *,
-    journalled: bool,
+    keep: Keep | None,
 ) -> ExitCode:
     dry_run = run.options.dry_run
     with run.store(backend, write=not dry_run) as store:
@@ -112,12 +118,13 @@ def _expire(
         plan = make_plan(store, query, allowed)
         if not plan.matches:
             raise _missing(query).at(backend=label)
-        show_plan(run, backend, store, query, plan, undo_line(plan, journal=journalled))
+        show_plan(run, backend, store, query, plan, undo_line(plan, keep))
         check_guards(plan, store, allowed, by_rule=query.user is not None)
+        check_journal_room(run, plan, keep)
         if dry_run:
             return conclude_dry_run(outcomes, plan, store)
         confirm(run, backend, store, f"End {counted(plan.matches)} in {label}?", live=plan.live)
-        journal = journal_for(run, "expire", backend, store, query) if journalled else None
+        journal = journal_for(run, "expire", backend, store, query, keep)
         removal = Removal(store, journal, permissions=allowed)
         results = removal.expire(query.sids, query.user)
         undo = undo_command(run, backend)

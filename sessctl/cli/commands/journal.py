@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sessctl.admin.journal import list_journals, open_journal
 from sessctl.cli.columns import write_table
-from sessctl.cli.destroy import journal_directory
+from sessctl.cli.journals import journal_directory
 from sessctl.cli.options import command
 from sessctl.cli.output import Writer, chosen_fields
 from sessctl.errors import ExitCode, JournalError

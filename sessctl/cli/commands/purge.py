@@ -7,19 +7,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sessctl.admin.clock import measure_skew
+from sessctl.admin.journal import Keep
 from sessctl.admin.plan import Plan, check_guards, check_query, make_plan
 from sessctl.admin.removal import Removal
 from sessctl.cli import limit_options as limits
 from sessctl.cli import query_options as q
-from sessctl.cli.confirm import backend_label, confirm, show_plan, undo_line
+from sessctl.cli.confirm import backend_label, confirm, show_plan
 from sessctl.cli.destroy import (
     carry_out,
-    check_journal,
     conclude_dry_run,
-    journal_for,
     outcome_words,
     permissions,
+)
+from sessctl.cli.journals import (
+    check_journal_room,
+    choose_keep,
+    journal_for,
     undo_command,
+    undo_line,
 )
 from sessctl.cli.options import command
 from sessctl.cli.outcomes import Outcomes, counted
@@ -51,7 +56,9 @@ def purge(
     ] = "60s",
     max_delete: limits.MaxDelete = None,
     expect: limits.Expect = None,
+    journal: limits.KeepJournal = None,
     no_journal: limits.NoJournal = False,
+    journal_key_file: limits.KeyFile = None,
     exact: limits.Exact = False,
 ) -> ExitCode:  # fmt: skip
     """Plan, confirm, journal, delete what is unchanged, page by page."""
@@ -62,7 +69,7 @@ def purge(
         grace_ms=grace_ms if expired else 0,
     )  # fmt: skip
     check_query(query)
-    check_journal(run, query, no_journal=no_journal)
+    keep = choose_keep(run, query, journal, no_journal=no_journal, key_file=journal_key_file)
     backend = run.backend()
     dry_run = run.options.dry_run
     outcomes = Outcomes(run, outcome_words(run), counts_only=True, dry_run=dry_run)
@@ -71,17 +78,18 @@ def purge(
         query = _with_skew(run, store, query)
         allowed = permissions(run, backend, max_delete=max_delete, expect=expect)
         plan = make_plan(store, query, allowed, exact=exact)
-        show_plan(run, backend, store, query, plan, undo_line(plan, journal=not no_journal))
+        show_plan(run, backend, store, query, plan, undo_line(plan, keep))
         _note_leftovers(run, store, query, plan)
         check_guards(plan, store, allowed, by_rule=True)
+        check_journal_room(run, plan, keep)
         if dry_run:
             code = conclude_dry_run(outcomes, plan, store)
         else:
             if plan.matches:
-                _confirm(run, backend, store, query, plan, journalled=not no_journal)
-            journal = None if no_journal else journal_for(run, "purge", backend, store, query)
+                _confirm(run, backend, store, query, plan, undoable=keep is Keep.FULL)
+            writer = journal_for(run, "purge", backend, store, query, keep)
             removal = Removal(
-                store, journal, permissions=allowed,
+                store, writer, permissions=allowed,
                 grace_ms=query.grace_ms if query.expired else None,
             )  # fmt: skip
             undo = undo_command(run, backend, lapsed=query.expired)
@@ -93,7 +101,7 @@ def purge(
                 outcomes,
                 removal,
                 removal.purge(query),
-                journal,
+                writer,
                 undo=undo,
             )
     outcomes.end()
@@ -122,12 +130,12 @@ def _with_skew(run: Run, store: Store, query: Query) -> Query:
 
 
 def _confirm(
-    run: Run, backend: Backend, store: Store, query: Query, plan: Plan, *, journalled: bool
+    run: Run, backend: Backend, store: Store, query: Query, plan: Plan, *, undoable: bool
 ) -> None:
     label = backend_label(backend, store)
     confirm(
         run, backend, store,
         f"End {'' if plan.exact else 'about '}{counted(plan.count)} in {label}?",
         live=plan.live,
-        cron=query.expired and journalled and not run.options.force,
+        cron=query.expired and undoable and not run.options.force,
     )  # fmt: skip

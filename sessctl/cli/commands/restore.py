@@ -12,7 +12,7 @@ import typer
 from sessctl.admin.journal import Journal, list_journals, open_journal
 from sessctl.admin.restore import Restore
 from sessctl.cli.confirm import backend_label, confirm
-from sessctl.cli.destroy import journal_directory
+from sessctl.cli.journals import journal_directory
 from sessctl.cli.options import command
 from sessctl.cli.outcomes import RESTORED, Outcomes, aside, counted
 from sessctl.cli.progress import progress

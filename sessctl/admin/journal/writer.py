@@ -1,0 +1,143 @@
+"""Writing a journal: append, fsync, and only then may anything be deleted."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import stat
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sessctl.admin.journal import line
+from sessctl.admin.journal.sessions import Keep, pack
+from sessctl.admin.journal.space import check_page_room
+from sessctl.config.paths import private_folder
+from sessctl.errors import JournalError
+from sessctl.stores.base import Outcome
+from sessctl.timespec import iso, to_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from sessctl.session import Session
+    from sessctl.stores.base import Result, Store
+
+SUFFIX = ".journal"
+
+
+class JournalWriter:
+    """Appends one run to a new file, which is created with the first page."""
+
+    def __init__(self, directory: Path, head: dict[str, Any], *, keep: Keep = Keep.FULL) -> None:
+        self.keep = keep
+        self.run = secrets.token_hex(4)
+        started = datetime.now(UTC)
+        name = re.sub(r"[^A-Za-z0-9_.-]+", "-", str(head.get("backend") or "store"))[:40]
+        stamp = started.strftime("%Y%m%dT%H%M%S.%fZ")  # names sort by time; two runs fit a second
+        self.path = directory / f"{stamp}-{head['command']}-{name}-{self.run}{SUFFIX}"
+        self.sessions = 0
+        self.size_bytes = 0
+        self._head = {
+            "format": line.FORMAT,
+            "run": self.run,
+            "started": iso(to_ms(started)),
+            "keep": str(keep),
+            **head,
+        }
+        self._fd = -1
+        self._pages = 0
+        self._previous = ""
+        self._broken = False
+
+    @property
+    def is_open(self) -> bool:
+        """A page has been written; before that there is no file."""
+        return self._fd >= 0
+
+    def page(self, store: Store, sessions: Sequence[Session]) -> int:
+        """Write sessions down and make sure they are on the disk; the page's number.
+
+        Raises:
+            JournalError: then nothing of this page may be deleted, nor of any later one.
+        """
+        packed = pack(store, sessions, self.keep)
+        if not self._broken:
+            check_page_room(self.path, len(packed))
+        if not (self.is_open or self._broken):
+            self._create()
+        self._pages += 1
+        body = {"n": self._pages, "count": len(sessions), "z": packed}
+        self._append("page", body, sync=True)
+        self.sessions += len(sessions)
+        return self._pages
+
+    def done(self, number: int, results: Sequence[Result]) -> None:
+        """Record what became of a page; the usual outcome once, the others by position."""
+        words = [result.outcome.value for result in results]
+        usual = Counter(words).most_common(1)[0][0] if words else Outcome.DELETED.value
+        others = {str(i): word for i, word in enumerate(words) if word != usual}
+        self._append("done", {"n": number, "all": usual, "except": others})
+
+    def end(self, counts: dict[str, int], *, complete: bool) -> None:
+        """Close the run. Without this line a journal counts as interrupted."""
+        try:
+            if self.is_open and not self._broken:
+                self._append("end", {"counts": counts, "complete": complete}, sync=True)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _create(self) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            _check_folder(self.path.parent)
+            self._fd = os.open(self.path, flags, 0o600)
+            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        except OSError as exc:
+            self._broken = True  # there may be a file now, without its head
+            raise _disk_error(self.path, exc) from None
+        self._append("head", self._head, sync=True)
+
+    def _append(self, kind: str, body: dict[str, Any], *, sync: bool = False) -> None:
+        if self._broken:
+            raise JournalError(f"the journal {self.path} failed earlier in this run")
+        written = line.encode(kind, body, self._previous)
+        try:
+            view = memoryview(written)
+            while view:
+                view = view[os.write(self._fd, view) :]
+            if sync:
+                os.fsync(self._fd)
+        except OSError as exc:
+            # A failed fsync may have lost pages; this file is not trusted again.
+            self._broken = True
+            raise _disk_error(self.path, exc) from None
+        self.size_bytes += len(written)
+        self._previous = line.digest(written)
+
+
+def _check_folder(folder: Path) -> None:
+    if folder.exists() and folder.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise JournalError(
+            f"others may write the journal folder {folder}", hint=f"chmod 700 {folder}"
+        )
+    private_folder(folder)
+
+
+def _disk_error(path: Path, exc: OSError) -> JournalError:
+    reason = (exc.strerror or "error").lower()
+    return JournalError(
+        f"cannot write the journal {path} ({reason})",
+        hint="nothing that is not in the journal was deleted; free the disk and run it again",
+    )

@@ -1,0 +1,111 @@
+"""The journal of a run: where it lives, what it keeps, what to type to undo the run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sessctl.admin.journal import JournalWriter, Keep, check_room, head_for
+from sessctl.cli.confirm import backend_label
+from sessctl.errors import GuardRefused, Refused, UsageError, did_you_mean
+from sessctl.timespec import format_size
+
+if TYPE_CHECKING:
+    from sessctl.admin.plan import Plan
+    from sessctl.cli.run import Run
+    from sessctl.config.model import Backend
+    from sessctl.session import Query
+    from sessctl.stores.base import Store
+
+
+def choose_keep(
+    run: Run, query: Query, word: str | None, *, no_journal: bool, key_file: str | None
+) -> Keep | None:
+    """What the journal is to keep; None: there is to be none.
+
+    Raises:
+        UsageError: no such word, or --journal or --recheck together with --no-journal.
+        Refused: encryption is asked for, which this version has not: nothing is written plain.
+        GuardRefused: --no-journal is for expired sessions; otherwise it takes --force=journal.
+    """
+    if key_file is not None:
+        raise Refused(
+            "this version cannot encrypt a journal, so nothing was written",
+            hint="--journal=ids keeps no data; else put the journal folder on an encrypted disk",
+        )
+    if word is not None and word not in list(Keep):
+        raise UsageError(
+            f"no kind of journal '{word}'",
+            hint=did_you_mean(word, Keep, all_are="--journal takes"),
+        )
+    if not no_journal:
+        return Keep(word or Keep.FULL)
+    if word is not None:
+        raise UsageError(
+            "a journal and no journal are both asked for",
+            hint="give --journal or --no-journal, not both",
+        )
+    if not query.expired and "journal" not in run.options.force:
+        raise GuardRefused(
+            "journal",
+            "without a journal these sessions could not be brought back",
+            hint="--no-journal goes with --expired, or with --force=journal",
+        )
+    if run.options.recheck is not None:
+        raise UsageError("--recheck reads the journal", hint="leave --no-journal out")
+    return None
+
+
+def journal_directory(run: Run) -> Path:
+    """Where journals live: `[journal] directory`, else the user's state directory."""
+    from sessctl.config.paths import state_dir
+
+    configured = run.config.journal.directory
+    if configured:
+        return Path(configured).expanduser()
+    return state_dir(run.environ) / "journals"
+
+
+def journal_for(
+    run: Run, command: str, backend: Backend, store: Store, query: Query, keep: Keep | None
+) -> JournalWriter | None:
+    """A journal whose file comes into being with the first page."""
+    if keep is None:
+        return None
+    label = backend_label(backend, store)
+    head = head_for(store, command, query, backend=label, force=run.options.force)
+    return JournalWriter(journal_directory(run), head, keep=keep)
+
+
+def check_journal_room(run: Run, plan: Plan, keep: Keep | None) -> None:
+    """There is room for a journal of whole sessions. Raises GuardRefused before anything is
+    written."""
+    if keep is Keep.FULL:
+        check_room(journal_directory(run), plan.journal_bytes)
+
+
+def undo_line(plan: Plan, keep: Keep | None) -> str:
+    """What the plan says about the way back."""
+    if keep is None:
+        return "none (--no-journal)"
+    if keep is Keep.IDS:
+        return "none (--journal=ids keeps ids and digests only)"
+    return f"journal of about {format_size(plan.journal_bytes)}" if plan.matches else "journal"
+
+
+def undo_command(run: Run, backend: Backend, *, lapsed: bool = False) -> str:
+    """What to type to undo this run, with the backend where it has no name to be found by."""
+    import shlex
+
+    from sessctl.stores.registry import parse_url
+
+    words = ["sessctl", "restore", "--last"]
+    if lapsed:
+        words.append("--lapsed")
+    if run.options.config:
+        words += ["--config", run.options.config]
+    if not backend.name and run.options.backend:
+        words += ["-b", parse_url(backend.url).masked]
+    elif run.options.several_backends:
+        words += ["-b", backend.name]
+    return shlex.join(words)
