@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.stores import RedisSubject, SqliteSubject
+from tests.faults.stores import MysqlSubject, PostgresSubject, RedisSubject, SqliteSubject
 from tests.support.engines import RedisEngine, SqliteEngine
+from tests.support.sql_engines import MariaEngine, PostgresEngine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.faults.stores import Subject
+    from tests.support.mariadb import MariaServer
+    from tests.support.postgres import PostgresServer
     from tests.support.servers import RedisServer
 
 
@@ -46,7 +49,23 @@ def sqlite_subject(tmp_path: Path) -> Iterator[SqliteSubject]:
     engine.client.close()
 
 
-@pytest.fixture(params=["redis", "sqlite"])
+@pytest.fixture
+def postgres_subject(postgres_server: PostgresServer) -> Iterator[PostgresSubject]:
+    postgres_server.empty()
+    engine = PostgresEngine(postgres_server)
+    yield PostgresSubject(engine)
+    engine.client.close()
+
+
+@pytest.fixture
+def mysql_subject(maria_server: MariaServer) -> Iterator[MysqlSubject]:
+    maria_server.empty()
+    engine = MariaEngine(maria_server)
+    yield MysqlSubject(engine)
+    engine.client.close()
+
+
+@pytest.fixture(params=["redis", "sqlite", "postgres", "mysql"])
 def subject(request: pytest.FixtureRequest) -> Subject:
     """An empty store of each engine."""
     found: Subject = request.getfixturevalue(f"{request.param}_subject")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from redis import Redis
@@ -55,3 +55,26 @@ def _words(command: str) -> list[str]:
 def writing(commands: list[list[str]]) -> list[list[str]]:
     """Those that are not on the list of what reads."""
     return [words for words in commands if words[0].upper() not in READING]
+
+
+def parse_commands(stream: bytes) -> Iterator[list[bytes]]:
+    """Redis requests out of a byte stream; a torn one at the end is left out."""
+    at = 0
+
+    def line() -> int:
+        nonlocal at
+        end = stream.index(b"\r\n", at)
+        number = int(stream[at + 1 : end])
+        at = end + 2
+        return number
+
+    with suppress(ValueError):
+        while at < len(stream):
+            words = []
+            for _ in range(line()):
+                size = line()
+                if at + size + 2 > len(stream):
+                    return
+                words.append(stream[at : at + size])
+                at += size + 2
+            yield words

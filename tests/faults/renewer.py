@@ -1,8 +1,8 @@
 """An application that renews its sessions as fast as it can, in a process of its own.
 
-Every renewal is conditional: `SET .. XX`, `PEXPIREAT` and `UPDATE` succeed only where the session
-is there. So a success proves that it was alive at that moment, and one that follows a success and
-fails proves that somebody took a live session away.
+Every renewal is conditional: `SET .. XX`, `PEXPIREAT`, `UPDATE`, and an upsert that is taken back
+where it inserts, succeed only where the session is there. So a success proves that it was alive at
+that moment, and one that follows a success and fails proves that somebody took a live session away.
 
     python -m tests.faults.renewer URL
 
@@ -23,6 +23,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
+from urllib.parse import urlsplit
 
 from tests.faults.stores import DAY_MS, stored
 from tests.support.engines import now_ms
@@ -37,6 +38,8 @@ ROOT = Path(__file__).parents[2]
 class Application(Protocol):
     """What renews one session; True if it was there."""
 
+    unit_ms: int  # of its expiries
+
     def save(self, sid: str, raw: bytes, ends_ms: int) -> bool: ...
 
     def touch(self, sid: str, ends_ms: int) -> bool: ...
@@ -46,6 +49,8 @@ class Application(Protocol):
 
 
 class RedisApplication:
+    unit_ms = 1
+
     def __init__(self, url: str) -> None:
         import redis
 
@@ -63,6 +68,8 @@ class RedisApplication:
 
 
 class SqliteApplication:
+    unit_ms = 1
+
     def __init__(self, url: str) -> None:
         path = url.removeprefix("sqlite://")
         self._client = sqlite3.connect(path, isolation_level=None, timeout=60)
@@ -81,6 +88,98 @@ class SqliteApplication:
 
     def _do(self, statement: str, *values: Any) -> bool:
         return self._client.execute(statement, values).rowcount == 1
+
+
+class PostgresApplication:
+    """connect-pg-simple's own statements; one that would make a session anew is taken back."""
+
+    unit_ms = 1000
+
+    def __init__(self, url: str) -> None:
+        import psycopg
+
+        self._client: Any = psycopg.connect(url, autocommit=True)
+        self._rollback = psycopg.Rollback
+
+    def save(self, sid: str, raw: bytes, ends_ms: int) -> bool:
+        with self._client.transaction():
+            done = self._client.execute(
+                "INSERT INTO session (sess, expire, sid)"
+                " SELECT %(sess)s, to_timestamp(%(ends)s), %(sid)s"
+                " ON CONFLICT (sid) DO UPDATE SET sess = %(sess)s, expire = to_timestamp(%(ends)s)"
+                " RETURNING xmax <> 0",
+                {"sess": raw.decode(), "ends": ends_ms // 1000, "sid": sid},
+            ).fetchone()
+            if done != (True,):
+                raise self._rollback
+        return done == (True,)
+
+    def touch(self, sid: str, ends_ms: int) -> bool:
+        return self._do(
+            "UPDATE session SET expire = to_timestamp(%s) WHERE sid = %s", ends_ms // 1000, sid
+        )
+
+    def write(self, sid: str, raw: bytes) -> bool:
+        return self._do("UPDATE session SET sess = %s WHERE sid = %s", raw.decode(), sid)
+
+    def _do(self, statement: str, *values: Any) -> bool:
+        return self._client.execute(statement, values).rowcount == 1
+
+
+class MysqlApplication:
+    """express-mysql-session's own statements; one that would make a session anew is taken back."""
+
+    unit_ms = 1000
+
+    def __init__(self, url: str) -> None:
+        import pymysql
+        from pymysql.constants import CLIENT
+
+        at = urlsplit(url)
+        self._client = pymysql.connect(
+            host=at.hostname,
+            port=at.port,
+            user=at.username,
+            password=at.password,
+            database=at.path[1:],
+            autocommit=True,
+            client_flag=CLIENT.FOUND_ROWS,  # as mysql2: a row that stays the same was there, too
+        )
+
+    def save(self, sid: str, raw: bytes, ends_ms: int) -> bool:
+        self._client.begin()
+        touched = self._do(
+            "INSERT INTO sessions (session_id, expires, data) VALUES (%s, %s, %s)"
+            " ON DUPLICATE KEY UPDATE expires = VALUES(expires), data = VALUES(data)",
+            sid, ends_ms // 1000, raw.decode(),
+        )  # fmt: skip
+        if touched == 1:  # inserted
+            self._client.rollback()
+            return False
+        self._client.commit()
+        return True
+
+    def touch(self, sid: str, ends_ms: int) -> bool:
+        return bool(
+            self._do("UPDATE sessions SET expires = %s WHERE session_id = %s", ends_ms // 1000, sid)
+        )
+
+    def write(self, sid: str, raw: bytes) -> bool:
+        return bool(
+            self._do("UPDATE sessions SET data = %s WHERE session_id = %s", raw.decode(), sid)
+        )
+
+    def _do(self, statement: str, *values: Any) -> int:
+        with self._client.cursor() as cursor:
+            return int(cursor.execute(statement, values))
+
+
+APPLICATIONS = {
+    "redis": RedisApplication,
+    "sqlite": SqliteApplication,
+    "postgresql": PostgresApplication,
+    "mysql": MysqlApplication,
+}
 
 
 @dataclass(slots=True)
@@ -137,6 +236,7 @@ def _renew_one(
     application: Application, sid: str, chance: random.Random, log: Log, *, value_only: bool
 ) -> bool:
     ends = now_ms() + DAY_MS + chance.randrange(DAY_MS)
+    ends -= ends % application.unit_ms
     before = log.last.get(sid, [None, None])
     way = chance.randrange(3 if value_only else 2)
     raw = None if way == 0 else stored(chance, ends_ms=ends)
@@ -158,8 +258,7 @@ def _say(text: str) -> None:
 
 def main() -> None:
     url = sys.argv[1]
-    make = SqliteApplication if url.startswith("sqlite") else RedisApplication
-    application: Application = make(url)
+    application: Application = APPLICATIONS[url.partition(":")[0]](url)
     while order := _line():
         log = renew(application, json.loads(order))
         _line()

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from sessctl.admin.journal import list_journals, open_journal
 from tests.support.engines import now_ms
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from random import Random
 
     from sessctl.stores.base import Store
     from tests.support.engines import Engine, RedisEngine, SqliteEngine
+    from tests.support.sql_engines import MariaEngine, PostgresEngine
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 
 # Key -> the rest, every cell with its type. Two of these are equal when nothing differs at all.
 Contents = dict[Any, tuple[Any, ...]]
+Row = tuple[str, bytes, "int | None"]  # sid, value, expiry in ms; None: no expiry
 
 
 class Subject(Protocol):
@@ -33,7 +36,19 @@ class Subject(Protocol):
     def fill(self, count: int, rng: Random) -> Contents:
         """Replace everything by `count` sessions and a few neighbours; what is there then."""
 
+    def replace(self, rows: Sequence[Row]) -> None:
+        """Replace everything by these sessions."""
+
+    def remove(self, sids: Sequence[str]) -> int:
+        """Delete by the ids alone, in one command; how many were there."""
+
+    def sessions(self) -> dict[str, tuple[bytes, int]]:
+        """What is there as an application sees it: sid -> (value, expiry in ms)."""
+
     def contents(self) -> Contents: ...
+
+    def key(self, sid: str) -> bytes:
+        """Of a session in `contents`."""
 
     def frozen(self, item: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
         """An entry of a journal as it would stand in `contents`."""
@@ -92,6 +107,21 @@ class RedisSubject:
             pipe.execute()
         return self.contents()
 
+    def replace(self, rows: Sequence[Row]) -> None:
+        self.client.flushall()
+        with self.client.pipeline(transaction=False) as pipe:
+            for name, raw, ends in rows:
+                lasts = [] if ends is None else ["PXAT", ends]
+                pipe.execute_command("SET", f"sess:{name}", raw, *lasts)
+            pipe.execute()
+
+    def remove(self, sids: Sequence[str]) -> int:
+        return int(self.client.unlink(*map(self.key, sids)))
+
+    def sessions(self) -> dict[str, tuple[bytes, int]]:
+        found = self.contents().items()
+        return {key[5:].decode(): (value, ends) for key, (_, value, ends) in found}
+
     def contents(self) -> Contents:
         keys: list[Any] = list(dict.fromkeys(self.client.scan_iter(count=10_000)))
         with self.client.pipeline(transaction=False) as pipe:
@@ -108,9 +138,11 @@ class RedisSubject:
             if ends != -2  # over since it was scanned
         }
 
+    def key(self, sid: str) -> bytes:
+        return b"sess:" + sid.encode("utf-8", "surrogateescape")
+
     def frozen(self, item: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
-        key = b"sess:" + item["sid"].encode("utf-8", "surrogateescape")
-        return key, (b"string", item["value"], item["expires_ms"])
+        return self.key(item["sid"]), (b"string", item["value"], item["expires_ms"])
 
     def quiesce(self) -> None:
         while any(one["name"] == "sessctl" for one in self.client.client_list()):
@@ -120,43 +152,74 @@ class RedisSubject:
         return self.engine.open(write=True, **options)
 
 
-class SqliteSubject:
-    """Rows of connect-sqlite3, most of them over, with cells of every type beside them."""
+class RowSubject:
+    """Rows of a table, most of them over, with cells of every kind beside them."""
 
-    name = "sqlite"
+    name: ClassVar[str]
     purge: list[str] = ["purge", "--expired", "--yes"]
     lapsed: list[str] = ["--lapsed"]
 
-    def __init__(self, engine: SqliteEngine) -> None:
+    def __init__(self, engine: Any) -> None:
         self.engine = engine
         self.url = engine.url
+
+    def key(self, sid: str) -> bytes:
+        return sid.encode("utf-8", "surrogateescape")
+
+    def open(self, **options: Any) -> Store:
+        return self.engine.open(write=True, **options)
+
+
+def over(rng: Random, number: int) -> int:
+    """When a session of `fill` ended, in ms; of some, when it will end."""
+    live = 2 * DAY_MS if number % 30 == 7 else 0
+    return now_ms() - rng.randrange(HOUR_MS, DAY_MS) + live
+
+
+class SqliteSubject(RowSubject):
+    """Rows of connect-sqlite3, with cells of every type."""
+
+    name = "sqlite"
+
+    def __init__(self, engine: SqliteEngine) -> None:
+        super().__init__(engine)
         self.path = engine.path
         self.client = engine.client
 
     def fill(self, count: int, rng: Random) -> Contents:
-        now = now_ms()
         rows: list[tuple[Any, ...]] = []
         for number in range(count):
-            ends: Any = float(now - rng.randrange(HOUR_MS, DAY_MS))  # npm's driver binds REAL
+            ends: Any = float(over(rng, number))  # npm's driver binds REAL
             raw: Any = stored(rng).decode()
             if number % 20 == 3:
                 ends = int(ends)
             if number % 25 == 5:
                 raw = rng.randbytes(200)  # a BLOB, and no session
-            if number % 30 == 7:
-                ends += 2 * DAY_MS  # live
             rows.append((sid(rng), ends, raw))
         rows += [("null", None, "{}"), ("text", "tomorrow", "{}"), ("negative", -5, "{}")]
-        self.client.execute("BEGIN IMMEDIATE")
-        self.client.execute("DELETE FROM sessions")
-        self.client.executemany("INSERT INTO sessions VALUES (?, ?, ?)", rows)
+        self._insert(rows)
         # TEXT that is not UTF-8
         self.client.execute(
             "UPDATE sessions SET sess = CAST(x'7b22636f6f6b6965223a7b7d2c2275223a22ff227d' AS TEXT)"
             " WHERE rowid % 40 = 9"
         )
-        self.client.execute("COMMIT")
         return self.contents()
+
+    def replace(self, rows: Sequence[Row]) -> None:
+        self._insert([(name, ends, raw.decode()) for name, raw, ends in rows])
+
+    def _insert(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        self.client.execute("BEGIN IMMEDIATE")
+        self.client.execute("DELETE FROM sessions")
+        self.client.executemany("INSERT INTO sessions VALUES (?, ?, ?)", rows)
+        self.client.execute("COMMIT")
+
+    def remove(self, sids: Sequence[str]) -> int:
+        marks = ",".join("?" * len(sids))
+        return self.client.execute(f"DELETE FROM sessions WHERE sid IN ({marks})", sids).rowcount
+
+    def sessions(self) -> dict[str, tuple[bytes, int]]:
+        return {cells[1].decode(): (cells[5], cells[3]) for cells in self.contents().values()}
 
     def contents(self) -> Contents:
         rows = self.client.execute(
@@ -173,8 +236,124 @@ class SqliteSubject:
     def quiesce(self) -> None:
         """A killed process holds no locks; the next reader rolls its transaction back."""
 
-    def open(self, **options: Any) -> Store:
-        return self.engine.open(write=True, **options)
+
+class PostgresSubject(RowSubject):
+    """Rows of connect-pg-simple, as PostgreSQL writes them."""
+
+    name = "postgres"
+
+    def __init__(self, engine: PostgresEngine) -> None:
+        super().__init__(engine)
+        self.server = engine.server
+        self.client = engine.client
+
+    def fill(self, count: int, rng: Random) -> Contents:
+        rows: list[Row] = []
+        for number in range(count):
+            raw = stored(rng)
+            if number % 20 == 3:
+                raw = b' {"cookie" : {},  "a":1, "a":2, "u":"\\u0131\xc4\xb1"}\n'  # json keeps it
+            if number % 25 == 5:
+                raw = b"[1.0, 1e3]"  # no session
+            rows.append((sid(rng), raw, over(rng, number)))
+        self.replace(rows)
+        self.client.execute(
+            "INSERT INTO session VALUES ('inf', '{}', 'infinity'), ('old', '{}', '-infinity'),"
+            " ('bc', '{}', '0044-03-15 12:00:00 BC'), ('micro', '{}', '2025-01-01 00:00:00.123456')"
+        )
+        return self.contents()
+
+    def replace(self, rows: Sequence[Row]) -> None:
+        with self.client.transaction(), self.client.cursor() as cursor:
+            cursor.execute("DELETE FROM session")
+            cursor.executemany(
+                "INSERT INTO session (sid, sess, expire)"
+                " VALUES (%s, %s, to_timestamp(%s::numeric / 1000))",
+                [(name, raw.decode(), ends) for name, raw, ends in rows],
+            )
+
+    def remove(self, sids: Sequence[str]) -> int:
+        return self.client.execute("DELETE FROM session WHERE sid = ANY(%s)", [sids]).rowcount
+
+    def sessions(self) -> dict[str, tuple[bytes, int]]:
+        rows = self.client.execute(
+            "SELECT sid, sess::text, (extract(epoch FROM expire::timestamptz) * 1000)::bigint"
+            " FROM session"
+        )
+        return {name: (raw.encode(), ends) for name, raw, ends in rows}
+
+    def contents(self) -> Contents:
+        rows = self.client.execute("SELECT sid, sess::text, expire::text FROM session")
+        return {self.key(row[0]): row for row in rows}
+
+    def frozen(self, item: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
+        cells = item["cells"]
+        return self.key(cells["sid"]), (cells["sid"], cells["sess"], cells["expire"])
+
+    def quiesce(self) -> None:
+        while self.server.query("SELECT FROM pg_stat_activity WHERE application_name = 'sessctl'"):
+            pass
+
+
+class MysqlSubject(RowSubject):
+    """Rows of express-mysql-session."""
+
+    name = "mysql"
+
+    def __init__(self, engine: MariaEngine) -> None:
+        super().__init__(engine)
+        self.server = engine.server
+        self.client = engine.client
+
+    def fill(self, count: int, rng: Random) -> Contents:
+        rows: list[Row] = []
+        for number in range(count):
+            raw = stored(rng)
+            if number % 20 == 3:
+                raw = rng.choice([' {"cookie":{}} ', "", "\U0001f36a", "{'a\\0\0\r\n"]).encode()
+            rows.append((sid(rng), raw, over(rng, number)))
+        self.replace(rows)
+        self._do(
+            "INSERT INTO sessions VALUES ('null', 1700000000, NULL), ('zero', 0, '{}'),"
+            " ('most', 4294967295, '{}'), ('CaSe ', 1700000000, '{}'), ('case', 1700000000, '{}')"
+        )
+        return self.contents()
+
+    def replace(self, rows: Sequence[Row]) -> None:
+        self._do("DELETE FROM sessions")
+        with self.client.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO sessions (session_id, data, expires) VALUES (%s, %s, %s DIV 1000)",
+                [(name, raw.decode(), ends) for name, raw, ends in rows],
+            )
+
+    def remove(self, sids: Sequence[str]) -> int:
+        return self._do("DELETE FROM sessions WHERE session_id IN %s", sids)
+
+    def sessions(self) -> dict[str, tuple[bytes, int]]:
+        return {
+            name.decode(): (raw.encode(), int(ends) * 1000)
+            for name, (_, ends, raw) in self.contents().items()
+        }
+
+    def contents(self) -> Contents:
+        with self.client.cursor() as cursor:
+            cursor.execute("SELECT session_id, CAST(expires AS CHAR), data FROM sessions")
+            return {self.key(row[0]): row for row in cursor.fetchall()}
+
+    def frozen(self, item: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
+        cells = item["cells"]
+        return self.key(cells["session_id"]), (
+            cells["session_id"], cells["expires"], cells["data"]
+        )  # fmt: skip
+
+    def quiesce(self) -> None:
+        while self.server.query("SELECT 1 FROM information_schema.processlist WHERE user = 'app'"):
+            pass
+
+    def _do(self, sql: str, *params: Any) -> int:
+        with self.client.cursor() as cursor:
+            return int(cursor.execute(sql, params or None))
 
 
 def _cell(value: Any) -> tuple[bytes, Any]:

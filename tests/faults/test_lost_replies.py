@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from contextlib import ExitStack
-from itertools import cycle
+from itertools import chain, cycle
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,12 +20,13 @@ from sessctl.session import Query
 from sessctl.stores.base import Outcome, Result
 from sessctl.stores.registry import open_store
 from tests.faults.killer import Victim
-from tests.faults.proxy import FaultyProxy
+from tests.faults.recorder import parse_commands
 from tests.faults.renewer import ROOT
 from tests.faults.stores import check_nothing_lost, journalled, journals
-from tests.support.proxy import Proxy
+from tests.support.proxy import FaultyProxy, Proxy
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.faults.stores import Contents, RedisSubject, Subject
@@ -48,9 +49,14 @@ def purge(url: str, folder: Path, proxy: FaultyProxy | None = None) -> tuple[Sum
     return run.summary, results
 
 
+def commands(proxy: FaultyProxy) -> Iterator[list[bytes]]:
+    """Every whole command that a client has sent to a Redis, delivered or not."""
+    return chain.from_iterable(parse_commands(bytes(stream)) for stream in proxy.sent)
+
+
 def writes(proxy: FaultyProxy) -> Counter[bytes]:
     """Key -> how often a script that changes it was sent."""
-    return Counter(words[3] for words in proxy.commands() if words[0] == b"EVALSHA")
+    return Counter(words[3] for words in commands(proxy) if words[0] == b"EVALSHA")
 
 
 def check_report(
@@ -136,7 +142,7 @@ def test_what_was_lost_comes_back_over_a_bad_line(redis_subject, tmp_path, rng) 
     assert redis_subject.contents() == original
     assert {result.outcome.value for result in put} == {"stored", "present"}
     assert undo.counts.total() == len(put) == len(results)
-    sets = Counter(words[1] for words in proxy.commands() if words[0] == b"SET")
+    sets = Counter(words[1] for words in commands(proxy) if words[0] == b"SET")
     assert max(sets.values()) == 1
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.faults.footprint import peak_mib
-from tests.faults.stores import SqliteSubject, sid, stored
+from tests.faults.stores import HOUR_MS, sid, stored
 from tests.support.engines import now_ms
 
 if TYPE_CHECKING:
@@ -21,26 +21,12 @@ CEILING_MIB = 150.0
 # Both are beyond what is bounded: pages of 1 000, a plan that counts 10 001.
 GROWTH_MIB = 4.0
 
-HOUR_MS = 3_600_000
-
 
 def fill(subject: Subject, count: int, rng: Random) -> None:
     """So many sessions, and no time wasted: one value for all, which is 300 bytes."""
     raw = stored(rng, size=150)
-    now = now_ms()
-    if isinstance(subject, SqliteSubject):
-        rows = ((sid(rng), now - HOUR_MS, raw.decode()) for _ in range(count))
-        subject.client.execute("BEGIN IMMEDIATE")
-        subject.client.execute("DELETE FROM sessions")
-        subject.client.executemany("INSERT INTO sessions VALUES (?, ?, ?)", rows)
-        subject.client.execute("COMMIT")
-        return
-    client = subject.engine.client  # type: ignore[attr-defined]
-    client.flushall()
-    with client.pipeline(transaction=False) as pipe:
-        for _ in range(count):
-            pipe.execute_command("SET", f"sess:{sid(rng)}", raw, "PXAT", now + HOUR_MS)
-        pipe.execute()
+    ends = now_ms() + (HOUR_MS if subject.name == "redis" else -HOUR_MS)
+    subject.replace([(sid(rng), raw, ends) for _ in range(count)])
 
 
 def peaks(

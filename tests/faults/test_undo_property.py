@@ -97,11 +97,11 @@ class World:
         rng = self._rng
         if rng.random() < 0.2:
             return None
-        over = self.subject.name == "sqlite" and rng.random() < 0.4
+        over = self.subject.name != "redis" and rng.random() < 0.4
         return now_ms() + (-1 if over else 1) * rng.randrange(HOUR_MS, DAY_MS)
 
     def _key(self, sid: bytes) -> bytes:
-        return b"sess:" + sid if self.subject.name == "redis" else sid
+        return self.subject.key(sid.decode())
 
     # -- the administrator ------------------------------------------------------------------------
 
