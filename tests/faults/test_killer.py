@@ -84,7 +84,7 @@ class Hunt:
             return {}
         journal = open_journal(found[0])
         pages = list(journal.pages())
-        ended = journal.summary()[1]
+        ended = journal.summary().complete
         if code != -9 or ended:
             self.seen["after the end"] += 1
         else:

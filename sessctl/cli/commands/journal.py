@@ -55,7 +55,7 @@ def _item(path: Path) -> dict[str, Any]:
     item |= {"journal": str(path), "size_bytes": path.stat().st_size}
     try:
         journal = open_journal(path)
-        total, complete, _ = journal.summary()
+        found = journal.summary()
     except JournalError as exc:
         item["problem"] = {"code": exc.code, "message": exc.message}
         return item
@@ -65,8 +65,8 @@ def _item(path: Path) -> dict[str, Any]:
         "command": head.get("command"),
         "backend": head.get("backend"),
         "query": head.get("query"),
-        "sessions": total,
-        "complete": complete,
+        "sessions": found.sessions,
+        "complete": found.complete,
     }
     return item
 
