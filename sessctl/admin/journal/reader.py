@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sessctl.admin.journal import line as lines
+from sessctl.admin.journal.line import Line
 from sessctl.admin.journal.sessions import Keep, unpack
 from sessctl.errors import JournalError
 from sessctl.stores.base import Outcome
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
     from typing import BinaryIO
-
-    from sessctl.admin.journal.line import Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +58,7 @@ class Journal:
     salvage: bool = False
     notes: list[str] = field(default_factory=list)
     damage: dict[int, str] = field(default_factory=dict)
+    _unreadable: set[int] = field(default_factory=set)  # pages whose line is whole
 
     @property
     def keep(self) -> Keep:
@@ -112,7 +112,7 @@ class Journal:
                 found.complete = body["complete"]
         found.uncertain += waiting
         found.counts = +found.counts
-        found.lost_pages = last - found.pages
+        found.lost_pages = last - found.pages + len(self._unreadable)
         return found
 
     def _pairs(self) -> Iterator[tuple[Line, Line | None]]:
@@ -160,6 +160,7 @@ class Journal:
             if not self.salvage:
                 raise lines.damaged(self.path, line.number, exc.message) from None
             self.damage[line.number] = exc.message
+            self._unreadable.add(body["n"])
             return None
 
 
