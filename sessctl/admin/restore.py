@@ -94,7 +94,9 @@ class Restore:
         pages = self._journal.summary().lost_pages
         pages_lost = "1 page" if pages == 1 else f"{pages:,} pages"
         # A line that cannot be read does not tell whether it was a page.
-        whose = f"at least {pages_lost} of sessions lost" if pages else "no page is known to be lost"
+        whose = (
+            f"at least {pages_lost} of sessions lost" if pages else "no page is known to be lost"
+        )
         return f"{lines} damaged (first: line {first}, {damage[first]}), {whose}"
 
     def plan(self) -> RestorePlan:

@@ -235,7 +235,7 @@ class TestRestore:
 
         store.put = put
         undo = self.run(store, journal)
-        assert (undo.counts, undo.complete) == ({"restored": 2, "failed": 2}, False)
+        assert (undo.counts, undo.complete) == ({"restored": 1, "failed": 2}, False)
         assert undo.error is not None
         assert puts == [2, 2]
 

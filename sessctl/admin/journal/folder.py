@@ -99,7 +99,9 @@ def _files(directory: Path) -> list[tuple[Path, os.stat_result]]:
 
 def _folder_error(verb: str, path: Path, exc: OSError) -> JournalError:
     reason = (exc.strerror or "error").lower()
-    return JournalError(f"cannot {verb} {path} ({reason})", hint="the journal folder has to be yours")
+    return JournalError(
+        f"cannot {verb} {path} ({reason})", hint="the journal folder has to be yours"
+    )
 
 
 def _written_at(name: str, status: os.stat_result) -> datetime:

@@ -92,9 +92,7 @@ def _check_file(fd: int, path: Path) -> None:
     if found.st_mode & 0o077 or found.st_uid != os.geteuid():
         raise JournalError(f"others may read the journal {path}", hint=f"chmod 600 {path}")
     if not lock(fd):
-        raise Refused(
-            f"another run is writing the journal {path}", hint="wait until it has ended"
-        )
+        raise Refused(f"another run is writing the journal {path}", hint="wait until it has ended")
 
 
 @dataclass(frozen=True, slots=True)
