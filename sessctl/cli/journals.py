@@ -145,13 +145,13 @@ def age_s(run: Run, journal: Journal) -> float:
 
 def backend_of(run: Run, journal: Journal) -> Backend:
     """The backend named, else the one that the journal was written for."""
-    name = journal.head.get("backend")
+    name = str(journal.head.get("backend"))
     if (
         not run.options.backend
         and not run.environ.get("SESSCTL_BACKEND")
         and name in run.config.backends
     ):
-        return run.config.backend(str(name))
+        return run.config.backend(name)
     return run.backend()
 
 

@@ -59,9 +59,7 @@ def first_label(store: Engine) -> str:
     return "shop.db" if store.name == "sqlite" else "127.0.0.1/0"
 
 
-def test_what_the_journal_holds_is_not_touched(
-    cli: Cli, shop: SqliteEngine, stopped: Path
-) -> None:
+def test_what_the_journal_holds_is_not_touched(cli: Cli, shop: SqliteEngine, stopped: Path) -> None:
     before = stopped.read_bytes()
     assert resume(cli, shop, stopped).code == 0
     assert stopped.read_bytes().startswith(before)

@@ -89,6 +89,6 @@ def _cell(item: dict[str, Any], key: str) -> str:
         return str(value)[:19].replace("T", " ") + "Z"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, dict):
+    if key == "problem" and value:
         return str(value["message"])
     return "" if value is None else str(value)
