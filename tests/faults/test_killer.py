@@ -105,6 +105,52 @@ class Hunt:
         assert self.subject.contents() == self.original
 
 
+def kill_and_resume(subject: Subject, folder: Path, rng: Random, *, part: float) -> str:
+    """A purge is killed, another process goes on in its journal: all is gone, all comes back."""
+    original = subject.fill(SESSIONS, rng)
+    with Victim(*subject.purge, "-b", subject.url, home=folder) as victim:
+        alive = victim.wait_for_journal(int(part * JOURNAL_BYTES))
+        victim.kill(after_s=rng.random() * 0.02)
+    subject.quiesce()
+    (path,) = journals(folder)
+    left, before = len(subject.contents()), open_journal(path)
+    if before.summary().complete:
+        return f"over before the kill ({alive})"
+    limits = ["--yes", "--max-delete", "1000000"]
+    done = Cli(folder)("purge", "--resume", path, *limits, "-b", subject.url)
+    assert done.code == 0, done.stderr
+    again = Cli(folder)(*subject.purge, "--dry-run", "-b", subject.url)
+    assert "Would end 0 sessions." in again.stderr
+    after = open_journal(path)
+    assert after.summary().complete
+    assert check_nothing_lost(subject, original, journalled(subject, path)) == subject.contents()
+    back = Cli(folder)("restore", path, "--yes", *subject.lapsed, "-b", subject.url,
+                       "--confirm", label(subject))  # fmt: skip
+    assert back.code == 0, back.stderr
+    assert subject.contents() == original
+    return f"{left} left of {len(original)}, {after.summary().uncertain} uncertain"
+
+
+def label(subject: Subject) -> str:
+    with subject.open() as store:
+        return store.identity.label
+
+
+@pytest.mark.parametrize("part", [0.001, 0.5])
+def test_a_killed_purge_is_resumed_and_one_restore_undoes_both(
+    subject, tmp_path, rng, part
+) -> None:
+    print(f"{subject.name}: {kill_and_resume(subject, tmp_path / 'home', rng, part=part)}")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+def test_killed_and_resumed_at_forty_moments(subject, tmp_path, rng) -> None:
+    for number in range(40):
+        home = tmp_path / f"home-{number}"
+        print(f"{subject.name}: {kill_and_resume(subject, home, rng, part=rng.uniform(0, 0.9))}")
+
+
 def hunt(subject: Subject, folder: Path, rng: Random, *, moments: int) -> None:
     run = Hunt(subject, folder, rng)
     for number in range(2 * moments):
