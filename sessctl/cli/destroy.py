@@ -100,7 +100,10 @@ def carry_out(
         size = written.size_bytes / 2**20
         run.detail(f"journal: {written.path} ({written.sessions:,} sessions, {size:.1f} MiB)")
     if (error := error or summary.error) is not None:
-        return _failed(run, error, touched=bool(summary.ended or summary.counts["failed"]))
+        code = _failed(run, error, touched=bool(summary.ended or summary.counts["failed"]))
+        if resume and code is ExitCode.PARTIAL:
+            run.streams.say(("to go on: ", "accent"), resume)
+        return code
     if summary.stopped is not None:
         again = resume if resume and written is not None else "run the same command again"
         run.streams.say(("stopped: ", "warn"), f"{summary.stopped}; to go on: {again}")

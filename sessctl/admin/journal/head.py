@@ -6,6 +6,7 @@ those that were not given left out, spans as `{"ms": n}`.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import fields
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -70,18 +71,36 @@ def freeze_query(query: Query) -> dict[str, Any]:
 def thaw_query(frozen: dict[str, Any]) -> Query:
     """What `freeze_query` was given. Raises Refused for a condition that is not known here: a
     query without it would end more."""
-    known = {field.name for field in fields(Query)}
+    kinds = {field.name: str(field.type).removesuffix(" | None") for field in fields(Query)}
     found: dict[str, Any] = {}
     for name, value in frozen.items():
-        if name not in known:
+        if name not in kinds:
             raise Refused(
                 f"the journal's query has a condition '{name}' that this version does not know",
                 hint="use the version of sessctl that wrote it, or a newer one",
             )
-        if isinstance(value, dict):
-            value = timedelta(milliseconds=value["ms"])
-        found[name] = tuple(value) if isinstance(value, list) else value
+        found[name] = _thawed(value)
+        if not _is(found[name], kinds[name]):
+            raise Refused(
+                f"the journal's query cannot be asked again: '{name}' makes no sense",
+                hint="`sessctl purge` with the flags of the query begins a new run",
+            )
     return Query(**found)
+
+
+def _thawed(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(value)
+    if isinstance(value, dict) and isinstance(value.get("ms"), int):
+        with suppress(OverflowError):
+            return timedelta(milliseconds=value["ms"])
+    return value
+
+
+def _is(value: Any, kind: str) -> bool:
+    if kind == "tuple[str, ...]":
+        return isinstance(value, tuple) and all(isinstance(one, str) for one in value)
+    return type(value).__name__ == kind  # a bool is no int here
 
 
 def check_same_store(

@@ -62,7 +62,7 @@ def reopen(journal: Journal, store: Store) -> JournalWriter:
     """
     path = journal.path
     try:
-        flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         fd = os.open(path, flags)
     except OSError as exc:
         raise disk_error(path, exc) from None
@@ -71,6 +71,7 @@ def reopen(journal: Journal, store: Store) -> JournalWriter:
         tail = _tail(fd, journal)
         try:
             os.ftruncate(fd, tail.end)
+            _write_again(fd, tail)
         except OSError as exc:
             raise disk_error(path, exc) from None
         writer = JournalWriter(path.parent, journal.head, keep=journal.keep)
@@ -103,16 +104,18 @@ class _Tail:
     digest: str
     pages: int
     torn: bool
+    doubtful: int  # from this offset on, an fsync that failed may have lost bytes
 
 
 def _tail(fd: int, journal: Journal) -> _Tail:
     """Read all of it once more: nobody else can write it now."""
     last: Line | None = None
-    pages, complete = 0, False
+    pages, complete, page_before, page = 0, False, 0, 0
     with os.fdopen(os.dup(fd), "rb") as file:
         for last in read_lines(file, journal.path, journal.notes):
             if last.kind == "page":
                 pages, complete = max(pages, last.content["n"]), False
+                page_before, page = page, last.at
             elif last.kind == "end":
                 complete = last.content["complete"]
         size = file.seek(0, os.SEEK_END)
@@ -120,7 +123,20 @@ def _tail(fd: int, journal: Journal) -> _Tail:
         raise _ended(journal.path)
     if last is None:
         raise JournalError(f"{journal.path} is not a sessctl journal")
-    return _Tail(last.end, last.digest, pages, torn=size > last.end)
+    return _Tail(last.end, last.digest, pages, torn=size > last.end, doubtful=page_before)
+
+
+def _write_again(fd: int, tail: _Tail) -> None:
+    """Write the end of the journal over itself.
+
+    If that run died of a failed fsync, the kernel may show bytes that the disk never got, and a
+    later fsync does not send them again. Each page was synced before the next one was written, so
+    only what follows the last page but one is in doubt.
+    """
+    at = tail.doubtful
+    while at < tail.end:
+        at += os.pwrite(fd, os.pread(fd, min(tail.end - at, 2**20), at), at)
+    os.lseek(fd, tail.end, os.SEEK_SET)
 
 
 def _ended(path: Path) -> Refused:
