@@ -245,6 +245,32 @@ def test_server_killed_in_mid_purge(mortal, part, tmp_path, rng) -> None:
     print(f"server killed: {lose_the_server(mortal, tmp_path, rng, part)}")
 
 
+# The test's Redis comes back on another port, which makes it another store.
+@pytest.mark.parametrize("mortal", ["postgres", "mysql"], indirect=True)
+def test_a_purge_goes_on_when_the_server_is_back(mortal, tmp_path, rng) -> None:
+    server, connect = mortal
+    for number in range(10):  # until the purge was not over before the kill
+        home = tmp_path / f"home-{number}"
+        subject = connect()
+        original = subject.fill(SESSIONS, rng)
+        with closing(subject.client):
+            code, _ = kill_the_server(server, subject, home, 0.3)
+        if code:
+            break
+    (path,) = journals(home)
+    assert f"to go on: sessctl purge --resume {path} " in (home / "stderr").read_text()
+    subject = connect()
+    limits = ["--yes", "--max-delete", "1000000"]
+    with closing(subject.client):
+        done = Cli(home)("purge", "--resume", path, *limits, "-b", subject.url)
+        assert done.code == 0, done.stderr
+        check_nothing_lost(subject, original, journalled(subject, path))
+        back = Cli(home)("restore", path, *subject.lapsed, "-b", subject.url,
+                         "--confirm", label(subject))  # fmt: skip
+        assert back.code == 0, back.stderr
+        assert subject.contents() == original
+
+
 @pytest.mark.long
 @pytest.mark.timeout(600)
 def test_server_killed_twenty_times(mortal, tmp_path, rng) -> None:
