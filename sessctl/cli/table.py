@@ -86,7 +86,6 @@ COMMANDS: dict[str, Row] = {
         (
             "sessctl purge --expired --dry-run",
             "sessctl purge --expired",
-            "sessctl purge --user 42 --yes",
             "sessctl purge --resume JOURNAL",
         ),
         (0, 2, 3, 4, 5, 6),

@@ -59,6 +59,15 @@ def first_label(store: Engine) -> str:
     return "shop.db" if store.name == "sqlite" else "127.0.0.1/0"
 
 
+def test_a_guard_that_was_lifted_is_named_again(cli: Cli, shop: SqliteEngine) -> None:
+    fill(shop, "a", 600)
+    first = cli("purge", "--all", "--yes", "--force=share", "-b", shop.url, "--run-time", "1ms")
+    typed = shlex.split(first.stderr.partition("to go on: ")[2])
+    assert typed[3:] == [str(cli.journals()[0]), "--force=share", "-b", shop.url]
+    assert cli(*typed[1:], "--yes").code == 0
+    assert shop.everything() == {}
+
+
 def test_what_the_journal_holds_is_not_touched(cli: Cli, shop: SqliteEngine, stopped: Path) -> None:
     before = stopped.read_bytes()
     assert resume(cli, shop, stopped).code == 0
