@@ -43,7 +43,8 @@ def list_command(run: Run) -> ExitCode:
     output = run.output_format(FORMATS, terminal="table", pipe="tsv")
     items = [_item(run, path) for path in list_journals(journal_directory(run))]
     if output in ("table", "wide"):
-        fields = chosen_fields(run, KEYS) if run.options.fields else _TABLE
+        usual = _TABLE if any(item["problem"] for item in items) else _TABLE[:-1]
+        fields = chosen_fields(run, KEYS) if run.options.fields else usual
         write_table(run, fields, ([_cell(item, key) for key in fields] for item in items))
         if not items:
             run.note(f"there is no journal in {journal_directory(run)}")
