@@ -44,7 +44,8 @@ except ImportError:
 
 _MODES = ("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
 _OPTIONS = ("ssl-mode", "ssl-ca", "ssl-cert", "ssl-key", "unix_socket")
-_NUMBERS = ("tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "float", "double")
+_INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint")
+_NUMBERS = (*_INTEGERS, "decimal", "float", "double")
 _DUPLICATE = 1062
 _CA = "`ca_file` of the backend, or ?ssl-ca=FILE, names a certificate authority of your own"
 _DENIED = (1044, 1045, 1142, 1143, 1227, 1698)
@@ -79,6 +80,7 @@ class MysqlDialect(SqlDialect):
         check_wanted(url, access, verifies=verifies, write="?ssl-mode=VERIFY_IDENTITY")
         self._client = {key: options.get(f"ssl-{key}") for key in ("cert", "key")}
         self._index: str | None = None
+        self._is_exact = False  # the expiry column holds integers
         super().__init__()
         version = str(self.scalar(sa.select(sa.func.version())))
         self._is_mariadb = "mariadb" in version.lower()
@@ -144,6 +146,10 @@ class MysqlDialect(SqlDialect):
         return (pymysql.MySQLError, OSError)
 
     # -- how things are spelled -------------------------------------------------------------------
+
+    def value(self, cell: Any, column: Column) -> Any:
+        """An integer as a number: against a text MySQL compares it as a float."""
+        return int(cell) if cell is not None and column.type in _INTEGERS else cell
 
     def is_id(self, column: Any) -> Any:
         return column.is_not(None)
@@ -236,6 +242,8 @@ class MysqlDialect(SqlDialect):
         found = [Column(str(name), str(kind), computed == "1") for name, kind, computed in rows]
         self._index = self._index_of(layout)
         for column in found:
+            if column.name == layout.expires:
+                self._is_exact = column.type in _INTEGERS
             if column.name == layout.expires and column.type not in _NUMBERS:
                 raise StoreError(
                     f"column '{escape(column.name)}' is {column.type}, and the layout "
@@ -258,6 +266,19 @@ class MysqlDialect(SqlDialect):
 
     def is_unique(self, layout: TableLayout) -> bool:
         return self._index_of(layout) is not None
+
+    def has_expiry_index(self, layout: TableLayout) -> bool:
+        """InnoDB's index on the expiry ends with the primary key. A FLOAT does not compare as it
+        reads."""
+        columns = sa.text(
+            "SELECT index_name, group_concat(column_name ORDER BY seq_in_index) "
+            "FROM information_schema.statistics WHERE table_schema = :schema "
+            "AND table_name = :table AND index_type = 'BTREE' GROUP BY index_name"
+        ).bindparams(**self._asked(layout))
+        indexes = {str(name): str(names).split(",") for name, names in self.rows(columns)}
+        wanted = [layout.expires, layout.sid]
+        ordered = [layout.expires] in indexes.values() and indexes.get("PRIMARY") == [layout.sid]
+        return self._is_exact and (ordered or wanted in indexes.values())
 
     def cascades(self, layout: TableLayout) -> str:
         asked = self._asked(layout)

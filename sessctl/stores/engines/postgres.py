@@ -284,6 +284,20 @@ class PostgresDialect(SqlDialect):
             )
         )
 
+    def has_expiry_index(self, layout: TableLayout) -> bool:
+        """PostgreSQL sorts by the id within one expiry only, as it reads along the index."""
+        return bool(
+            self.scalar(
+                sa.text(
+                    "SELECT count(*) FROM pg_index AS i JOIN pg_attribute AS a "
+                    "ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] "
+                    "JOIN pg_class AS c ON c.oid = i.indexrelid JOIN pg_am AS m ON m.oid = c.relam "
+                    "WHERE i.indrelid = to_regclass(:table) AND i.indisvalid "
+                    "AND i.indpred IS NULL AND m.amname = 'btree' AND a.attname = :column"
+                ).bindparams(table=self._quoted(layout), column=layout.expires)
+            )
+        )
+
     def cascades(self, layout: TableLayout) -> str:
         """Foreign keys that go along, delete triggers, rules."""
         found = self.rows(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from abc import ABC, abstractmethod
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -130,7 +130,14 @@ class SqlDialect(ABC):
 
     def rows(self, statement: Any) -> Sequence[Any]:
         """All rows of one page, fetched at once so that no lock outlives the statement."""
-        found: Sequence[Any] = self._read(lambda: self._connection.execute(statement).fetchall())
+        found: Sequence[Any] = self._read(lambda: self._tuples(statement))
+        return found
+
+    def _tuples(self, statement: Any) -> Sequence[Any]:
+        """The driver's own tuples: SQLAlchemy's rows cost as much again as fetching them."""
+        result = self._connection.execute(statement)
+        with closing(result):
+            found: Sequence[Any] = result.cursor.fetchall()
         return found
 
     def scalar(self, statement: Any) -> Any:
@@ -248,6 +255,11 @@ class SqlDialect(ABC):
     @abstractmethod
     def is_unique(self, layout: TableLayout) -> bool:
         """One id, one row: a primary key or a whole unique index on the id alone."""
+
+    @abstractmethod
+    def has_expiry_index(self, layout: TableLayout) -> bool:
+        """An index gives rows in the order of (expiry, id), either way, without sorting them all;
+        and an expiry that was read compares as the one that is stored."""
 
     @abstractmethod
     def cascades(self, layout: TableLayout) -> str:

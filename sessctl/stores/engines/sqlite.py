@@ -165,6 +165,17 @@ class SqliteDialect(SqlDialect):
         )
         return bool(keys or indexes)
 
+    def has_expiry_index(self, layout: TableLayout) -> bool:
+        return bool(
+            self.scalar(
+                sa.text(
+                    "SELECT count(*) FROM pragma_index_list(:table) AS i "
+                    "JOIN pragma_index_info(i.name) AS c "
+                    "WHERE NOT i.partial AND c.seqno = 0 AND c.name = :column"
+                ).bindparams(table=layout.table, column=layout.expires)
+            )
+        )
+
     def cascades(self, layout: TableLayout) -> str:
         """Triggers that a delete would fire; our connection has foreign keys off."""
         found = self.rows(

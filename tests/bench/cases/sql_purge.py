@@ -54,7 +54,8 @@ def run(bench: Bench) -> None:
 
             return once
 
-        purge = f"{sessctl()} purge --expired -b bench --config {{config}} -q --max-delete {bench.n}"
+        allowed = f"--max-delete {bench.n}"
+        purge = f"{sessctl()} purge --expired -b bench --config {{config}} -q {allowed}"
         found = bench.race(
             {
                 "delete": side("delete", _DELETE),

@@ -93,9 +93,7 @@ def load_mysql(url: str, count: int, *, index: bool) -> None:
         cursor.execute("SET unique_checks = 0")
         for batch in _batches(count):
             places = ", ".join(["(%s, %s, %s)"] * len(batch))
-            cells = [
-                cell for sid, ends_s, sess in batch for cell in (sid, round(ends_s), sess)
-            ]
+            cells = [cell for sid, ends_s, sess in batch for cell in (sid, round(ends_s), sess)]
             cursor.execute(f"INSERT INTO sessions VALUES {places}", cells)
         connection.commit()
         if index:
