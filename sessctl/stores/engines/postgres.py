@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from sessctl.errors import (
     AccessDenied,
@@ -164,7 +164,11 @@ class PostgresDialect(SqlDialect):
 
     def named(self, column: Any, sids: Sequence[Any]) -> Any:
         # No text of PostgreSQL holds a NUL or what is not UTF-8: such an id is not there.
-        return column.in_([sid for sid in sids if _is_storable(sid)])
+        known = [sid for sid in sids if _is_storable(sid)]
+        if self._types.get(column.name, "").startswith(("text", "character varying")):
+            # One parameter and one plan for any number of ids.
+            return column == sa.any_(sa.literal(known, ARRAY(sa.Text)))
+        return column.in_(known)
 
     def contains(self, column: Any, text: str) -> Any:
         return sa.func.strpos(sa.cast(column, sa.Text), text) > 0
@@ -211,8 +215,15 @@ class PostgresDialect(SqlDialect):
     def locking(self, select: Any) -> Any:
         return select.with_for_update(skip_locked=True)
 
-    def delete(self, table: Any, column: Any, ids: Sequence[Any]) -> int:
-        return self.execute(sa.delete(table).where(self.named(column, ids)))
+    def row_place(self) -> Any:
+        return sa.cast(sa.literal_column("ctid"), sa.Text)
+
+    def delete(self, table: Any, column: Any, ids: Sequence[Any], places: Sequence[Any]) -> int:
+        """By the place, which no other row has while this one is locked; in a partitioned table one
+        of each partition has it, so that the id counts too."""
+        tids = sa.cast(sa.literal(list(places), ARRAY(sa.Text)), ARRAY(_Declared("tid")))
+        here = sa.literal_column("ctid") == sa.any_(tids)
+        return self.execute(sa.delete(table).where(here, self.named(column, ids)))
 
     def insert_absent(self, table: Any, values: dict[str, Any], sid: str) -> bool:
         statement = insert(table).values(values).on_conflict_do_nothing(index_elements=[sid])

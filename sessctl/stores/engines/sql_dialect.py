@@ -210,6 +210,10 @@ class SqlDialect(ABC):
     def is_no_id(self, column: Any) -> Any:
         """The opposite of `is_id`, NULL included."""
 
+    def off_index(self, column: Any) -> Any:
+        """The column where a condition on it should not decide which index is taken."""
+        return column
+
     @abstractmethod
     def named(self, column: Any, sids: Sequence[Any]) -> Any:
         """The cell is one of these ids; it may be laxer than bytes, but goes by the index."""
@@ -238,9 +242,14 @@ class SqlDialect(ABC):
         """The select, its rows locked; those that somebody else holds are left out."""
         return select
 
+    def row_place(self) -> Any:
+        """Where a locked row stands, which finds it faster than its id; None: by the id it is."""
+        return None
+
     @abstractmethod
-    def delete(self, table: Any, column: Any, ids: Sequence[Any]) -> int:
-        """Delete the rows of exactly these ids, looked up by the index alone."""
+    def delete(self, table: Any, column: Any, ids: Sequence[Any], places: Sequence[Any]) -> int:
+        """Delete the rows of exactly these ids, found by the index alone or by their places; how
+        many it were."""
 
     @abstractmethod
     def insert_absent(self, table: Any, values: dict[str, Any], sid: str) -> bool:

@@ -41,13 +41,13 @@ class SqlPages:
     def ids(self) -> Iterator[Sequence[Any]]:
         """Ids alone, in their order."""
         select = sa.select(self._dialect.cell(self._sid)).select_from(self._table)
-        named = self._dialect.is_id(self._sid)
-        base = select.where(named).order_by(self._sid)
+        base = select.where(self._dialect.is_id(self._sid)).order_by(self._sid)
         return self._follow(base, lambda row: self._sid > self._value(self._sid, row[0]))
 
     def by_id(self, conditions: Sequence[Any]) -> Iterator[Sequence[Any]]:
         """The rows that meet the conditions, in the order of their ids."""
-        base = self._base(conditions).order_by(self._sid)
+        named = self._dialect.is_id(self._sid)
+        base = self._select.where(named, *conditions).order_by(self._sid)
         return self._follow(base, lambda row: self._sid > self._last(self._sid, row))
 
     def by_expiry(
@@ -58,7 +58,9 @@ class SqlPages:
         `first` rows make the first page. A row whose expiry is NULL may be left out.
         """
         way = sa.desc if descending else sa.asc
-        base = self._base(conditions).order_by(way(self._expires), way(self._sid))
+        named = self._dialect.is_id(self._dialect.off_index(self._sid))
+        base = self._select.where(named, *conditions)
+        base = base.order_by(way(self._expires), way(self._sid))
 
         def after(row: Any) -> Any:
             """Not `(expiry, id) > (:e, :i)`: for a row constructor MySQL reads the whole index. The
@@ -73,9 +75,6 @@ class SqlPages:
             return sa.and_(self._expires >= ends, beyond)
 
         return self._follow(base, after, first)
-
-    def _base(self, conditions: Sequence[Any]) -> Any:
-        return self._select.where(self._dialect.is_id(self._sid), *conditions)
 
     def _follow(
         self, base: Any, after: Callable[[Any], Any], size: int = READ_PAGE
