@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from sessctl.errors import AccessDenied, MissingExtra, StoreError, StoreUnreachable, UsageError
+from sessctl.errors import MissingExtra, StoreError, UsageError
+from sessctl.stores.engines.mysql_errors import Duplicate, store_error
 from sessctl.stores.engines.sql_dialect import (
     LOCK_TIMEOUT_S,
     STATEMENT_TIMEOUT_S,
     Column,
-    LostConnection,
     Moved,
     SqlDialect,
 )
 from sessctl.stores.engines.sql_tls import check_wanted, remark
 from sessctl.stores.url import flags
-from sessctl.text import escape, redact
+from sessctl.text import escape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,11 +46,6 @@ _MODES = ("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
 _OPTIONS = ("ssl-mode", "ssl-ca", "ssl-cert", "ssl-key", "unix_socket")
 _INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint")
 _NUMBERS = (*_INTEGERS, "decimal", "float", "double")
-_DUPLICATE = 1062
-_CA = "`ca_file` of the backend, or ?ssl-ca=FILE, names a certificate authority of your own"
-_DENIED = (1044, 1045, 1142, 1143, 1227, 1698)
-_LOST = (1053, 1927, 2006, 2013, 2055)
-_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'")
 
 
 class MysqlDialect(SqlDialect):
@@ -200,7 +195,7 @@ class MysqlDialect(SqlDialect):
         """Not INSERT IGNORE, which would also cut what is too long."""
         try:
             return self.execute(sa.insert(table).values(values)) == 1
-        except _Duplicate:
+        except Duplicate:
             return False
 
     # -- the table --------------------------------------------------------------------------------
@@ -327,53 +322,7 @@ class MysqlDialect(SqlDialect):
         return str(engine).lower() not in ("myisam", "memory", "aria", "csv", "archive")
 
     def _error(self, exc: BaseException) -> StoreError:
-        original = getattr(exc, "orig", None) or exc
-        at = f"mysql at {escape(self.address)}"
-        args = getattr(original, "args", ()) or (0,)
-        code = args[0] if isinstance(args[0], int) else 0
-        # What stands in quotes may be a session id or a value.
-        said = escape(redact(_QUOTED.sub("'...'", str(args[-1]))))[:200]
-        if code == _DUPLICATE:
-            return _Duplicate(f"{at}: the id is there already")
-        if code in _DENIED:
-            return AccessDenied(
-                f"{at} denied access ({said})",
-                hint="check user, password and GRANT; a server that requires TLS says the same",
-            )
-        if code == 1049:
-            return StoreUnreachable(f"{at} has no database '{escape(self.database)}'")
-        if code in (1205, 3572):
-            return StoreError(
-                f"{at}: a lock was held by somebody else for {LOCK_TIMEOUT_S} s",
-                hint="try again when their transaction has ended",
-            )
-        if code in (1969, 3024):
-            return StoreError(f"{at}: a statement took longer than {STATEMENT_TIMEOUT_S} s")
-        if code in (1290, 1792, 1836):
-            return AccessDenied(f"{at} is read-only", hint="a replica? write to its primary")
-        if self._open is not None and (code in _LOST or isinstance(original, OSError)):
-            return LostConnection(f"{at} closed the connection")
-        if code == 2026:
-            return StoreUnreachable(f"TLS with {at} failed ({said.lower()})", hint=_CA)
-        if code in (2003, 2002, *_LOST) or isinstance(original, OSError):
-            return self._unreachable(str(args[-1]).lower(), at)
-        return StoreError(f"{at}: {said} ({code})")
-
-    def _unreachable(self, text: str, at: str) -> StoreError:
-        for words, error in (
-            ("certificate", StoreUnreachable(f"TLS with {at} failed (certificate)", hint=_CA)),
-            ("ssl", StoreUnreachable(f"TLS with {at} failed")),
-            ("refused", StoreUnreachable(f"cannot reach {at} (connection refused)")),
-            ("timed out", StoreUnreachable(f"cannot reach {at} (no answer in time)")),
-            ("not known", StoreUnreachable(f"cannot reach {at} (no such host)")),
-        ):
-            if words in text:
-                return error
-        return StoreUnreachable(f"cannot reach {at}", hint="is it running, and is the port right?")
-
-
-class _Duplicate(StoreError):
-    """The unique id is taken."""
+        return store_error(exc, self.address, self.database, in_statement=self._open is not None)
 
 
 def _is_storable(sid: Any) -> bool:
