@@ -98,7 +98,7 @@ def test_a_reader_cannot_write_whatever_it_says(sql: Engine) -> None:
         with pytest.raises(Refused, match="for reading only"):
             store.delete(store.get(["abc"]))
         with pytest.raises(StoreError, match="read-only"):
-            store._dialect.delete(store._table, store._sid, ["abc"], ["(0,1)"])
+            store._dialect.delete(store._table, store._sid, ["abc"])
     assert set(sql.everything()) == {b"abc"}
 
 

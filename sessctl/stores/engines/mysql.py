@@ -175,7 +175,7 @@ class MysqlDialect(SqlDialect):
     def locking(self, select: Any) -> Any:
         return select.with_for_update(skip_locked=self._skips_locked)
 
-    def delete(self, table: Any, column: Any, ids: Sequence[Any], places: Sequence[Any]) -> int:
+    def delete(self, table: Any, column: Any, ids: Sequence[Any]) -> int:
         """The multi-table form, which alone takes an index hint: a scan would wait for the locks of
         others."""
         quote = self._engine.dialect.identifier_preparer.quote

@@ -123,7 +123,7 @@ class SqliteDialect(SqlDialect):
     def now_ms_of_server(self) -> Any:
         return None
 
-    def delete(self, table: Any, column: Any, ids: Sequence[Any], places: Sequence[Any]) -> int:
+    def delete(self, table: Any, column: Any, ids: Sequence[Any]) -> int:
         return self.execute(sa.delete(table).where(self.named(column, ids)))
 
     def insert_absent(self, table: Any, values: dict[str, Any], sid: str) -> bool:
