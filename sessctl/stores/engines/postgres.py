@@ -183,6 +183,14 @@ class PostgresDialect(SqlDialect):
         cutoff = sa.func.to_timestamp(cutoff_ms / 1000)
         return column <= self._wall_clock(cutoff, column)
 
+    def is_due(self, column: Any, layout: TableLayout, grace_ms: int) -> Any:
+        if layout.unit is not Unit.TIMESTAMP:
+            return super().is_due(column, layout, grace_ms)
+        # The same without reckoning in numerics, which takes longer than the lock on the row.
+        instant, grace = self._instant(column), sa.cast(f"{grace_ms} ms", sa.Interval)
+        due = instant <= sa.func.clock_timestamp() - grace
+        return sa.and_(due, instant > sa.func.to_timestamp(0))
+
     def _instant(self, column: Any) -> Any:
         """A date column as an instant."""
         if self._types.get(column.name, "").endswith("with time zone"):
