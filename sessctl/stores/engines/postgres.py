@@ -118,8 +118,8 @@ class PostgresDialect(SqlDialect):
             "bytea_output": "hex",
             "default_transaction_read_only": "on" if self._access.read_only else "off",
         }
-        for name, value in settings.items():
-            connection.execute(f"SET {name} = '{value}'")
+        # In one message, and none of them at the connecting itself: poolers refuse options there.
+        connection.execute("; ".join(f"SET {name} = '{it}'" for name, it in settings.items()))
         return connection
 
     @staticmethod
