@@ -120,10 +120,11 @@ class SqlDialect(ABC):
                 connection.close()
 
     def close(self) -> None:
-        """Close the connection."""
-        if self._open is not None:
+        """Close the connection; whoever asks again gets another one."""
+        connection, self._open = self._open, None
+        if connection is not None:
             with suppress(sa.exc.SQLAlchemyError, *self._driver_errors()):
-                self._open.close()
+                connection.close()
         self._engine.dispose()
 
     # -- statements -------------------------------------------------------------------------------
