@@ -98,9 +98,13 @@ class SqlDialect(ABC):
         except StoreError:
             raise
         except BaseException as exc:
-            if not isinstance(exc, (sa.exc.SQLAlchemyError, *self._driver_errors())):
+            # SQLAlchemy wraps what strikes while it prepares a statement.
+            struck: BaseException = getattr(exc, "orig", None) or exc
+            if not isinstance(struck, (sa.exc.SQLAlchemyError, *self._driver_errors())):
                 self._drop()  # an interrupt leaves a reply behind that is not the next one's
-                raise
+                if struck is exc:
+                    raise
+                raise struck from None
             mapped = self._error(exc)
             if isinstance(mapped, StoreUnreachable):
                 self._drop()
