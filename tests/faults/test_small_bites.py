@@ -31,13 +31,16 @@ LOGIN_P99_MS = 50.0
 # What a store holds: `{count}` sessions, every fifth over for an hour. No index on the expiry.
 FILL = {
     "postgres": [
-        'DROP INDEX "IDX_session_expire"',
-        "INSERT INTO session SELECT md5(n::text), '{{\"cookie\":{{}},\"n\":\"' || repeat('x', 200) "
-        "|| '\"}}', now() + CASE WHEN n % 5 = 0 THEN -1 ELSE 1 END * interval '1 hour' "
+        'DROP INDEX IF EXISTS "IDX_session_expire"',
+        "TRUNCATE session",
+        "INSERT INTO session SELECT md5(n::text), ('{{\"cookie\":{{}},\"n\":\"' "
+        "|| repeat('x', 200) || '\"}}')::json, "
+        "now() + CASE WHEN n % 5 = 0 THEN -1 ELSE 1 END * interval '1 hour' "
         "FROM generate_series(1, {count}) AS n",
         "ANALYZE session",
     ],
     "mysql": [
+        "TRUNCATE sessions",
         "INSERT INTO sessions SELECT md5(seq), unix_timestamp() + if(seq % 5 = 0, -3600, 3600), "
         "concat('{{\"cookie\":{{}},\"n\":\"', repeat('x', 200), '\"}}') FROM seq_1_to_{count}",
         "ANALYZE TABLE sessions",
@@ -121,18 +124,11 @@ def run_beside(rows: Any, home: Path, rng: Random, *, count: int) -> dict[str, T
     tell(f"{rows.name} idle", found["idle"], time.monotonic() - started)
 
     started = time.monotonic()
-    with busy(rows, rng, count) as found["purge"]:
-        with Victim("purge", "--expired", "--yes", "-b", rows.url, home=home) as run:
-            code = run.process.wait(900)
-            assert code == 0, run.stderr
-            print(run.stdout)
+    command = ["purge", "--expired", "--yes", "-b", rows.url]
+    with busy(rows, rng, count) as found["purge"], Victim(*command, home=home) as run:
+        assert run.process.wait(900) == 0, run.stderr
     tell(f"{rows.name} purge", found["purge"], time.monotonic() - started)
 
-    with closing(rows.server.connect()) as connection, connection.cursor() as cursor:
-        for statement in (f"DELETE FROM {'session' if rows.name == 'postgres' else 'sessions'}",):
-            cursor.execute(statement)
-    if rows.name == "postgres":
-        rows.client.execute('CREATE INDEX "IDX_session_expire" ON session (expire)')
     prepare(rows, count)
     started = time.monotonic()
     with (
