@@ -50,7 +50,9 @@ def peaks(
 @pytest.mark.parametrize("scale", [1, pytest.param(5, marks=pytest.mark.long)])
 def test_memory_does_not_grow_with_the_store(subject, home, rng, scale) -> None:
     few = peaks(subject, home, rng, FEW, restore=scale > 1)
-    many = peaks(subject, home, rng, MANY * scale, restore=scale > 1)
+    # It is the filling that takes its time on a server.
+    most = MANY if subject.name in ("redis", "sqlite") else MANY // 2
+    many = peaks(subject, home, rng, most * scale, restore=scale > 1)
     for command, peak in many.items():
         grown = peak - few[command]
         print(f"{subject.name} {command}: {few[command]:.1f} -> {peak:.1f} MiB ({grown:+.1f})")

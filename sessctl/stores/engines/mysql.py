@@ -186,15 +186,14 @@ class MysqlDialect(SqlDialect):
         quote = self._engine.dialect.identifier_preparer.quote
         qualified = ".".join(quote(part) for part in (table.schema, table.name) if part)
         name, hint = quote(column.name), self._by_index if self._index else ""
-        given = {f"id{number}": one for number, one in enumerate(ids)}
-        listed = " UNION ALL SELECT ".join(f":{key}" for key in given)
-        listed = listed.replace(":id0", ":id0 AS id", 1)
-        statement = sa.text(
-            f"DELETE s FROM (SELECT {listed}) AS k STRAIGHT_JOIN {qualified} AS s {hint} "
+        listed = "SELECT %s AS id" + " UNION ALL SELECT %s" * (len(ids) - 1)
+        words = (
+            f"DELETE s FROM ({listed}) AS k STRAIGHT_JOIN {qualified} AS s {hint} "
             f"ON s.{name} = {self._same_collation} AND "
             f"CAST(CONVERT(s.{name} USING utf8mb4) AS BINARY) = CAST(k.id AS BINARY)"
-        ).bindparams(**given)
-        return self.execute(statement)
+        )
+        with self._mapped():
+            return int(self._connection.exec_driver_sql(words, tuple(ids)).rowcount)
 
     @property
     def _by_index(self) -> str:
