@@ -125,7 +125,7 @@ def layout_for(place: StoreUrl, name: str | None) -> Layout:
     """The layout of that name, or the usual one. Raises UsageError if it lives elsewhere."""
     kind = _SAME_AS.get(place.scheme, place.scheme)
     chosen = find_layout(name or _DEFAULT_LAYOUT.get(kind, ""))
-    if kind not in chosen.databases:
+    if place.scheme in ENGINES and kind not in chosen.databases:  # a plug-in's engine judges itself
         fits = [name for name in LAYOUTS if kind in find_layout(name).databases]
         raise UsageError(
             f"layout '{chosen.name}' does not live in a {kind} store",

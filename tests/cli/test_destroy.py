@@ -501,7 +501,10 @@ def test_max_delete_stops_and_says_how_to_go_on(cli: Cli, shop: SqliteEngine) ->
     result = cli(*PURGE, "-b", shop.url, "--max-delete", "12")
     assert len(there(shop)) == 18
     assert (result.counts, result.code) == ({"deleted": 12}, 5)
-    assert "stopped: --max-delete 12 is reached; to go on: run the same" in result.stderr
+    assert (
+        "stopped: --max-delete 12 is reached; to go on: "
+        f"sessctl purge --resume {cli.journals()[0]} --max-delete 12 -b {shop.url}\n"
+    ) in result.stderr
 
 
 def test_max_delete_that_suffices_is_no_stop(cli: Cli, five: SqliteEngine) -> None:
@@ -757,7 +760,8 @@ def test_a_time_limit_stops_between_pages(cli: Cli, store: Engine) -> None:
     words = ("purge", "--all", "--yes", "--max-delete", "5000", "-b", store.url)
     result = cli(*words, "--run-time", "1ms")
     assert (result.counts, len(there(store)), result.code) == ({"deleted": 500}, 700, 5)
-    assert "stopped: --run-time 1ms is over; to go on: run the same command again" in result.stderr
+    again = f"sessctl purge --resume {cli.journals()[0]} --max-delete 5000 -b {store.url}\n"
+    assert f"stopped: --run-time 1ms is over; to go on: {again}" in result.stderr
     assert cli(*words, "--run-time", "10m").counts == {"deleted": 700}
 
 
@@ -795,6 +799,16 @@ def test_wrong_words_for_the_pace_change_nothing(
     assert message in result.stderr
 
 
+def wait_for_lag(cache: RedisEngine, seconds: int) -> None:
+    """Wait until the primary has a replica that last answered so long ago."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if cache.client.info("replication").get("slave0", {}).get("lag", -1) >= seconds:
+            return
+        time.sleep(0.1)
+    raise TimeoutError("the primary has no such replica")
+
+
 def test_a_stopped_replica_pauses_the_purge_until_it_goes_on(
     sessctl: Any, cache: RedisEngine, home: Path
 ) -> None:
@@ -802,11 +816,9 @@ def test_a_stopped_replica_pauses_the_purge_until_it_goes_on(
     follow = [f"replicaof 127.0.0.1 {cache.server.port}"]
     words = ("purge", "--all", "--yes", "--max-delete", "5000", "-b", cache.url)
     with RedisServer(settings=follow) as replica, ThreadPoolExecutor(1) as pool:
-        while b"lag=" not in cache.client.execute_command("INFO", "replication"):
-            time.sleep(0.05)
+        wait_for_lag(cache, 0)
         replica.pause()
-        while b"lag=3" not in cache.client.execute_command("INFO", "replication"):
-            time.sleep(0.1)
+        wait_for_lag(cache, 3)
         run = pool.submit(sessctl, *words)
         wait_for_journal(home)
         time.sleep(1.5)

@@ -176,6 +176,7 @@ def slowly(store: SqliteEngine, home: Path, run: Any) -> Any:
     from tests.support.cli import wait_for_journal
 
     fill(store, "o", 1100, left_ms=-HOUR_MS)
+    fill(store, "live", 1)
     store.client.execute("BEGIN IMMEDIATE")
     answer: list[Any] = []
     thread = threading.Thread(target=lambda: answer.append(run()))

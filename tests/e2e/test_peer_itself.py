@@ -158,7 +158,7 @@ def test_sqlite_row(express_sqlite: Factory, sqlite_path: Path, wal: bool) -> No
     assert mode == ("wal" if wal else "delete")
 
 
-@pytest.mark.parametrize("zone", [None, "Europe/Istanbul"])
+@pytest.mark.parametrize("zone", [None, "Asia/Tokyo"])
 def test_postgres_row(
     express_postgres: Factory, postgres_server: PostgresServer, zone: str | None
 ) -> None:
@@ -170,9 +170,8 @@ def test_postgres_row(
     sid = browser.get("/me").json["sid"]
     rows = postgres_server.query(
         "SELECT sid, sess->>'views', pg_typeof(sess)::text, pg_typeof(expire)::text,"
-        " extract(epoch from expire AT TIME ZONE %s) - extract(epoch from now()),"
-        " extract(microseconds from expire)::int %% 1000000 FROM web",
-        zone or "UTC",
+        " extract(epoch from expire::timestamptz) - extract(epoch from now()),"
+        " extract(microseconds from expire)::int % 1000000 FROM web"
     )
     assert [row[:4] for row in rows] == [(sid, "1", "json", "timestamp without time zone")]
     assert 90 < rows[0][4] <= 101
@@ -266,7 +265,7 @@ def test_sql_ttl_without_cookie_expiry(
 ) -> None:
     express_postgres(ttl=ttl_s).browser().get("/views")
     express_mysql(expiration=ttl_s and ttl_s * 1000).browser().get("/views")
-    look = "SELECT extract(epoch from expire) - extract(epoch from now()) FROM session"
+    look = "SELECT extract(epoch from expire::timestamptz) - extract(epoch from now()) FROM session"
     ((postgres_left_s,),) = postgres_server.query(look)
     ((mysql_left_s,),) = maria_server.query("SELECT expires - UNIX_TIMESTAMP() FROM sessions")
     expected = ttl_s or 86400
