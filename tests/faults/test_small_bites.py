@@ -36,13 +36,14 @@ FILL = {
         "INSERT INTO session SELECT md5(n::text), ('{{\"cookie\":{{}},\"n\":\"' "
         "|| repeat('x', 200) || '\"}}')::json, "
         "now() + CASE WHEN n % 5 = 0 THEN -1 ELSE 1 END * interval '1 hour' "
-        "FROM generate_series(1, {count}) AS n",
+        "FROM generate_series(1, {count}) AS n ORDER BY 1",
         "ANALYZE session",
     ],
     "mysql": [
         "TRUNCATE sessions",
         "INSERT INTO sessions SELECT md5(seq), unix_timestamp() + if(seq % 5 = 0, -3600, 3600), "
-        "concat('{{\"cookie\":{{}},\"n\":\"', repeat('x', 200), '\"}}') FROM seq_1_to_{count}",
+        "concat('{{\"cookie\":{{}},\"n\":\"', repeat('x', 200), '\"}}') FROM seq_1_to_{count} "
+        "ORDER BY 1",  # in the order of the key: a third of the time
         "ANALYZE TABLE sessions",
     ],
 }  # fmt: skip
@@ -57,6 +58,11 @@ SPOKEN = {
         "renewal": "UPDATE sessions SET expires = unix_timestamp() + 86400 WHERE session_id = %s",
         "read": "SELECT data FROM sessions WHERE session_id = %s",
     },
+}
+# As many are over again.
+AGAIN = {
+    "postgres": "UPDATE session SET expire = now() - interval '1 hour' WHERE sid < '4'",
+    "mysql": "UPDATE sessions SET expires = unix_timestamp() - 3600 WHERE session_id < '4'",
 }
 OLD_WAY = {
     "postgres": "DELETE FROM session WHERE expire < now()",
@@ -129,7 +135,8 @@ def run_beside(rows: Any, home: Path, rng: Random, *, count: int) -> dict[str, T
         assert run.process.wait(900) == 0, run.stderr
     tell(f"{rows.name} purge", found["purge"], time.monotonic() - started)
 
-    prepare(rows, count)
+    with closing(rows.server.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute(AGAIN[rows.name])
     started = time.monotonic()
     with (
         busy(rows, rng, count) as found["old way"],
