@@ -35,6 +35,11 @@ def asked(subject: Any) -> Iterator[list[list[str]]]:
         found += [statement.split() for statement in statements]
 
 
+def reading(subject: Any) -> Set[str]:
+    """The words that an engine may be asked by who only reads."""
+    return READING if subject.name == "redis" else SQL_READING
+
+
 @contextmanager
 def recorded(port: int) -> Iterator[list[list[str]]]:
     """Every command of every other client, by MONITOR; complete when the block has ended.

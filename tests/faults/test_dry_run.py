@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.recorder import READING, SQL_READING, asked, writing
+from tests.faults.recorder import asked, reading, writing
 from tests.faults.stores import sid, stored
 from tests.support.cli import Cli
 from tests.support.engines import now_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Set
     from pathlib import Path
 
     from tests.faults.stores import SqliteSubject, Subject
@@ -72,10 +71,6 @@ def tree(folder: Path) -> dict[str, tuple[bytes, int]]:
         content = path.read_bytes() if path.is_file() else b""
         found[str(path.relative_to(folder))] = (content, path.stat().st_mtime_ns)
     return found
-
-
-def reading(subject: Subject) -> Set[str]:
-    return READING if subject.name == "redis" else SQL_READING
 
 
 def test_a_server_sees_no_writing_command(served: Subject, home, rng) -> None:
