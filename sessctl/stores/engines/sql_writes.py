@@ -9,6 +9,7 @@ reading again; nothing is ever sent twice.
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
@@ -19,7 +20,7 @@ from sessctl.stores.engines.sql_dialect import LostConnection, Moved
 from sessctl.text import encode_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from sessctl.session import Session
     from sessctl.stores.engines.sql_dialect import Column, SqlDialect
@@ -98,25 +99,24 @@ class SqlWriter:
         results |= {r.sid: r for r in compared}
         return [results[session.sid] for session in sessions]
 
-    def _delete_versions(
-        self, sessions: Sequence[Session], grace_ms: int | None
-    ) -> Iterator[Result]:
+    def _delete_versions(self, sessions: Sequence[Session], grace_ms: int | None) -> list[Result]:
         """What became of those that stand as they were read; nothing of the others."""
         versions = self._versions
         if versions is None:
-            return
+            return []
 
         def delete(page: Sequence[Session]) -> list[Result]:
-            same = versions.lock(page, grace_ms=grace_ms)
+            # A connection that broke has taken the versions along that it had read.
+            known = [session for session in page if versions.knows(session)]
+            same = versions.lock(known, grace_ms=grace_ms) if known else []
             if same:
                 here = self._dialect.at_places([s.original.version.place for s in same])
                 _check_all(self._dialect.execute(sa.delete(self._table).where(here)), len(same))
             return [Result(session.sid, Outcome.DELETED) for session in same]
 
-        for page in self._bites([session for session in sessions if versions.knows(session)]):
-            # A connection that broke takes the versions along that it had read.
-            if all(map(versions.knows, page)):
-                yield from self._in_transaction(page, delete, Outcome.DELETED)
+        known = [session for session in sessions if versions.knows(session)]
+        lost = partial(self._after_lost_write, done=Outcome.DELETED)
+        return self._in_bites(known, delete, lost, sid_of=_sid)
 
     def set_expiry(self, sessions: Sequence[Session], expires_ms: int | None) -> list[Result]:
         """See `Store.set_expiry`."""
@@ -134,17 +134,7 @@ class SqlWriter:
 
     def put(self, rows: Sequence[tuple[str, Cells]]) -> list[Result]:
         """Insert what is absent; of the rest say whether it is the same."""
-        results: list[Result] = []
-        for page in self._bites(rows):
-            try:
-                with self._dialect.transaction():
-                    put = self._put_page(page)
-            except LostConnection:
-                put = self._after_lost_put(page)
-            except StoreError as exc:  # also of the commit: then none of them was stored
-                put = [Result(sid, Outcome.FAILED, exc.message) for sid, _ in page]
-            results += put
-        return results
+        return self._in_bites(rows, self._put_page, self._after_lost_put, sid_of=lambda row: row[0])
 
     def _put_page(self, page: Sequence[tuple[str, Cells]]) -> list[Result]:
         there = self._now([cells[self._sid_at] for _, cells in page])
@@ -182,15 +172,37 @@ class SqlWriter:
                 values[column.name] = self._dialect.value(cell, column)
         return self._dialect.insert_absent(self._table, values, self._layout.sid)
 
-    def _bites(self, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-        """What one transaction each is to take: less after a slow one, more after quick ones."""
+    def _in_bites(
+        self,
+        items: Sequence[Item],
+        work: Callable[[Sequence[Item]], list[Result]],
+        after_loss: Callable[[Sequence[Item]], list[Result]],
+        *,
+        sid_of: Callable[[Item], str],
+    ) -> list[Result]:
+        """What `work` says, some items in a transaction each: fewer after a slow one, more after
+        quick ones.
+
+        An error, of the commit as well, undoes its transaction. All that follow fail with it: a
+        lock on the table is waited for once, and not by each of them.
+        """
+        results: list[Result] = []
         start = 0
         while start < len(items):
             bite = items[start : start + self._size]
             began = time.monotonic()
-            yield bite
+            try:
+                with self._dialect.transaction():
+                    found = work(bite)
+                self._size = next_size(self._size, len(bite), time.monotonic() - began)
+            except LostConnection:
+                found = after_loss(bite)
+            except StoreError as exc:
+                rest = items[start:]
+                return results + [Result(sid_of(it), Outcome.FAILED, exc.message) for it in rest]
+            results += found  # now that it is committed
             start += len(bite)
-            self._size = next_size(self._size, len(bite), time.monotonic() - began)
+        return results
 
     # -- compare, then write ----------------------------------------------------------------------
 
@@ -216,23 +228,8 @@ class SqlWriter:
                 Result(s.sid, done) if s.sid in written else self._left(s, now, held) for s in page
             ]
 
-        pages = self._bites(sessions)
-        return [result for page in pages for result in self._in_transaction(page, work, done)]
-
-    def _in_transaction(
-        self,
-        page: Sequence[Session],
-        work: Callable[[Sequence[Session]], list[Result]],
-        done: Outcome,
-    ) -> list[Result]:
-        """What `work` says of the page, if its transaction is committed."""
-        try:
-            with self._dialect.transaction():
-                return work(page)
-        except LostConnection:
-            return self._after_lost_write(page, done)
-        except StoreError as exc:
-            return [Result(session.sid, Outcome.FAILED, exc.message) for session in page]
+        lost = partial(self._after_lost_write, done=done)
+        return self._in_bites(sessions, work, lost, sid_of=_sid)
 
     def _now(self, ids: Sequence[Any], *, grace_ms: int | None = None, lock: bool = False) -> Seen:
         """The rows of these ids at this moment, judged by the server's clock where it has one."""
@@ -319,6 +316,10 @@ def next_size(size: int, done: int, took_s: float) -> int:
     if done == size and took_s < _TRANSACTION_S / 4:
         return min(size * 2, WRITE_PAGE)
     return size
+
+
+def _sid(session: Session) -> str:
+    return session.sid
 
 
 def _key(cell: Any) -> bytes:
