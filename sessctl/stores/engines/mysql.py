@@ -32,8 +32,8 @@ from sessctl.text import escape
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sessctl.stores.access import Access
     from sessctl.stores.layouts.base import TableLayout
-    from sessctl.stores.registry import Access
     from sessctl.stores.url import StoreUrl
 
 try:

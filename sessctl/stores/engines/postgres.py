@@ -42,8 +42,8 @@ from sessctl.text import escape
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from sessctl.stores.access import Access
     from sessctl.stores.layouts.base import TableLayout
-    from sessctl.stores.registry import Access
     from sessctl.stores.url import StoreUrl
 
 try:

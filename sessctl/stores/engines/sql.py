@@ -28,10 +28,10 @@ from sessctl.timespec import MAX_MS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from sessctl.stores.access import Access
     from sessctl.stores.base import Lag, Result
     from sessctl.stores.engines.sql_dialect import SqlDialect
     from sessctl.stores.layouts.base import TableLayout
-    from sessctl.stores.registry import Access
     from sessctl.stores.url import StoreUrl
 
 _DIALECTS = {

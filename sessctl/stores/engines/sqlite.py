@@ -26,8 +26,8 @@ from sessctl.text import escape
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sessctl.stores.access import Access
     from sessctl.stores.layouts.base import TableLayout
-    from sessctl.stores.registry import Access
     from sessctl.stores.url import StoreUrl
 
 # The years 2000 to 2100 in seconds: no session is of January 1970 in ms.
