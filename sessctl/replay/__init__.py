@@ -1,0 +1,1 @@
+"""Scenarios played against a web application: with its cookies and without."""
