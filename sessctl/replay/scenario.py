@@ -8,10 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from sessctl.replay.problems import Place
+from sessctl.replay.expect import Expectation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from sessctl.replay.extract import Source
+    from sessctl.replay.problems import Place
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -20,82 +26,17 @@ ROUND_ROBIN = "round-robin"
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
 
 
-class SourceKind(StrEnum):
-    """Where in an answer a value stands."""
-
-    CSS = "css"
-    XPATH = "xpath"
-    JSON = "json"
-    REGEX = "regex"
-    HEADER = "header"
-    COOKIE = "cookie"
-    STATUS = "status"
-    URL = "url"
-    BODY = "body"
-    VALUE = "value"  # what a capture or show has read, by its name
-
-
-class Operator(StrEnum):
-    """How a value is compared; all but `exists` and `not` want a value that is there."""
-
-    EQUALS = "equals"
-    CONTAINS = "contains"
-    MATCHES = "matches"
-    GT = "gt"
-    LT = "lt"
-    EXISTS = "exists"
-    NOT = "not"
-    SAME_AS = "same-as"
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """`expression` (text) is the selector, path, pattern or name; empty for status, url and body.
-
-    `attr` is an attribute of the element (css) or of the cookie (cookie); `default` is the value
-    where the answer has none.
-    """
-
-    kind: SourceKind
-    expression: str = ""
-    attr: str | None = None
-    default: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Matcher:
-    """Comparisons that must all hold; the operand is text, and for `not` a matcher."""
-
-    tests: tuple[tuple[Operator, str | Matcher], ...]
-
-
 @dataclass(frozen=True, slots=True)
 class Capture:
     """A value to read from the answer; a name with a leading `_` stays out of the comparison."""
 
     name: str
     source: Source
+    place: Place
 
     @property
     def is_compared(self) -> bool:
         return not self.name.startswith("_")
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that is expected of an answer."""
-
-    source: Source
-    matcher: Matcher
-    place: Place
-
-
-@dataclass(frozen=True, slots=True)
-class Expectation:
-    """What an answer must be. `depends`: what the comparison of the runs must say of the step."""
-
-    checks: tuple[Check, ...] = ()
-    depends: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,3 +275,14 @@ class Scenario:
     hooks: tuple[Hook, ...] = ()
     expect: Verdict = Verdict()
     notes: tuple[str, ...] = ()
+
+
+def requests_of(steps: Iterable[Step]) -> Iterator[Request]:
+    """Every request, those inside `repeat` and `parallel` too, in the file's order."""
+    for step in steps:
+        if isinstance(step, Request):
+            yield step
+        elif isinstance(step, Parallel):
+            yield step.step
+        elif isinstance(step, Repeat):
+            yield from requests_of(step.steps)

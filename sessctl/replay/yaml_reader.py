@@ -144,7 +144,9 @@ class _Tree:
             before = text[:position]
             place = Place(self._file, before.count("\n") + 1, position - before.rfind("\n"))
             what = f"a character that YAML does not allow ({ord(text[position]):#04x})"
-            raise ScenarioError([Problem(place, "", what, 'write it as "\\x.." in quotes')]) from None
+            raise ScenarioError(
+                [Problem(place, "", what, 'write it as "\\x.." in quotes')]
+            ) from None
 
     def _not_yaml(self, exc: Any) -> ScenarioError:
         mark = exc.problem_mark or exc.context_mark
