@@ -62,6 +62,9 @@ class Expectation:
     depends: bool | None = None
 
 
+NOTHING = Expectation()
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """An expectation that did not hold: `status: expected 302, found 200`."""

@@ -40,10 +40,12 @@ def _names(match: re.Match[str]) -> tuple[str | None, ...]:
 def find(data: Any, path: str) -> Any:
     """The value at a path, or `MISSING`. Raises UsageError for a path that is none."""
     for step in parse_path(path):
-        if (isinstance(step, str) and isinstance(data, dict) and step in data) or (
-            isinstance(step, int) and isinstance(data, list) and -len(data) <= step < len(data)
-        ):
-            data = data[step]
-        else:
-            return MISSING
+        data = _child(data, step)
     return data
+
+
+def _child(data: Any, step: str | int) -> Any:
+    if isinstance(step, str):
+        return data.get(step, MISSING) if isinstance(data, dict) else MISSING
+    is_there = isinstance(data, list) and -len(data) <= step < len(data)
+    return data[step] if is_there else MISSING

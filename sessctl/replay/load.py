@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sessctl.limits import Budget
+    from sessctl.replay.problems import Place
 
 _SECRET_FORMS = ("env", "dotenv", "keyring")  # spelled in the file as in a configuration
 
@@ -186,26 +187,26 @@ class _Loader:
                     hook = reader.mention("hook", scalar(value).text, value, path)
                     step = RunHook(place=node.place, hook=hook)
                 case "parallel":
-                    step = _parallel(cast(Mapping, value), path, reader)
+                    step = _parallel(node.place, cast(Mapping, value), path, reader)
                 case "repeat":
-                    step = self._repeat(cast(Mapping, value), path, reader)
+                    step = self._repeat(node.place, cast(Mapping, value), path, reader)
             if step is not None:
                 yield _named(step, name, about)
 
-    def _repeat(self, node: Mapping, key: str, reader: Reader) -> Repeat:
+    def _repeat(self, place: Place, node: Mapping, key: str, reader: Reader) -> Repeat:
         steps = self._steps(node.get("steps"), f"{key}.steps", reader)
-        return Repeat(place=node.place, times=number(cast(Node, node.get("times"))), steps=steps)
+        return Repeat(place=place, times=number(cast(Node, node.get("times"))), steps=steps)
 
 
 def _named(step: Step, name: str, about: str) -> Step:
     return replace(step, name=name, about=about)
 
 
-def _parallel(node: Mapping, key: str, reader: Reader) -> Parallel:
+def _parallel(place: Place, node: Mapping, key: str, reader: Reader) -> Parallel:
     client = node.get("as")
     inner = reader.as_client(scalar(client).text) if client else reader
     step = read_request(cast(Node, node.get("step")), f"{key}.step", inner)
-    return Parallel(place=node.place, times=number(cast(Node, node.get("times"))), step=step)
+    return Parallel(place=place, times=number(cast(Node, node.get("times"))), step=step)
 
 
 def _jar_act(step: Mapping, node: Node, key: str, reader: Reader) -> JarAct:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
-from sessctl.replay.expect import Expectation
+from sessctl.replay.expect import NOTHING, Expectation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -158,7 +158,7 @@ class Request(Step):
     retry: Retry | None = None
     capture: tuple[Capture, ...] = ()
     show: tuple[Capture, ...] = ()
-    expect: Expectation = Expectation()
+    expect: Expectation = NOTHING
     stateless: Expectation | None = None
 
 

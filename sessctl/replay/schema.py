@@ -183,7 +183,7 @@ def _check_scalar(schema: dict[str, Any], node: Scalar, key: str) -> Iterator[Pr
         yield Problem(node.place, key, f"{told} is not {schema['const']}", "write it so")
     if "enum" in schema and text not in schema["enum"]:
         hint = did_you_mean(text, schema["enum"])
-        yield Problem(node.place, key, f"{told} is none of {', '.join(schema['enum'])}", hint)
+        yield Problem(node.place, key, f"{told} is not {' or '.join(schema['enum'])}", hint)
     if "pattern" in schema and not re.search(schema["pattern"], text):
         yield Problem(node.place, key, f"{told} is not {_meant(schema)}", _example(schema))
     if _types(schema) == ["integer"]:
@@ -248,7 +248,7 @@ def _meant(schema: dict[str, Any]) -> str:
         return "true or false"
     if types == ["integer"]:
         return "a whole number"
-    return schema.get("description", "a text").split(":")[0].rstrip(".").lower()[:60] or "a text"
+    return "something else"
 
 
 # -- words -----------------------------------------------------------------------------------------

@@ -186,7 +186,8 @@ class _Tree:
                     Problem(key.place, key.text, f"key '{key.text}' comes twice", first)
                 )
             seen.setdefault(key.text, key.place.line)
-            yield key, value
+            is_empty = isinstance(value, Scalar) and value.is_plain and not value.text
+            yield key, Scalar(key.place, "", True) if is_empty else value  # else: the line after
 
     def _alias(self, event: Any) -> Node:
         if event.anchor not in self._anchors:
