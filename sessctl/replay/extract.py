@@ -12,7 +12,7 @@ from sessctl.replay.jsonpath import MISSING, find, parse_path
 from sessctl.replay.variables import fill
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sessctl.replay.variables import Value
 
@@ -200,7 +200,7 @@ def fill_pattern(pattern: str, values: Mapping[str, Value]) -> str:
     return fill(pattern, values, quote=re.escape)
 
 
-_READERS = {
+_READERS: dict[SourceKind, Callable[[Source, Answer, Mapping[str, Value]], str | None]] = {
     SourceKind.CSS: _css,
     SourceKind.XPATH: _xpath,
     SourceKind.REGEX: _regex,

@@ -152,6 +152,8 @@ class _Tree:
         mark = exc.problem_mark or exc.context_mark
         reason = " ".join(part for part in (exc.context, exc.problem) if part)
         hint = "put the text in quotes" if "mapping values" in reason else None
+        if "flow" in reason:
+            hint = "inside {..} and [..] put ${name} and texts with , : { } in quotes"
         if "\\t" in reason:
             hint = "indent with blanks, not with tabs"
         place = Place(self._file, mark.line + 1, mark.column + 1)
@@ -178,7 +180,11 @@ class _Tree:
         for key, value in zip(parts[::2], parts[1::2], strict=True):
             if not isinstance(key, Scalar):
                 raise ScenarioError(
-                    [Problem(key.place, "", "a key is a list or a mapping", "quote ${..} and {..}")]
+                    [
+                        Problem(
+                            key.place, "", "a key is a list or a mapping", "put ${name} in quotes"
+                        )
+                    ]
                 )
             if key.text in seen:
                 first = f"it stands in line {seen[key.text]} already; remove one"

@@ -119,6 +119,12 @@ def _secrets() -> Iterator[str]:
     )
 
 
+def _scenarios() -> Iterator[str]:
+    from sessctl.cli.scenarios import TEXT
+
+    yield from TEXT.splitlines()
+
+
 TOPICS: dict[str, tuple[str, Callable[[], Iterator[str]]]] = {
     "environment": ("variables that sessctl reads", _environment),
     "exit-codes": ("what a script can rely on", _exit_codes),
@@ -126,4 +132,5 @@ TOPICS: dict[str, tuple[str, Callable[[], Iterator[str]]]] = {
     "queries": ("which sessions: the flags and their fields", _queries),
     "time": ("durations, instants, sizes", _time),
     "secrets": ("where signing secrets and passwords come from", _secrets),
+    "scenarios": ("how to write what `sessctl replay` plays", _scenarios),
 }
