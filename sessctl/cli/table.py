@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+# A group's child of this name is what a first word that names no child is for: in
+# `sessctl replay shop.yaml` the file. Its row stands first, and help shows it as it is typed.
+DEFAULT = "FILE"
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One command. `target` is `module:function` below `sessctl.cli.commands`."""
+    """One command. `target` is `module:function` below `sessctl.cli.commands`.
+
+    A group's own target is empty behind the colon; `children` are its commands, `DEFAULT` among
+    them where the group takes something else than a command.
+    """
 
     target: str
     summary: str
@@ -178,6 +186,36 @@ COMMANDS: dict[str, Row] = {
                 ("sessctl config validate", "sessctl config validate --config ./sessctl.toml"),
                 (0, 2),
                 ("config show",),
+            ),
+        },
+    ),
+    "replay": Row(
+        "replay:",
+        "Scripts of requests that show what an app's sessions do.",
+        ("sessctl replay new shop.yaml", "sessctl replay lint orders.yaml"),
+        (0, 1, 2),
+        ("help",),
+        {
+            "new": Row(
+                "replay:new",
+                "Write a commented scenario to start from.",
+                ("sessctl replay new", "sessctl replay new shop.yaml"),
+                (0, 2),
+                ("replay lint", "replay schema"),
+            ),
+            "lint": Row(
+                "replay:lint",
+                "Check scenarios: every mistake with its line and the fix.",
+                ("sessctl replay lint orders.yaml", "sessctl replay lint orders.yaml -o json"),
+                (0, 1, 2),
+                ("replay new", "help"),
+            ),
+            "schema": Row(
+                "replay:schema",
+                "Print the JSON Schema of scenarios, for editors.",
+                ("sessctl replay schema --out-file scenario.schema.json",),
+                (0, 2),
+                ("replay new",),
             ),
         },
     ),

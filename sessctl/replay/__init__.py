@@ -1,1 +1,1 @@
-"""Scenarios played against a web application: with its cookies and without."""
+"""Scripts of requests: their format, and what a run of one shows about an app's sessions."""

@@ -114,6 +114,7 @@ def test_version_stands_among_other_options_too(sessctl: Any) -> None:
         ("forg", "forge"),
         ("config valdate", "config validate"),
         ("journal lst", "journal list"),
+        ("replay lnt", "replay lint"),
     ],
 )
 def test_a_typo_gets_a_suggestion(cli: Cli, typed: str, meant: str) -> None:
@@ -197,6 +198,7 @@ def at_demo(cli: Cli, tmp_path: Path) -> Any:
     secret = shop.secret_path.read_text()
     config = shop.config_path.read_text()
     cli.config(config)
+    (cli.home / "orders.yaml").write_bytes(cli("replay", "new").stdout_bytes)
     for name in ("new.key", "old.key"):
         (cli.home / name).write_text(secret)
     cli("expire", shop.hostile_sid, "--yes")

@@ -138,6 +138,12 @@ def _undo() -> Iterator[str]:
     )
 
 
+def _scenarios() -> Iterator[str]:
+    from sessctl.cli.scenarios import TEXT
+
+    yield from TEXT.splitlines()
+
+
 TOPICS: dict[str, tuple[str, Callable[[], Iterator[str]]]] = {
     "environment": ("variables that sessctl reads", _environment),
     "exit-codes": ("what a script can rely on", _exit_codes),
@@ -146,4 +152,5 @@ TOPICS: dict[str, tuple[str, Callable[[], Iterator[str]]]] = {
     "time": ("durations, instants, sizes", _time),
     "undo": ("journals: restore, resume, check, remove", _undo),
     "secrets": ("where signing secrets and passwords come from", _secrets),
+    "scenarios": ("how to write what `sessctl replay` plays", _scenarios),
 }
