@@ -81,7 +81,7 @@ def _from_netscape(text: str) -> list[Cookie]:
 def _from_row(row: str, number: int) -> Cookie:
     fields = row.removeprefix(_HTTP_ONLY).split("\t")
     if len(fields) == 6:
-        fields.append("")  # curl leaves an empty value away
+        fields.append("")  # an empty value, its tab lost at the end of the line
     if len(fields) != 7:
         raise _bad(f"line {number} has {len(fields)} fields between tabs, not 7")
     domain, tail, path, secure, ends, name, value = fields
@@ -96,7 +96,7 @@ def _from_row(row: str, number: int) -> Cookie:
         Cookie(
             name,
             value,
-            domain.removeprefix(".").lower(),
+            _domain(domain),
             path,
             host_only=tail.upper() == "FALSE",
             # 0 and, in some exports, -1 stand for a session cookie.
@@ -106,6 +106,15 @@ def _from_row(row: str, number: int) -> Cookie:
         ),
         f"line {number}",
     )
+
+
+def _domain(text: str) -> str:
+    """The domain without its dot and without the port that wget writes: browsers' cookies go to
+    every port."""
+    host, colon, port = text.removeprefix(".").rpartition(":")
+    if not (colon and port.isdigit()) or (":" in host and not host.endswith("]")):
+        host = text.removeprefix(".")
+    return host.strip("[]").lower()
 
 
 def _as_netscape(jar: Jar) -> bytes:
