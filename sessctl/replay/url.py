@@ -21,6 +21,7 @@ _UNIX = "http+unix"
 _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?")
 _NUMERIC = re.compile(r"(?:.*\.)?(?:\d+|0x[0-9a-f]*)\.?")
 # Left as they are in a path and a query: what a browser does not escape there either.
+_ERRORS = "surrogateescape"  # bytes that are not UTF-8 keep their value
 _KEPT = "!#$%&'()*+,/:;=?@[\\]^_`{|}~-."
 
 
@@ -76,12 +77,13 @@ class Url:
         Raises:
             UsageError: it leads to something that is neither http nor https.
         """
-        reference = _trim(reference)
-        if self.socket is None:
-            return parse_url(urljoin(f"{self.origin}{self.target}", reference))
-        inside = parse_url(urljoin(f"http://{self.authority}{self.target}", reference))
-        leaves = (inside.scheme, inside.authority) != (self.scheme, self.authority)
-        return inside if leaves else replace(inside, socket=self.socket)
+        base = f"{self.scheme}://{self.authority}"
+        try:
+            joined = parse_url(urljoin(f"{base}{self.target}", _trim(reference)))
+        except ValueError:
+            raise _no_url(reference) from None
+        stays = f"{joined.scheme}://{joined.authority}" == base
+        return replace(joined, socket=self.socket) if stays else joined
 
     def __str__(self) -> str:
         return f"{self.origin}{self.target}"
@@ -101,12 +103,14 @@ def parse_url(text: str) -> Url:
     Raises:
         UsageError: no http(s) URL, no host, a bad port, a user or a password, a control character.
     """
-    shown = shorten(text, 80)
+    shown, trimmed = shorten(text, 80), _trim(text)
     try:
-        parts = urlsplit(_trim(text))
+        parts = urlsplit(trimmed)
         port = parts.port
+        rest = trimmed[len(parts.scheme) + len("://") + len(parts.netloc) :]
+        target = quote(f"{'' if rest.startswith('/') else '/'}{rest}", _KEPT, None, _ERRORS)
     except ValueError:
-        raise UsageError(f"'{shown}' is not a URL", hint="write http://127.0.0.1:3000/") from None
+        raise _no_url(text) from None
     if parts.scheme not in (*_PORTS, _UNIX):
         raise UsageError(
             f"'{shown}' is not an http or https URL", hint="write http://127.0.0.1:3000/"
@@ -114,8 +118,6 @@ def parse_url(text: str) -> Url:
     if "@" in parts.netloc:
         # Not quoted: a password may stand in it.
         raise UsageError("the URL holds a user or a password", hint="use `auth:` of a step")
-    query = f"?{parts.query}" if parts.query else ""
-    target = quote(f"{parts.path or '/'}{query}", safe=_KEPT, errors="surrogateescape")
     if parts.scheme == _UNIX:
         socket = unquote(parts.netloc)
         if not socket.startswith("/") or "\0" in socket:
@@ -127,6 +129,10 @@ def parse_url(text: str) -> Url:
     if port == 0:
         raise UsageError(f"'{shown}' has no valid port", hint="a port is 1 to 65535")
     return Url(parts.scheme, host, port or _PORTS[parts.scheme], target)
+
+
+def _no_url(text: str) -> UsageError:
+    return UsageError(f"'{shorten(text, 80)}' is not a URL", hint="write http://127.0.0.1:3000/")
 
 
 def _trim(text: str) -> str:
