@@ -76,7 +76,8 @@ def judge(stateful: Answer, stateless: Answer, control: Answer | None = None) ->
         shaky = tuple(_stable_facts_that_differ(stateful, control))
         if shaky:
             return StepVerdict(Judgement.UNSTABLE, shaky)
-    found = [*_stable_facts_that_differ(stateful, stateless), *_masked(stateful, stateless, control)]
+    found = [*_stable_facts_that_differ(stateful, stateless)]
+    found += _masked(stateful, stateless, control)
     if not found:
         return StepVerdict(Judgement.SAME)
     found.sort(key=lambda one: len(one.stateful) + len(one.stateless))
@@ -105,8 +106,8 @@ def _media_type(answer: Answer) -> str:
 def _masked(stateful: Answer, stateless: Answer, control: Answer | None) -> Iterator[Difference]:
     """Location and body: what differs outside the places that differ by themselves."""
     texts = (
-        ("location", stateful.location, stateless.location, control and control.location),
-        ("body", stateful.text, stateless.text, control and control.text),
+        ("location", stateful.location, stateless.location, control.location if control else None),
+        ("body", stateful.text, stateless.text, control.text if control else None),
     )
     for what, ours, theirs, again in texts:
         left = differences(ours, theirs, again)
