@@ -33,10 +33,10 @@ class Judgement(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Facts:
     """What is compared of a step's answer. `error` is set where there was none."""
 
-    status: int = 0
+    status: str = ""
     location: str = ""
     content_type: str = ""
     shown: Mapping[str, str | None] = ()  # type: ignore[assignment]
@@ -64,7 +64,7 @@ class StepVerdict:
 Edit = tuple[int, int, int, int]  # tokens a1:a2 of one text stand for b1:b2 of the other
 
 
-def judge(stateful: Answer, stateless: Answer, control: Answer | None = None) -> StepVerdict:
+def judge(stateful: Facts, stateless: Facts, control: Facts | None = None) -> StepVerdict:
     """Whether state made a difference.
 
     Args:
@@ -84,13 +84,13 @@ def judge(stateful: Answer, stateless: Answer, control: Answer | None = None) ->
     return StepVerdict(Judgement.DEPENDS, tuple(found))
 
 
-def _stable_facts_that_differ(one: Answer, other: Answer) -> Iterator[Difference]:
+def _stable_facts_that_differ(one: Facts, other: Facts) -> Iterator[Difference]:
     """Status, type and shown values: a run that changes these by chance cannot be judged."""
     if one.error != other.error:
         yield Difference("error", one.error, other.error)
         return
     if one.status != other.status:
-        yield Difference("status", str(one.status), str(other.status))
+        yield Difference("status", one.status, other.status)
     if _media_type(one) != _media_type(other):
         yield Difference("type", one.content_type, other.content_type)
     for name, value in dict(one.shown).items():
@@ -99,11 +99,11 @@ def _stable_facts_that_differ(one: Answer, other: Answer) -> Iterator[Difference
             yield Difference(name, value or "", theirs or "")
 
 
-def _media_type(answer: Answer) -> str:
+def _media_type(answer: Facts) -> str:
     return answer.content_type.partition(";")[0].strip().lower()
 
 
-def _masked(stateful: Answer, stateless: Answer, control: Answer | None) -> Iterator[Difference]:
+def _masked(stateful: Facts, stateless: Facts, control: Facts | None) -> Iterator[Difference]:
     """Location and body: what differs outside the places that differ by themselves."""
     texts = (
         ("location", stateful.location, stateless.location, control.location if control else None),

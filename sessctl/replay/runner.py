@@ -39,6 +39,7 @@ from sessctl.replay.transcript import (
     Exchange,
     Exchanged,
     Mode,
+    Rewind,
     RunBegan,
     RunEnded,
     StepBegan,
@@ -52,7 +53,7 @@ from sessctl.text import encode_id
 from sessctl.timespec import format_duration, local_ms
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from sessctl.replay.extract import Answer, Source
     from sessctl.replay.join import Look
@@ -117,37 +118,32 @@ class Runner:
         self._options = options or Options()
         self._watcher = watcher
 
-    async def play(self, mode: Mode, rewind: Rewind | None = None) -> AsyncIterator[Event]:
+    async def play(self, mode: Mode, rewinds: Sequence[Rewind] = ()) -> AsyncIterator[Event]:
         """One run from `before` to its last step, or to the first that fails."""
         yield RunBegan(mode)
         records: list[StepRecord] = []
-        async with _Run(self, mode, rewind) as run:
+        async with _Run(self, mode, rewinds) as run:
             complete = True
-            for key, step in [*numbered(self.scenario.before, "before."), *numbered(self.steps)]:
+            for key, step in self.numbered:
                 if not complete:
                     break
                 yield StepBegan(key, step)
                 record = StepRecord(key, step)
                 async for event in run.step(key, step):
-                    if isinstance(event, StepEnded):
-                        record = event.record
-                    yield event
+                    if not isinstance(event, StepEnded):
+                        yield event
+                        continue
+                    record = await run.rewind(event.record)
+                    yield StepEnded(record)
                 records.append(record)
                 complete = not record.has_failed or self._options.ignore_failures
         yield RunEnded(Transcript(mode, tuple(records), complete))
 
     @property
-    def steps(self) -> tuple[Step, ...]:
-        return self.scenario.steps
-
-
-@dataclass(frozen=True, slots=True)
-class Rewind:
-    """After the step `after`, send its request once more with the cookie `name` as `value`."""
-
-    after: str
-    name: str
-    value: str
+    def numbered(self) -> list[tuple[str, Step]]:
+        """Every step of a run with its key; those of `before` first."""
+        before = numbered(self.scenario.before, "before.")
+        return [*before, *numbered(self.scenario.steps)]
 
 
 def numbered(steps: tuple[Step, ...], prefix: str = "") -> list[tuple[str, Step]]:
@@ -168,10 +164,11 @@ def numbered(steps: tuple[Step, ...], prefix: str = "") -> list[tuple[str, Step]
 class _Run:
     """The state of one run: jars, captures, connections."""
 
-    def __init__(self, runner: Runner, mode: Mode, rewind: Rewind | None) -> None:
+    def __init__(self, runner: Runner, mode: Mode, rewinds: Sequence[Rewind]) -> None:
         self._runner = runner
         self._mode = mode
-        self._rewind = rewind
+        self._rewinds = rewinds
+        self._presented: dict[str, dict[str, str]] = {}  # cookies that went with a step
         self._options = runner._options
         self._values: dict[str, Value] = dict(runner._given)
         self._jars = {name: jar.copy() for name, jar in self._options.jars.items()}
@@ -206,6 +203,13 @@ class _Run:
         except SessctlError as exc:
             exc.at(step=f"{key} {step.name}".strip(), place=str(step.place))
             raise
+
+    async def rewind(self, record: StepRecord) -> StepRecord:
+        """The record with the answers to earlier cookies that this run was asked for."""
+        asked = [one for one in self._rewinds if one.after == record.key]
+        found = [(one, await self._rewound(one)) for one in asked]
+        rewound = {one: exchange for one, exchange in found if exchange is not None}
+        return replace(record, rewound=rewound) if rewound else record
 
     async def _act(self, step: Step) -> str:
         match step:
@@ -287,14 +291,12 @@ class _Run:
         problem = ""
         try:
             async for exchange in self._sent(step, instance, base):
+                if not exchanges:
+                    self._presented[key] = {one.name: one.value for one in exchange.choice.sent}
                 exchanges.append(exchange)
                 yield Exchanged(key, exchange)
         except HttpError as exc:  # a redirect that is not followed; what came before it stands
             problem = exc.message
-        if self._rewind is not None and self._rewind.after == key:
-            exchange = await self._rewound(step, instance, base, self._rewind)
-            exchanges.append(exchange)
-            yield Exchanged(key, exchange)
         record = self._record(key, step, exchanges)
         yield StepEnded(replace(record, problem=problem or record.problem))
 
@@ -347,12 +349,9 @@ class _Run:
         source: From,
         *,
         own: bool = True,
-        instead: Mapping[str, str] | None = None,
     ) -> Exchange:
         now = local_ms()
         choice, pairs = self._cookies(step, url, now, source, own=own)
-        for name, value in (instead or {}).items():
-            pairs = [(key, value if key == name else old) for key, old in pairs]
         line = b"; ".join(encode_id(f"{k}={v}" if k else v) for k, v in pairs) or None
         sent = Sent(draft.method, url, draft.headers(line, own=own), draft.body)
         seen = None
@@ -393,14 +392,20 @@ class _Run:
         pairs = [(one.name, one.value) for one in choice.sent if one.name not in names]
         return choice, pairs + given
 
-    async def _rewound(self, step: Request, instance: str, base: Url, rewind: Rewind) -> Exchange:
-        """The step once more, with an earlier cookie; what comes back stays out of the jar."""
-        draft = outgoing.draft(step, self._values)
-        jar = self._jar(step.client).copy()
+    async def _rewound(self, rewind: Rewind) -> Exchange | None:
+        """An earlier request once more, with its cookie of then; the jar stays as it is."""
+        step = dict(self._runner.numbered).get(rewind.step)
+        earlier = self._presented.get(rewind.step, {}).get(rewind.name)
+        if not isinstance(step, Request) or earlier is None:
+            return None
+        instance, base = self._address(step)
         url = self._check(self._url(step, base))
-        instead = {rewind.name: rewind.value}
-        exchange = await self._exchange(step, instance, url, draft, From.SAME_SITE, instead=instead)
-        self._jar(step.client).restore(jar)
+        jar = self._jar(step.client)
+        before = jar.copy()
+        jar.set(rewind.name, earlier, url, local_ms())
+        draft = outgoing.draft(step, self._values)
+        exchange = await self._exchange(step, instance, url, draft, From.SAME_SITE)
+        jar.restore(before)
         return exchange
 
     async def _parallel(self, key: str, step: Parallel) -> AsyncIterator[Event]:
@@ -421,8 +426,6 @@ class _Run:
 
     def _record(self, key: str, step: Request, exchanges: list[Exchange]) -> StepRecord:
         last = exchanges[-1]
-        if self._rewind is not None and self._rewind.after == key:
-            last = exchanges[-2]
         record = StepRecord(key, step, tuple(exchanges))
         if last.problem is not None:
             record = replace(record, problem=last.problem.message)

@@ -102,6 +102,15 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
+class Rewind:
+    """After the step `after`, send the request of `step` with the cookie `name` as it was then."""
+
+    after: str
+    step: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class StepRecord:
     """What became of one step. `key` names it across runs: `3`, `6.1`, `6.1#2` in a repetition.
 
@@ -122,6 +131,7 @@ class StepRecord:
     failures: tuple[Failure, ...] = ()
     problem: str = ""
     done: str = ""
+    rewound: Mapping[Rewind, Exchange] = field(default_factory=dict)
 
     @property
     def has_failed(self) -> bool:
