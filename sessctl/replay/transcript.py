@@ -29,12 +29,13 @@ class Mode:
     """How the cookies are handled in a run.
 
     `stateful`: jars carried. `stateless`: no cookie is ever sent. `withheld` names one cookie that
-    a stateful run does not send; `rewound` is a request that presents an earlier cookie again.
+    a stateful run does not send; `rewinding` presents earlier cookies again.
     """
 
     stateful: bool = True
     withheld: str = ""
     control: bool = False
+    rewinding: bool = False
 
     @property
     def title(self) -> str:
@@ -42,6 +43,8 @@ class Mode:
             return "stateless"
         if self.withheld:
             return f"without {self.withheld}"
+        if self.rewinding:
+            return "earlier cookies"
         return "control" if self.control else "stateful"
 
 

@@ -1,0 +1,246 @@
+"""Where the state is kept: in the cookie or at the server, told from what was seen, not by a name.
+
+Some of it comes with the runs anyway. The rest needs one more run, in which an earlier cookie is
+presented again: after the state has moved on, and after the logout.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from sessctl.cookies.api import decode_cookie
+from sessctl.errors import SessctlError
+from sessctl.replay.compare import differences
+from sessctl.replay.join import Fate
+from sessctl.replay.judge import facts, facts_of
+from sessctl.replay.scenario import Request, RunHook
+from sessctl.replay.transcript import Rewind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sessctl.replay.compare import Facts
+    from sessctl.replay.judge import JudgedStep
+    from sessctl.replay.transcript import Exchange, Transcript
+
+_LOGOUT = re.compile(r"(?i)log-?out|sign-?out|log out|sign out|/session/delete")
+_RESTART = re.compile(r"(?i)restart")
+
+
+class Kept(StrEnum):
+    """Where the state is."""
+
+    COOKIE = "in the cookie"
+    SERVER = "at the server"
+    BOTH = "both"
+    UNKNOWN = "not told"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One thing that was seen. `points_to` is None where it only adds to the picture."""
+
+    text: str
+    points_to: Kept | None = None
+
+
+def kept(evidence: Sequence[Evidence]) -> Kept:
+    """What the evidence says together."""
+    found = {one.points_to for one in evidence} - {None}
+    if found == {Kept.COOKIE}:
+        return Kept.COOKIE
+    if found == {Kept.SERVER}:
+        return Kept.SERVER
+    return Kept.BOTH if found else Kept.UNKNOWN
+
+
+# -- what the runs have shown ----------------------------------------------------------------------
+
+
+def seen(
+    carrier: str, steps: Sequence[JudgedStep], stateful: Transcript, control: Transcript | None
+) -> Iterator[Evidence]:
+    """Evidence out of the stateful run alone."""
+    yield from _decoded(carrier, stateful)
+    yield from _moved_on(carrier, steps, control)
+    yield from _restarted(steps, stateful)
+    yield from _stored(stateful)
+
+
+def _decoded(carrier: str, stateful: Transcript) -> Iterator[Evidence]:
+    value = next(
+        (cookie.value for one in _exchanges(stateful) for cookie in one.choice.sent
+         if cookie.name == carrier), None,
+    )  # fmt: skip
+    if value is None:
+        return
+    try:
+        cookie = decode_cookie(f"{carrier}={value}", name=carrier)
+    except SessctlError:
+        return
+    if cookie.sid is not None:
+        yield Evidence(f"{carrier} decodes to a session id ({cookie.format})", Kept.SERVER)
+    elif cookie.payload is not None:
+        yield Evidence(f"{carrier} decodes to a payload ({cookie.format})", Kept.COOKIE)
+
+
+def _moved_on(
+    carrier: str, steps: Sequence[JudgedStep], control: Transcript | None
+) -> Iterator[Evidence]:
+    """The same request was answered otherwise: with the same cookie, or with another?"""
+    for earlier, later in _pairs(steps, control):
+        one, other = sent_value(earlier, carrier), sent_value(later, carrier)
+        if one is not None and one == other:
+            yield Evidence(
+                f"steps {earlier.key} and {later.key} are answered differently "
+                "while the cookie's value stays the same",
+                Kept.SERVER,
+            )
+            return
+        if one is not None and other is not None:
+            yield Evidence(
+                f"the cookie's value changes between steps {earlier.key} and {later.key}, "
+                "as the answer does"
+            )
+            return
+
+
+def _restarted(steps: Sequence[JudgedStep], stateful: Transcript) -> Iterator[Evidence]:
+    hooks = [one for one in stateful.steps if isinstance(one.step, RunHook)]
+    restart = next((one for one in hooks if _RESTART.search(one.step.hook)), None)  # type: ignore[attr-defined]
+    if restart is None:
+        return
+    keys = [one.key for one in stateful.steps]
+    after = [one for one in steps if keys.index(one.key) > keys.index(restart.key)]
+    if not after:
+        return
+    if any(one.depends for one in after):
+        yield Evidence("it is still there after the restart")
+    else:
+        yield Evidence("it is gone after the restart: it was in the memory of the app", Kept.SERVER)
+
+
+def _stored(stateful: Transcript) -> Iterator[Evidence]:
+    looks = [one.look for one in _exchanges(stateful) if one.look is not None]
+    if any(look.fate is not Fate.NONE and look.sid for look in looks):
+        yield Evidence("the session was found in the store", Kept.SERVER)
+    elif looks:
+        yield Evidence("no session of it was found in the store")
+
+
+# -- what another run can show ---------------------------------------------------------------------
+
+
+def rewinds(
+    carrier: str, steps: Sequence[JudgedStep], control: Transcript | None
+) -> tuple[Rewind, ...]:
+    """The earlier cookies that are worth presenting again."""
+    found: list[Rewind] = []
+    pairs = _pairs(steps, control)
+    changed = next(
+        (pair for pair in pairs if sent_value(pair[0], carrier) != sent_value(pair[1], carrier)),
+        None,
+    )
+    if changed is not None:
+        earlier, later = changed
+        found.append(Rewind(later.key, earlier.key, carrier))
+    logout = next((one for one in steps if _is_logout(one)), None)
+    if logout is not None:
+        before = [one for one in steps[: steps.index(logout)] if _is_look(one, carrier)]
+        if before:
+            found.append(Rewind(logout.key, before[-1].key, carrier))
+    return tuple(found)
+
+
+def rewound(
+    run: Transcript, steps: Sequence[JudgedStep], stateful: Transcript
+) -> Iterator[Evidence]:
+    """What the answers to earlier cookies say.
+
+    Args:
+        run: the one in which they were presented.
+        stateful: another one, which shows what differs by itself.
+    """
+    logouts = {one.key for one in steps if _is_logout(one)}
+    for record in run.steps:
+        for rewind, exchange in record.rewound.items():
+            then, again = run.step(rewind.step), stateful.step(rewind.step)
+            if then is None or again is None or exchange.response is None:
+                continue
+            came_back = _alike(facts(then), facts_of(exchange), facts(again))
+            if rewind.after in logouts and came_back:
+                yield Evidence("the cookie of before still works after the logout", Kept.COOKIE)
+            elif rewind.after in logouts:
+                yield Evidence(
+                    "the cookie of before is worth nothing after the logout", Kept.SERVER
+                )
+            elif came_back:
+                yield Evidence(
+                    f"with the cookie of step {rewind.step} again the state goes back to it",
+                    Kept.COOKIE,
+                )
+            else:
+                yield Evidence(
+                    f"with the cookie of step {rewind.step} again the state goes on", Kept.SERVER
+                )
+
+
+def _is_logout(step: JudgedStep) -> bool:
+    request = step.step
+    return isinstance(request, Request) and bool(
+        _LOGOUT.search(request.name) or _LOGOUT.search(request.url)
+    )
+
+
+def _is_look(step: JudgedStep, carrier: str) -> bool:
+    """A page that depends on state, was asked for without changing it, and with the cookie."""
+    request = step.step
+    return (
+        step.depends
+        and isinstance(request, Request)
+        and request.method == "GET"
+        and sent_value(step, carrier) is not None
+    )
+
+
+def _pairs(
+    steps: Sequence[JudgedStep], control: Transcript | None
+) -> list[tuple[JudgedStep, JudgedStep]]:
+    """The same GET, asked twice and answered otherwise, beyond what differs by itself."""
+    found = []
+    looks = [one for one in steps if one.depends and isinstance(one.step, Request)]
+    for place, earlier in enumerate(looks):
+        again = control.step(earlier.key) if control else None
+        for later in looks[place + 1 :]:
+            if _asks(earlier) == _asks(later) and not _alike(
+                facts(earlier.stateful), facts(later.stateful), facts(again) if again else None
+            ):
+                found.append((earlier, later))
+    return found
+
+
+def _asks(step: JudgedStep) -> tuple[str, ...]:
+    request = step.step
+    assert isinstance(request, Request)
+    # Anything but a GET is one of its own: sent again it may do something else.
+    unique = "" if request.method == "GET" else step.key
+    return request.method, request.url, str(request.query), request.client, unique
+
+
+def sent_value(step: JudgedStep, carrier: str) -> str | None:
+    """The cookie's value as the step's first request carried it."""
+    sent = step.stateful.exchanges[0].choice.sent if step.stateful.exchanges else ()
+    return next((cookie.value for cookie in sent if cookie.name == carrier), None)
+
+
+def _exchanges(transcript: Transcript) -> Iterator[Exchange]:
+    return (one for record in transcript.steps for one in record.exchanges)
+
+
+def _alike(one: Facts, other: Facts, again: Facts | None) -> bool:
+    if one.status != other.status:
+        return False
+    return not differences(one.text, other.text, again.text if again else None)

@@ -1,0 +1,191 @@
+"""A scenario studied: played with cookies and without, compared, and explained.
+
+    study = Study(runner, steps=...)
+    async for event in study.run(): ...      # the events of every run, one run after the other
+    study.finding                            # what it all says
+
+The stateless run comes before the control: whatever a clock did between the first two it has then
+done to the third as well, and passes for the noise it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from sessctl.replay import evidence
+from sessctl.replay.compare import Judgement
+from sessctl.replay.evidence import Evidence, Kept
+from sessctl.replay.judge import Carrier, JudgedStep, cookies_sent, find_carrier, judge_steps
+from sessctl.replay.scenario import Parallel, Request
+from sessctl.replay.transcript import CONTROL, STATEFUL, STATELESS, Mode, RunEnded, Transcript
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from sessctl.replay.runner import Runner
+    from sessctl.replay.transcript import Event, Rewind
+
+REWIND = Mode(rewinding=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a study says.
+
+    Attributes:
+        complete: False where the stateful run failed, so that nothing was compared.
+        unmet: expectations of steps and of the whole scenario that did not hold, in words.
+    """
+
+    steps: tuple[JudgedStep, ...]
+    carrier: Carrier
+    kept: Kept
+    evidence: tuple[Evidence, ...]
+    complete: bool = True
+    has_control: bool = True
+    unmet: tuple[str, ...] = ()
+    store: str = ""  # what the store is called in the sentence, where a session was found
+
+    @property
+    def depending(self) -> int:
+        return sum(step.depends for step in self.steps)
+
+    @property
+    def is_stateful(self) -> bool:
+        return self.depending > 0
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in one sentence."""
+        if not self.complete:
+            return "not compared: the run with cookies failed, so there is nothing to hold against"
+        count, total = self.depending, len(self.steps)
+        shaky = sum(step.verdict.judgement is Judgement.UNSTABLE for step in self.steps)
+        aside = f" ({shaky} could not be judged)" if shaky else ""
+        if not count:
+            return f"stateless: no step depends on state{aside}"
+        words = f"stateful: {count} of {total} steps depend{'s' if total == 1 else ''} on state"
+        if self.carrier.name is None:
+            return f"{words}, carried by a cookie that is not told{aside}"
+        words += f" carried by {self.carrier.name}"
+        if self.kept is Kept.UNKNOWN:
+            return f"{words}; where it is kept is not told{aside}"
+        where = "both in the cookie and at the server" if self.kept is Kept.BOTH else self.kept
+        store = f" ({self.store}, session found)" if self.store else ""
+        return f"{words}, kept {where}{store}{aside}"
+
+
+@dataclass(slots=True)
+class Study:
+    """Plays the runs that are needed, and draws the conclusion.
+
+    Args:
+        control: play the stateful run twice, so that noise can be told from state.
+        why: play one more run for each cookie, withheld.
+        store: what the store is called, where the runner has one.
+    """
+
+    runner: Runner
+    control: bool = True
+    why: bool = False
+    store: str = ""
+    transcripts: list[Transcript] = field(default_factory=list)
+    finding: Finding | None = None
+
+    async def run(self) -> AsyncIterator[Event]:
+        """The events of all runs. `finding` stands when the last has ended."""
+        async for event in self._play(STATEFUL):
+            yield event
+        stateful = self.transcripts[-1]
+        if not stateful.complete or stateful.failed:
+            self.finding = self._failed(stateful)
+            return
+        async for event in self._play(STATELESS):
+            yield event
+        stateless, control = self.transcripts[-1], None
+        if self.control:
+            async for event in self._play(CONTROL):
+                yield event
+            control = self.transcripts[-1]
+        steps = judge_steps(stateful, stateless, control)
+        without: dict[str, Transcript] = {}
+        if self.why and any(step.depends for step in steps):
+            for name in cookies_sent(stateful):
+                async for event in self._play(Mode(withheld=name)):
+                    yield event
+                without[name] = self.transcripts[-1]
+        named = self.runner.scenario.session_cookie
+        carrier = find_carrier(steps, stateful, control, without, named=named)
+        found: list[Evidence] = []
+        if carrier.name is not None:
+            found += evidence.seen(carrier.name, steps, stateful, control)
+            rewinds = evidence.rewinds(carrier.name, steps, control)
+            if rewinds:
+                async for event in self._play(REWIND, rewinds):
+                    yield event
+                found += evidence.rewound(self.transcripts[-1], steps, stateful)
+        self.finding = self._conclude(steps, stateless, carrier, found, control is not None)
+
+    async def _play(self, mode: Mode, rewinds: Sequence[Rewind] = ()) -> AsyncIterator[Event]:
+        async for event in self.runner.play(mode, rewinds):
+            if isinstance(event, RunEnded):
+                self.transcripts.append(event.transcript)
+            yield event
+
+    def _failed(self, stateful: Transcript) -> Finding:
+        return Finding(
+            tuple(judge_steps(stateful, stateful, None)), Carrier(None, {}), Kept.UNKNOWN, (),
+            complete=False, unmet=tuple(_unmet(stateful)),
+        )  # fmt: skip
+
+    def _conclude(
+        self,
+        steps: Sequence[JudgedStep],
+        stateless: Transcript,
+        carrier: Carrier,
+        found: Sequence[Evidence],
+        has_control: bool,
+    ) -> Finding:
+        in_store = any("found in the store" in one.text and one.points_to for one in found)
+        finding = Finding(
+            tuple(steps), carrier, evidence.kept(found), tuple(found),
+            has_control=has_control, store=self.store if in_store else "",
+        )  # fmt: skip
+        unmet = [*_unmet(stateless), *_undepending(steps), *self._unmet_whole(finding)]
+        return replace(finding, unmet=tuple(unmet))
+
+    def _unmet_whole(self, finding: Finding) -> list[str]:
+        """What the scenario expects of itself and is not so."""
+        wanted, unmet = self.runner.scenario.expect, []
+        verdict = "stateful" if finding.is_stateful else "stateless"
+        if wanted.verdict not in (None, verdict):
+            unmet.append(f"verdict: expected {wanted.verdict}, found {verdict}")
+        if wanted.carrier not in (None, finding.carrier.name):
+            unmet.append(f"carrier: expected {wanted.carrier}, found {finding.carrier.name}")
+        if wanted.kept is not None and _KEPT[wanted.kept] is not finding.kept:
+            unmet.append(f"kept: expected {_KEPT[wanted.kept]}, found {finding.kept}")
+        return unmet
+
+
+_KEPT = {"cookie": Kept.COOKIE, "server": Kept.SERVER, "both": Kept.BOTH}
+
+
+def _unmet(transcript: Transcript) -> list[str]:
+    found = []
+    for record in transcript.failed:
+        where = f"step {record.key} ({transcript.mode.title})"
+        found += [f"{where}: {failure.message}" for failure in record.failures]
+        found += [f"{where}: {record.problem}"] if record.problem else []
+    return found
+
+
+def _undepending(steps: Sequence[JudgedStep]) -> list[str]:
+    found = []
+    for step in steps:
+        request = step.step.step if isinstance(step.step, Parallel) else step.step
+        wanted = request.expect.depends if isinstance(request, Request) else None
+        if wanted is not None and wanted != step.depends:
+            said = "depends on state" if wanted else "the same"
+            found.append(f"step {step.key}: expected '{said}', found '{step.verdict.judgement}'")
+    return found
