@@ -5,7 +5,7 @@ The runs of one scenario are aligned by the keys of their steps.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sessctl.replay.compare import Facts, Judgement, StepVerdict, judge
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from sessctl.replay.scenario import Step
-    from sessctl.replay.transcript import StepRecord, Transcript
+    from sessctl.replay.transcript import Exchange, StepRecord, Transcript
 
 # What frameworks answer to a form without its CSRF cookie; 419 is Laravel's.
 _CSRF_REFUSALS = frozenset(("400", "403", "419"))
@@ -68,16 +68,18 @@ def facts(record: StepRecord) -> Facts:
     if isinstance(record.step, Parallel):
         counts = ", ".join(f"{statuses.count(one)} x {one}" for one in sorted(set(statuses)))
         return Facts(status=counts, shown=shown, error=record.problem)
-    last = record.exchanges[-1]
-    answer = last.answer
-    return Facts(
-        status=" → ".join(map(str, statuses)),
-        location=last.location,
-        content_type=(answer.header("content-type") or "") if answer else "",
-        shown=shown,
-        text=answer.text if answer else "",
-        error=record.problem,
-    )
+    whole = facts_of(record.exchanges[-1])
+    status = " → ".join(map(str, statuses))
+    return replace(whole, status=status, shown=shown, error=record.problem)
+
+
+def facts_of(exchange: Exchange) -> Facts:
+    """What is compared of one exchange."""
+    answer = exchange.answer
+    if answer is None:
+        return Facts(error=str(exchange.error))
+    kind = answer.header("content-type") or ""
+    return Facts(str(answer.status), exchange.location, kind, {}, answer.text)
 
 
 def judge_steps(
