@@ -36,6 +36,7 @@ NETWORK = ["socket", "ssl", "asyncio", "http", "urllib.request", "email"]
 RENDERING = ["rich", "pygments", "markdown_it"]
 CONFIGURATION = ["tomllib", "tomlkit", "msgspec", "dotenv", "platformdirs", "keyring"]
 HEAVY = ["importlib.metadata", "pydantic", "sessctl.demo", "unittest", "multiprocessing"]
+HEAVY += ["sessctl.replay", "h11"]
 EVERYTHING = [*DRIVERS, *NETWORK, *RENDERING, *CONFIGURATION, *HEAVY]
 
 

@@ -59,7 +59,7 @@ def hostile(*prefixes: str, kind: str | None = None) -> list[Case]:
 def _content(row: dict[str, Any]) -> bytes:
     if row["id"] == "bomb-zlib-1gib":  # 1 MB, which the nested one holds
         return zlib.decompress((HOSTILE / "cases/bomb-nested-zlib.bin").read_bytes())
-    return (HOSTILE / row["file"]).read_bytes()
+    return Path(HOSTILE / row["file"]).read_bytes()
 
 
 def folder(variable: str, default: str) -> Path:

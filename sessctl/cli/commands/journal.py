@@ -41,7 +41,8 @@ FORMATS = ("table", "wide", "json", "jsonl", "csv", "tsv", "name")
 def list_command(run: Run) -> ExitCode:
     """The journals, newest first."""
     output = run.output_format(FORMATS, terminal="table", pipe="tsv")
-    items = [_item(run, path) for path in list_journals(journal_directory(run))]
+    paths = list_journals(journal_directory(run))
+    items = [item for path in paths if (item := _item(run, path)) is not None]
     if output in ("table", "wide"):
         usual = _TABLE if any(item["problem"] for item in items) else _TABLE[:-1]
         fields = chosen_fields(run, KEYS) if run.options.fields else usual
@@ -56,13 +57,16 @@ def list_command(run: Run) -> ExitCode:
     return ExitCode.OK
 
 
-def _item(run: Run, path: Path) -> dict[str, Any]:
+def _item(run: Run, path: Path) -> dict[str, Any] | None:
     item: dict[str, Any] = dict.fromkeys(KEYS)
-    item |= {"journal": str(path), "size_bytes": path.stat().st_size}
+    item["journal"] = str(path)
     try:
+        item["size_bytes"] = path.stat().st_size
         journal = open_journal(path)
         found = journal.summary()
         age = age_s(run, journal)
+    except FileNotFoundError:  # pruned by another run a moment ago
+        return None
     except JournalError as exc:
         item["problem"] = {"code": exc.code, "message": exc.message}
         return item
