@@ -24,7 +24,9 @@ TOP = {
         "2: stesp: unknown key 'stesp' in a scenario (did you mean 'steps'?)"
     ),
     "sessctl: 1\nsteps: []": "2: steps: a list of steps is empty",
-    "sessctl: 1\nsteps: {get: /}": '2: steps: a mapping where a list of steps is meant (for example [{"get": "/"}])',
+    "sessctl: 1\nsteps: {get: /}": (
+        '2: steps: a mapping where a list of steps is meant (for example [{"get": "/"}])'
+    ),
     "- get: /": "1: : a list where a scenario is meant",
     "sessctl: 1\ntarget: localhost:3000\nsteps: [{get: /}]": (
         "2: target: 'localhost:3000' is not an http address (for example http://127.0.0.1:3000)"

