@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from sessctl.errors import UsageError
-from sessctl.replay.problems import ScenarioError
+from sessctl.replay.problems import Problem, ScenarioError
 from sessctl.replay.read_request import read_command, read_request
 from sessctl.replay.reading import Findings, Reader, entries, items, number, scalar
 from sessctl.replay.scenario import (
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from sessctl.limits import Budget
     from sessctl.replay.problems import Place
 
-_SECRET_FORMS = ("env", "dotenv", "keyring")  # spelled in the file as in a configuration
+# Includes multiply as aliases do: ten files that each use the next one ten times.
+_MOST_FILES = 100
+_MOST_LEVELS = 10
 
 
 def load_scenario(path: Path) -> Scenario:
@@ -61,6 +63,7 @@ class _Loader:
     hooks: dict[str, Hook] = field(default_factory=dict)
     _stack: list[Path] = field(default_factory=list)  # the files that are being read
     _bytes: int = 0
+    _included: int = 0
 
     # -- files -------------------------------------------------------------------------------------
 
@@ -90,6 +93,10 @@ class _Loader:
             chain = " -> ".join(file.name for file in [*self._stack, path])
             reader.problem(name, f"{key}.use", f"the files include each other: {chain}", "end it")
             return ()
+        self._included += 1
+        if self._included > _MOST_FILES or len(self._stack) > _MOST_LEVELS:
+            what = f"more than {_MOST_FILES} includes, or {_MOST_LEVELS} inside each other"
+            raise ScenarioError([Problem(name.place, f"{key}.use", what)])
         shown = Path(name.place.file).parent / name.text
         try:
             top = self.read(shown if not Path(name.text).is_absolute() else path)
@@ -221,12 +228,15 @@ def _jar_act(step: Mapping, node: Node, key: str, reader: Reader) -> JarAct:
         return JarAct(place=step.place, client=who, verb=JarVerb.SET, cookies=cookies)
     if verb == "tamper":
         return _tamper(step, cast(Mapping, value), path, reader, who)
-    name = reader.text(value, path)
+    if verb == "forget":
+        cookie = reader.text(value, path)
+        return JarAct(place=step.place, client=who, verb=JarVerb.FORGET, cookie=cookie)
+    kept = scalar(value).text
     if verb == "keep":
-        reader.findings.define("kept jar", name)
-    elif verb == "restore":
-        reader.mention("kept jar", name, value, path)
-    return JarAct(place=step.place, client=who, verb=JarVerb(verb), name=name)
+        reader.findings.define("kept jar", kept)
+    else:
+        reader.mention("kept jar", kept, value, path)
+    return JarAct(place=step.place, client=who, verb=JarVerb(verb), kept=kept)
 
 
 def _tamper(step: Mapping, node: Mapping, key: str, reader: Reader, client: str) -> JarAct:
@@ -239,11 +249,9 @@ def _tamper(step: Mapping, node: Mapping, key: str, reader: Reader, client: str)
         place=step.place,
         client=client,
         verb=JarVerb.TAMPER,
-        name=reader.text(node.get("cookie"), f"{key}.cookie"),
+        cookie=reader.text(node.get("cookie"), f"{key}.cookie"),
         how=how,  # type: ignore[arg-type]  # the schema's enum
-        other=reader.mention("kept jar", scalar(other).text, other, f"{key}.with")
-        if other
-        else None,
+        kept=reader.mention("kept jar", scalar(other).text, other, f"{key}.with") if other else "",
     )
 
 

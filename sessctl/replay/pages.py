@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from sessctl.errors import MissingExtra, SessctlError, UsageError
-from sessctl.text import shorten
+from sessctl.text import is_utf8, shorten
 
 PATTERN_S = 1.0  # of one search; a good pattern takes milliseconds for 2 MiB
 
@@ -19,7 +19,7 @@ def select(page: bytes, charset: str | None, *, css: str, attr: str | None = Non
     """The first element's text, blanks joined, or its attribute; None where there is neither.
 
     Args:
-        charset: of the page's header; None lets the page say it itself.
+        charset: of the page's header; None: UTF-8 if it is that, else what the page says itself.
 
     Raises:
         UsageError: not a selector.
@@ -78,6 +78,8 @@ def compile_xpath(xpath: str) -> Any:
 def _evaluate(page: bytes, charset: str | None, xpath: Any) -> Any:
     from lxml import etree
 
+    if charset is None and is_utf8(page.decode("utf-8", "surrogateescape")):
+        charset = "utf-8"  # libxml2 would guess Latin-1 where the page does not say
     try:
         parser = etree.HTMLParser(
             encoding=charset, no_network=True, huge_tree=False, remove_comments=True

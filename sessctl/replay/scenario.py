@@ -186,18 +186,18 @@ class JarAct(Step):
     """Something done to a client's jar.
 
     Attributes:
-        name: `keep` and `restore`: the kept jar; `forget` and `tamper`: the cookie.
+        kept: the name of the kept jar: of `keep`, `restore` and `tamper: swap`.
+        cookie: the cookie's name (text): of `forget` and `tamper`.
         cookies: of `set`, names with values (text).
-        how: of `tamper`.
-        other: of `tamper: swap`, the kept jar whose signature is taken.
+        how: of `tamper`; `swap` takes the signature of the same cookie in the kept jar.
     """
 
     verb: JarVerb
     client: str = MAIN
-    name: str = ""
+    kept: str = ""
+    cookie: str = ""
     cookies: Pairs = ()
     how: Literal["flip", "truncate", "unsign", "swap"] | None = None
-    other: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -170,9 +170,9 @@ def _check_presence(schema: dict[str, Any], node: Mapping, key: str) -> Iterator
 
 def _check_sequence(schema: dict[str, Any], node: Sequence, key: str) -> Iterator[Problem]:
     if len(node.items) < schema.get("minItems", 0):
-        yield Problem(node.place, key, f"{_title(schema)}: the list is empty")
+        yield Problem(node.place, key, f"{_title(schema)} is empty")
     if len(node.items) > (most := schema.get("maxItems", len(node.items))):
-        yield Problem(node.place, key, f"{len(node.items)} {_title(schema)} are over {most}")
+        yield Problem(node.place, key, f"{_title(schema)} has {len(node.items)}, over {most}")
     for number, item in enumerate(node.items):
         yield from _check(schema.get("items", {}), item, f"{key}[{number}]")
 

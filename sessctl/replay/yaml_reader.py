@@ -180,11 +180,7 @@ class _Tree:
         for key, value in zip(parts[::2], parts[1::2], strict=True):
             if not isinstance(key, Scalar):
                 raise ScenarioError(
-                    [
-                        Problem(
-                            key.place, "", "a key is a list or a mapping", "put ${name} in quotes"
-                        )
-                    ]
+                    [Problem(key.place, "", "a key is a list or mapping", "put ${name} in quotes")]
                 )
             if key.text in seen:
                 first = f"it stands in line {seen[key.text]} already; remove one"
