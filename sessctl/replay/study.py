@@ -125,7 +125,7 @@ class Study:
                 async for event in self._play(REWIND, rewinds):
                     yield event
                 found += evidence.rewound(self.transcripts[-1], steps, stateful)
-        self.finding = self._conclude(steps, stateless, carrier, found, control is not None)
+        self.finding = self._conclude(steps, carrier, found, control is not None)
 
     async def _play(self, mode: Mode, rewinds: Sequence[Rewind] = ()) -> AsyncIterator[Event]:
         async for event in self.runner.play(mode, rewinds):
@@ -142,7 +142,6 @@ class Study:
     def _conclude(
         self,
         steps: Sequence[JudgedStep],
-        stateless: Transcript,
         carrier: Carrier,
         found: Sequence[Evidence],
         has_control: bool,
@@ -152,7 +151,9 @@ class Study:
             tuple(steps), carrier, evidence.kept(found), tuple(found),
             has_control=has_control, store=self.store if in_store else "",
         )  # fmt: skip
-        unmet = [*_unmet(stateless), *_undepending(steps), *self._unmet_whole(finding)]
+        runs = [run for run in self.transcripts[1:] if not run.mode.withheld]
+        unmet = [line for run in runs for line in _unmet(run)]
+        unmet += [*_undepending(steps), *self._unmet_whole(finding)]
         return replace(finding, unmet=tuple(unmet))
 
     def _unmet_whole(self, finding: Finding) -> list[str]:
@@ -174,6 +175,8 @@ _KEPT = {"cookie": Kept.COOKIE, "server": Kept.SERVER, "both": Kept.BOTH}
 def _unmet(transcript: Transcript) -> list[str]:
     found = []
     for record in transcript.failed:
+        if not transcript.mode.stateful and not record.failures:
+            continue  # without cookies anything may fail, and that is what is compared
         where = f"step {record.key} ({transcript.mode.title})"
         found += [f"{where}: {failure.message}" for failure in record.failures]
         found += [f"{where}: {record.problem}"] if record.problem else []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sessctl.replay.extract import Answer, SeenCookie
 from sessctl.replay.set_cookie import SameSite
+from sessctl.text import decode_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +37,11 @@ class Mode:
     withheld: str = ""
     control: bool = False
     rewinding: bool = False
+
+    @property
+    def must_succeed(self) -> bool:
+        """Cookies go as they should, so the scenario's expectations have to hold."""
+        return self.stateful and not self.withheld
 
     @property
     def title(self) -> str:
@@ -88,7 +94,7 @@ class Exchange:
     def location(self) -> str:
         """Where the answer leads to, empty if nowhere."""
         found = self.response.values(b"location") if self.response else []
-        return found[0].decode("latin-1") if found else ""
+        return decode_id(found[0]) if found else ""
 
     @property
     def answer(self) -> Answer | None:
