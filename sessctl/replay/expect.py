@@ -84,7 +84,7 @@ def failures(
     Raises:
         UsageError: a check that cannot be made: a pattern that is none, a variable without a
             value, an operand of `gt` that is no number.
-        MissingExtra: css, xpath, regex and matches need `sessctl[replay]`.
+        MissingExtra: css and xpath need `sessctl[replay]`.
     """
     found = []
     for check in expectation.checks:

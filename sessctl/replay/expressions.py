@@ -24,7 +24,7 @@ def check_expressions(scenario: Scenario) -> None:
 
     Raises:
         ScenarioError: some are none, each with its line.
-        MissingExtra: css, xpath, regex or matches is used and `sessctl[replay]` is not installed.
+        MissingExtra: css or xpath is used and `sessctl[replay]` is not installed.
     """
     problems: list[Problem] = []
     missing: MissingExtra | None = None

@@ -126,8 +126,9 @@ def extract(source: Source, answer: Answer, values: Mapping[str, Value]) -> str 
         values: for `${name}` in the source, and for `value` sources.
 
     Raises:
-        UsageError: a selector, path or pattern that is none, or a variable without a value.
-        MissingExtra: css, xpath and regex need `sessctl[replay]`.
+        UsageError: a selector, path or pattern that is none or takes too long (TooSlow),
+            or a variable without a value.
+        MissingExtra: css and xpath need `sessctl[replay]`.
     """
     found = _READERS[source.kind](source, answer, values)
     if found is None and source.default is not None:

@@ -127,6 +127,23 @@ def test_help_and_usage_errors_need_no_driver(tmp_path: Path, words: list[str]) 
     assert modules.isdisjoint({*EVERYTHING} - {"msgspec"})
 
 
+@pytest.mark.parametrize(
+    "words", [["help", "scenarios"], ["replay", "--help"], ["replay", "new"], ["replay", "schema"]]
+)
+def test_a_scenario_that_is_not_read_needs_no_yaml(tmp_path: Path, words: list[str]) -> None:
+    modules = loaded(tmp_path, *words)
+    assert modules.isdisjoint({"ruamel.yaml", "lxml", "h11", *EVERYTHING})
+
+
+def test_a_lint_starts_no_process_and_loads_no_page_reader(tmp_path: Path) -> None:
+    (tmp_path / "shop.yaml").write_text(
+        "sessctl: 1\nsteps: [{get: /, capture: {a: {json: $.a}}}]\n"
+    )
+    modules = loaded(tmp_path, "replay", "lint", "shop.yaml")
+    assert "ruamel.yaml" in modules
+    assert modules.isdisjoint({"lxml", "cssselect", "sessctl.replay.bounded", *DRIVERS, *RENDERING})
+
+
 @pytest.mark.parametrize("words", [["--help"], ["help"], ["help", "formats"], ["lst"], []])
 def test_the_table_of_commands_imports_no_command(tmp_path: Path, words: list[str]) -> None:
     modules = loaded(tmp_path, *words, expect=2 if words in ([], ["lst"]) else 0)

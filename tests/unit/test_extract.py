@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sessctl.errors import MissingExtra, SessctlError, UsageError
+from sessctl.replay.bounded import TooSlow
 from sessctl.replay.expect import failures
 from sessctl.replay.expressions import check_expressions
 from sessctl.replay.extract import Answer, SeenCookie, Source, SourceKind, extract
-from sessctl.replay.pages import PatternTooSlow
 from sessctl.text import Secret
 from tests.support.scenarios import request, scenario
 
@@ -139,9 +139,17 @@ def test_no_page_does_harm(body: bytes) -> None:
 
 
 def test_a_pattern_that_takes_too_long_is_stopped() -> None:
-    with pytest.raises(PatternTooSlow) as caught:
+    with pytest.raises(TooSlow) as caught:
         read("regex", "(a|aa)+$", Answer(200, "http://h/", body=b"a" * 2000 + b"b"))
-    assert caught.value.message == "the pattern '(a|aa)+$' was stopped after 1 s"
+    assert caught.value.message == "the search for '(a|aa)+$' was ended after 2 s"
+    assert read("regex", "a+b", Answer(200, "http://h/", body=b"xab")) == "ab"
+
+
+def test_a_selector_that_takes_too_long_is_stopped() -> None:
+    page = (b"<div>" * 240 + b"<i>x</i>" + b"</div>" * 240) * 700
+    with pytest.raises(TooSlow):
+        read("css", "div div div i.x", html(page))
+    assert read("css", "i", html(page)) == "x"
 
 
 @settings(max_examples=200, deadline=None)
@@ -188,7 +196,7 @@ def test_a_pattern_in_an_expectation_is_checked_too() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "module"),
-    [("css", "cssselect"), ("css", "lxml"), ("xpath", "lxml"), ("regex", "regex")],
+    [("css", "cssselect"), ("css", "lxml"), ("xpath", "lxml")],
 )
 def test_without_the_extra_the_error_names_it(
     monkeypatch: pytest.MonkeyPatch, kind: str, module: str
