@@ -17,7 +17,7 @@ from tests.support.cli import Cli
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.faults.stores import Contents, RedisSubject, SqliteSubject, Subject
+    from tests.faults.stores import Contents, SqliteSubject, Subject
 
 SESSIONS = 2_500
 PAGE = 500
@@ -108,22 +108,20 @@ def test_a_purge_goes_on_when_the_disk_works_again(
     assert check_purge(subject, original, home) > PAGE
 
 
-def test_a_file_limit_stops_the_purge(redis_subject: RedisSubject, tmp_path, rng) -> None:
+def test_a_file_limit_stops_the_purge(served: Subject, tmp_path, rng) -> None:
     """The kernel's own refusal, RLIMIT_FSIZE, at drawn sizes."""
-    original = redis_subject.fill(SESSIONS, rng)
-    size = journal_size(redis_subject, tmp_path / "whole")
+    original = served.fill(SESSIONS, rng)
+    size = journal_size(served, tmp_path / "whole")
     gone = []
     for number in range(LIMITS):
         home = tmp_path / f"home-{number}"
         limit = int((number + rng.random()) / LIMITS * (size - 300))
-        with Victim(
-            *redis_subject.purge, "-b", redis_subject.url, home=home, file_limit=limit
-        ) as run:
+        with Victim(*served.purge, "-b", served.url, home=home, file_limit=limit) as run:
             assert run.wait() == 6, run.stderr
-        expected = whole_pages(redis_subject, home)
-        gone.append(check_purge(redis_subject, original, home))
+        expected = whole_pages(served, home)
+        gone.append(check_purge(served, original, home))
         assert gone[-1] == expected
-    print(f"ended before the limit was reached: {gone} of {len(original)}")
+    print(f"{served.name}: ended before the limit was reached: {gone} of {len(original)}")
     assert gone == sorted(gone)
 
 

@@ -275,5 +275,5 @@ def test_a_purge_goes_on_when_the_server_is_back(mortal, tmp_path, rng) -> None:
 @pytest.mark.timeout(600)
 def test_server_killed_twenty_times(mortal, tmp_path, rng) -> None:
     for number in range(20):
-        told = lose_the_server(mortal, tmp_path / str(number), rng, rng.uniform(0.02, 0.9))
+        told = lose_the_server(mortal, tmp_path / str(number), rng, rng.uniform(0.02, 0.7))
         print(f"server killed: {told}")
