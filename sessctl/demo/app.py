@@ -191,7 +191,7 @@ class _Shop:
         request.session.pop("cart", None)
         return see_other("/cart")
 
-    # -- three counters: in the session, in a plain cookie, in a signed one ---------------------------
+    # -- three counters ---------------------------------------------------------------------------
 
     def views(self, request: Request) -> Response:
         views = request.session.get("views", 0) + 1

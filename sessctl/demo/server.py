@@ -51,6 +51,7 @@ class RunningShop:
         self.store_url = store
         self.signers = as_secrets(list(signers) or [Secret(randomness.token_urlsafe(48))])
         self.port = port
+        self._server: LocalServer | None = None
         self._start()
 
     @property
@@ -80,7 +81,7 @@ class RunningShop:
         self._store = session_store(self.store_url)
         app = demo_app(self.options, self._store, self.signers)
         try:
-            self._server: LocalServer | None = LocalServer(app, self.port)
+            self._server = LocalServer(app, self.port)
         except UsageError:
             self._store.close()
             raise

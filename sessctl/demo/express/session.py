@@ -153,8 +153,7 @@ class Exchange:
         self._cookie_id = self.session_id = self._signed_sid(cookies)
         stored = store.get(self.session_id) if self.session_id else None
         if stored is None:
-            self._generate()
-            self._original = self._current.fingerprint()
+            self._original = self._generate().fingerprint()
         else:
             self._inflate(stored)
             data = {key: value for key, value in stored.items() if key != "cookie"}
@@ -228,15 +227,12 @@ class Exchange:
 
     # -- where sessions come from -----------------------------------------------------------------
 
-    @property
-    def _current(self) -> Session:
-        assert self.session is not None  # noqa: S101 - it was made on the line before
-        return self.session
-
-    def _generate(self) -> None:
+    def _generate(self) -> Session:
         self.session_id = self._options.genid()
         options, clock = self._options.cookie, self._options.clock
-        self.session = Session(self, {}, SessionCookie(options, clock, is_secure=self._is_secure))
+        cookie = SessionCookie(options, clock, is_secure=self._is_secure)
+        self.session = session = Session(self, {}, cookie)
+        return session
 
     def _inflate(self, stored: dict[str, Any]) -> None:
         cookie = SessionCookie.load(stored.get("cookie"), self._options.clock)

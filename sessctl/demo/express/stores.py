@@ -77,17 +77,16 @@ class SqliteStore:
     def __init__(self, path: Path, *, clock: Clock = local_ms) -> None:
         self._path = path
         self._clock = clock
-        self._table = CONNECT_SQLITE3.table
         try:
             path.touch(mode=0o600)  # SQLite would make it readable by all
         except OSError as exc:
             reason = (exc.strerror or "error").lower()
             raise StoreError(f"cannot open {path} ({reason})") from None
-        self._run(f"CREATE TABLE IF NOT EXISTS {self._table} (sid PRIMARY KEY, expired, sess)")
-        self._run(f"DELETE FROM {self._table} WHERE ? > expired", clock())
+        self._run("CREATE TABLE IF NOT EXISTS sessions (sid PRIMARY KEY, expired, sess)")
+        self._run("DELETE FROM sessions WHERE ? > expired", clock())
 
     def get(self, sid: str) -> dict[str, Any] | None:
-        sql = f"SELECT sess FROM {self._table} WHERE sid = ? AND ? <= expired"
+        sql = "SELECT sess FROM sessions WHERE sid = ? AND ? <= expired"
         for (raw,) in self._run(sql, sid, self._clock()):
             return _object(raw.encode() if isinstance(raw, str) else bytes(raw))
         return None
@@ -97,16 +96,16 @@ class SqliteStore:
         # npm's sqlite3 binds every JavaScript number as REAL.
         ends = float(self._clock() + left_ms)
         text = stored_json.encode(session.to_json()).decode()
-        self._run(f"INSERT OR REPLACE INTO {self._table} VALUES (?, ?, ?)", sid, ends, text)
+        self._run("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?)", sid, ends, text)
 
     def touch(self, sid: str, session: Session) -> None:
         if session.cookie.expires_ms is None:
             return
-        sql = f"UPDATE {self._table} SET expired = ? WHERE sid = ? AND ? <= expired"
+        sql = "UPDATE sessions SET expired = ? WHERE sid = ? AND ? <= expired"
         self._run(sql, float(session.cookie.expires_ms), sid, self._clock())
 
     def destroy(self, sid: str) -> None:
-        self._run(f"DELETE FROM {self._table} WHERE sid = ?", sid)
+        self._run("DELETE FROM sessions WHERE sid = ?", sid)
 
     def close(self) -> None:
         """Nothing is open between two requests."""
