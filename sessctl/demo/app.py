@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from sessctl.cookies.api import sign_cookie, verify_cookie
 from sessctl.demo.express.cookie import CookieOptions, attributes
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
     from sessctl.demo.express.cookie import Clock
     from sessctl.demo.express.session import SessionStore
+    from sessctl.demo.options import ShopOptions
     from sessctl.demo.web import Handler, Request
     from sessctl.text import Secret
 
@@ -47,27 +47,6 @@ PEOPLE = {  # what they type: number, name, password
 _COOKIE = {"path": "/", "httpOnly": True, "sameSite": "lax"}
 _MOST = 999_999_999  # of a counter that came in a cookie
 _LONG = 24  # a cookie's value from here on is shown shortened: it may be as good as a password
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShopOptions:
-    """How a shop remembers; each lesson is a choice of these.
-
-    Args:
-        keep: "session" has an id in the cookie and the data in a store; "cookie" has all of it in
-            a signed cookie, as cookie-session does, and needs no store.
-        regenerate: a new session id at login; without it, whoever planted the id is logged in too.
-        rolling, resave, save_uninitialized, max_age_ms: as express-session means them.
-        name: shown on the front page and in its JSON, to tell two instances apart.
-    """
-
-    keep: Literal["session", "cookie"] = "session"
-    regenerate: bool = True
-    rolling: bool = False
-    resave: bool = False
-    save_uninitialized: bool = False
-    max_age_ms: int | None = None
-    name: str = "shop"
 
 
 def demo_app(
@@ -314,4 +293,4 @@ def _render(template: str, data: Mapping[str, Any]) -> str:
     return str(_environment().get_template(template).render(data))
 
 
-__all__ = ["CATALOGUE", "PEOPLE", "ShopOptions", "demo_app"]
+__all__ = ["CATALOGUE", "PEOPLE", "demo_app"]

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from sessctl.cookies.api import as_secrets
-from sessctl.demo.app import ShopOptions, demo_app
+from sessctl.demo.app import demo_app
 from sessctl.demo.express.stores import MemoryStore, RedisStore, SqliteStore
 from sessctl.demo.listener import LocalServer
+from sessctl.demo.options import ShopOptions
 from sessctl.errors import UsageError
 from sessctl.text import Secret
 
