@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sessctl.cli.run import Run
     from sessctl.cli.streams import Piece
 
+_ONCE = ("prompt", "stdin")  # references that nobody can follow later
 _TRY = (
     ("/cart", "put something in, come back later"),
     ("/login", "as mara with the password tea, or as jonas with coffee"),
@@ -48,9 +49,12 @@ def serve_shop(
     except SessctlError:
         shutil.rmtree(folder)
         raise
-    write_private(folder / "session-secret", f"{signers[0].reveal_text()}\n")
-    text = configuration(folder, database, folder / "session-secret")
-    write_private(folder / "sessctl.toml", text)
+    if not references:
+        path = folder / "session-secret"
+        write_private(path, f"{signers[0].reveal_text()}\n")
+        references = [f"file:{path}"]
+    known = [one for one in references if one not in _ONCE]
+    write_private(folder / "sessctl.toml", configuration(folder, database, known))
     return _run_shop(run, shop, folder)
 
 

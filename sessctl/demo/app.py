@@ -60,7 +60,8 @@ def demo_app(
     web = Web(_Shop(options, signers, clock).routes(), _render)
     if options.keep == "cookie":
         age = options.max_age_ms
-        return Guarded(CookieSessionMiddleware(web, signers, clock=clock, max_age_ms=age))
+        kept = CookieSessionMiddleware(web, signers, clock=clock, max_age_ms=age)
+        return Guarded(kept, web)
     cookie = CookieOptions(same_site="lax", max_age_ms=options.max_age_ms)
     session = SessionOptions(
         secrets=tuple(signers),
@@ -70,7 +71,7 @@ def demo_app(
         cookie=cookie,
         clock=clock,
     )
-    return Guarded(SessionMiddleware(web, store, session))
+    return Guarded(SessionMiddleware(web, store, session), web)
 
 
 class _Shop:

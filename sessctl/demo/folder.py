@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 
@@ -16,14 +17,18 @@ def write_private(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def configuration(directory: Path, database: Path, secret: Path) -> str:
-    """A `sessctl.toml` with one backend, `demo`: sessions as connect-sqlite3 keeps them."""
-    # TOML's basic strings take what JSON's do.
-    url, reference, journals = (
-        json.dumps(text, ensure_ascii=False)
-        for text in (
+def configuration(directory: Path, database: Path, secrets: Sequence[str]) -> str:
+    """A `sessctl.toml` with one backend, `demo`: sessions as connect-sqlite3 keeps them.
+
+    Args:
+        secrets: references to signing secrets, as `file:PATH`; newest first.
+    """
+    # TOML's basic strings and arrays take what JSON's do.
+    url, references, journals = (
+        json.dumps(value, ensure_ascii=False)
+        for value in (
             f"sqlite:///{quote(str(database))}",
-            f"file:{secret}",
+            list(secrets),
             str(directory / "journals"),
         )
     )
@@ -32,7 +37,7 @@ def configuration(directory: Path, database: Path, secret: Path) -> str:
         "[backends.demo]\n"
         f"url = {url}\n"
         'layout = "connect-sqlite3"\n'
-        f"secrets = [{reference}]\n"
+        f"secrets = {references}\n"
         'cookie_name = "connect.sid"\n\n'
         "[journal]\n"
         f"directory = {journals}\n"

@@ -114,7 +114,7 @@ def build_demo(directory: Path, *, now: datetime, seed: int = 20) -> Demo:
     database, secret_path = directory / "sessions.db", directory / "session-secret"
     config_path = directory / "sessctl.toml"
     write_private(secret_path, f"{secret}\n")
-    write_private(config_path, configuration(directory, database, secret_path))
+    write_private(config_path, configuration(directory, database, [f"file:{secret_path}"]))
     _write_rows(database, rows)
     return Demo(
         directory=directory,

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 
 from sessctl.demo.express.cookie import decoded, sent_cookies
 from sessctl.demo.express.middleware import KEY
-from sessctl.errors import SessctlError
+from sessctl.errors import SessctlError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -151,7 +151,12 @@ class Web:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         request = Request(environ)
-        response = self._answer(request)
+        return self.respond(request, self._answer(request), start_response)
+
+    def respond(
+        self, request: Request, response: Response, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Send a response: as a page, as JSON, or as what it already is."""
         content_type, body = self._body(request, response)
         csp = f"{_CSP}; script-src 'self'" if response.scripts else _CSP
         headers = [*_HEADERS.items(), ("Content-Security-Policy", csp)]
@@ -188,21 +193,20 @@ class Web:
 
 
 class Guarded:
-    """The outermost layer: a store that fails is an answer of its own, and no traceback."""
+    """The outermost layer: a store that fails is an answer like any other, and no traceback."""
 
-    def __init__(self, app: WSGIApplication) -> None:
+    def __init__(self, app: WSGIApplication, web: Web) -> None:
         self._app = app
+        self._web = web
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         try:
             return self._app(environ, start_response)
         except SessctlError as exc:
-            status = HTTPStatus.SERVICE_UNAVAILABLE
-            body = json.dumps({"error": exc.message}).encode() + b"\n"
-        headers = [*_HEADERS.items(), ("Content-Security-Policy", _CSP)]
-        headers += [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-        start_response(f"{status.value} {status.phrase}", headers)
-        return [body]
+            is_down = isinstance(exc, StoreError)
+            status = HTTPStatus.SERVICE_UNAVAILABLE if is_down else HTTPStatus.INTERNAL_SERVER_ERROR
+            answer = Response("error.html", {"error": exc.message}, status=status)
+        return self._web.respond(Request(environ), answer, start_response)
 
 
 __all__ = ["Guarded", "Refusal", "Remembered", "Request", "Response", "Web", "see_other", "static"]

@@ -1,11 +1,13 @@
-"""The demo shop over HTTP: each way to remember does what its lesson will say, and nothing leaks."""
+"""The demo shop over HTTP: each way to remember does what its lesson says, and nothing leaks."""
 
 from __future__ import annotations
 
 import json
 import socket
+import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from html.parser import HTMLParser
 from http.client import HTTPConnection
 from pathlib import Path
@@ -291,6 +293,19 @@ def test_a_store_that_is_down_is_said_and_nothing_breaks(open_shop: Open) -> Non
         answer = browser.get("/account.json")
         assert (answer.status, answer.set_cookie) == (503, [])
         assert "redis" in answer.json["error"]
+        assert "<h1>503 Service Unavailable</h1>" in browser.get("/account").json
+
+
+def test_a_row_that_no_middleware_wrote_is_an_error_of_its_own(
+    open_shop: Open, tmp_path: Path
+) -> None:
+    shop = open_shop(store=f"sqlite:///{tmp_path / 'shop.db'}")
+    browser = visitor(shop)
+    browser.post("/login", MARA)
+    for text in ("{}", "[1]", "{", '{"cookie":5}'):
+        with closing(sqlite3.connect(tmp_path / "shop.db")) as db, db:
+            db.execute("UPDATE sessions SET sess = ?", [text])
+        assert browser.get("/account.json").status == 500
 
 
 # -- pages -----------------------------------------------------------------------------------------
