@@ -87,7 +87,8 @@ class Observer:
             if before[0] != rowid:
                 what = "written"
             left_s = _rounded(expired / 1000 - time.time())
-            found[self._name(sid)] = (what, left_s, list(cookie.items()), data)
+            # The row's number tells how often it was written: each time takes the next one.
+            found[self._name(sid)] = (what, rowid, left_s, list(cookie.items()), data)
             self._rows[sid] = (rowid, expired)
         return found
 
@@ -168,6 +169,8 @@ SCRIPT: list[list[Act]] = [
     [["save"]],
     [["destroy"]],
     [["regenerate"], ["destroy"]],
+    [["set", "views", 10], ["save"]],
+    [["regenerate"], ["set", "views", 11], ["save"]],
 ]
 
 SWITCHES = list(product([False, True], [False, True], [False, True], [None, HOUR_MS]))

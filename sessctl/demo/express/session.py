@@ -149,7 +149,6 @@ class Exchange:
         self._options = options
         self._is_secure = is_secure
         self._saved: bytes | None = None
-        self._watched: Session | None = None  # its `save` is noticed; not one from `regenerate`
         self._cookie_id = self.session_id = self._signed_sid(cookies)
         stored = store.get(self.session_id) if self.session_id else None
         if stored is None:
@@ -161,14 +160,12 @@ class Exchange:
             if not options.resave:
                 self._saved = self._original
         self._original_id = self.session_id
-        self._watched = self.session
 
     # -- what an app may do -----------------------------------------------------------------------
 
     def save(self, session: Session) -> None:
         """See `Session.save`."""
-        if session is self._watched:
-            self._saved = session.fingerprint()
+        self._saved = session.fingerprint()
         self.store.set(session.id, session)
 
     def reload(self, session: Session) -> None:
@@ -177,7 +174,6 @@ class Exchange:
         if stored is None:
             raise NotFound("the session is not in the store any more, so it cannot be reloaded")
         self._inflate(stored)
-        self._watched = self.session
 
     def destroy(self) -> None:
         """See `Session.destroy`; nothing happens where there is no session."""
