@@ -14,7 +14,7 @@ TYPE_CHECKING = False  # not from typing: that import is half of what --version 
 if TYPE_CHECKING:
     from typing import Any
 
-    from sessctl.admin.api import expire, purge, restore
+    from sessctl.admin.api import expire, prune_journals, purge, restore, resume
     from sessctl.admin.plan import Permissions
     from sessctl.cookies.api import decode_cookie, sign_cookie, verify_cookie
     from sessctl.errors import SessctlError
@@ -35,8 +35,10 @@ __all__ = [
     "decode_cookie",
     "expire",
     "open_store",
+    "prune_journals",
     "purge",
     "restore",
+    "resume",
     "sign_cookie",
     "verify_cookie",
 ]
@@ -51,8 +53,10 @@ _HOME = {
     "decode_cookie": "sessctl.cookies.api",
     "expire": "sessctl.admin.api",
     "open_store": "sessctl.stores.registry",
+    "prune_journals": "sessctl.admin.api",
     "purge": "sessctl.admin.api",
     "restore": "sessctl.admin.api",
+    "resume": "sessctl.admin.api",
     "sign_cookie": "sessctl.cookies.api",
     "verify_cookie": "sessctl.cookies.api",
 }

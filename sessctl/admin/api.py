@@ -5,11 +5,21 @@ their questions. Who calls this has answered them.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sessctl.admin.clock import measure_skew
-from sessctl.admin.journal import JournalWriter, Keep, check_room, head_for, open_journal
+from sessctl.admin.journal import (
+    JournalWriter,
+    Keep,
+    check_room,
+    head_for,
+    old_journals,
+    open_journal,
+    query_to_resume,
+    remove_journals,
+    reopen,
+)
 from sessctl.admin.plan import Permissions, check_guards, check_query, make_plan
 from sessctl.admin.removal import Removal, Summary
 from sessctl.admin.restore import Restore
@@ -53,18 +63,33 @@ def purge(
     """
     check_query(query)
     if query.expired:
-        skew = measure_skew(store, local_ms)
-        grace_ms = round(grace.total_seconds() * 1000) + skew.extra_grace_ms
-        query = replace(query, grace_ms=grace_ms)
+        query = replace(query, grace_ms=round(grace.total_seconds() * 1000))
     allowed = permissions or Permissions()
+    asked, query = query, _with_skew(store, query)
     _check(store, query, allowed, journals, keep, by_rule=True)
-    removal = Removal(
-        store,
-        _journal(store, "purge", query, journals, keep),
-        permissions=allowed,
-        grace_ms=query.grace_ms if query.expired else None,
-    )
-    return _finish(removal, removal.purge(query))
+    head = head_for(store, "purge", query, backend=store.identity.label, again=asked)
+    return _purge(store, query, JournalWriter(journals, head, keep=keep), allowed)
+
+
+def resume(store: Store, journal: Path, *, permissions: Permissions | None = None) -> Summary:
+    """Go on with a purge that did not come to its end, in its own journal.
+
+        summary = purge(store, Query(expired=True), journals=Path("journals"))
+        if not summary.complete and summary.journal:
+            summary = resume(store, summary.journal)
+
+    The journal's query is asked again; the summary counts what this run does.
+
+    Raises:
+        Refused: the journal is of another store or command, has come to its end, or is being
+            written by another run.
+        GuardRefused, JournalError: as for `purge`.
+    """
+    source = open_journal(journal)
+    query = _with_skew(store, query_to_resume(source, store))
+    allowed = permissions or Permissions()
+    _check(store, query, allowed, journal.parent, source.keep, by_rule=True)
+    return _purge(store, query, reopen(source, store), allowed)
 
 
 def expire(
@@ -84,14 +109,20 @@ def expire(
     """
     query = Query(sids=tuple(sids), user=user)
     allowed = permissions or Permissions()
-    removal = Removal(store, _journal(store, "expire", query, journals, keep), permissions=allowed)
+    head = head_for(store, "expire", query, backend=store.identity.label)
+    removal = Removal(store, JournalWriter(journals, head, keep=keep), permissions=allowed)
     results = removal.expire(sids, user)
     _check(store, query, allowed, journals, keep, by_rule=user is not None)
     return _finish(removal, results)
 
 
 def restore(
-    store: Store, journal: Path, *, ttl: timedelta | None = None, lapsed: bool = False
+    store: Store,
+    journal: Path,
+    *,
+    ttl: timedelta | None = None,
+    lapsed: bool = False,
+    salvage: bool = False,
 ) -> Restore:
     """Put back what a journalled run removed; nothing newer is overwritten.
 
@@ -101,16 +132,30 @@ def restore(
     Args:
         ttl: a new lifetime for all, from now.
         lapsed: expired ones too, as they were.
+        salvage: pass over damaged lines of the journal; `undo.lost` says what was lost.
 
     Raises:
         Refused: the journal is of another store, or keeps ids only.
-        JournalError: it cannot be read.
+        JournalError: it cannot be read, or is damaged: then nothing was put back.
     """
-    undo = Restore(store, open_journal(journal), ttl=ttl, lapsed=lapsed)
+    undo = Restore(store, open_journal(journal, salvage=salvage), ttl=ttl, lapsed=lapsed)
     undo.check_store()
+    undo.plan()  # unpacks every page: what is damaged is found before the first write
     for _ in undo.run():
         pass
     return undo
+
+
+def prune_journals(folder: Path, older_than: timedelta) -> list[Path]:
+    """Remove the journals of a folder whose last line is older; their paths.
+
+    Links are left alone, and so is a journal that a run is writing.
+
+    Raises:
+        JournalError: the folder cannot be read or written.
+    """
+    old = old_journals(folder, older_than, datetime.now(UTC))
+    return [one.path for one in remove_journals(old)]
 
 
 def _check(
@@ -122,9 +167,18 @@ def _check(
         check_room(folder, plan.journal_bytes)
 
 
-def _journal(store: Store, command: str, query: Query, folder: Path, keep: Keep) -> JournalWriter:
-    head = head_for(store, command, query, backend=store.identity.label)
-    return JournalWriter(folder, head, keep=keep)
+def _with_skew(store: Store, query: Query) -> Query:
+    """A store whose clock is ahead of ours gets that much more grace."""
+    if not query.expired:
+        return query
+    skew = measure_skew(store, local_ms)
+    return replace(query, grace_ms=query.grace_ms + skew.extra_grace_ms)
+
+
+def _purge(store: Store, query: Query, journal: JournalWriter, allowed: Permissions) -> Summary:
+    grace_ms = query.grace_ms if query.expired else None
+    removal = Removal(store, journal, permissions=allowed, grace_ms=grace_ms)
+    return _finish(removal, removal.purge(query))
 
 
 def _finish(removal: Removal, results: Iterable[list[Result]]) -> Summary:

@@ -166,11 +166,12 @@ class Removal:
         until = time.monotonic() + (self.recheck_s or 0)
         while (left := until - time.monotonic()) > 0 and not self.stop():
             time.sleep(min(left, 0.25))
+        earlier = self._journal.earlier_pages
         ended = (
             [one["sid"] for one, outcome in zip(page.sessions, page.outcomes, strict=True)
              if outcome in (Outcome.DELETED, Outcome.UNCONFIRMED)]
             for page in open_journal(self._journal.path).pages()
-            if page.outcomes is not None
+            if page.outcomes is not None and page.number > earlier
         )  # fmt: skip
         for sids in list(ended) if persistent else ended:  # ending them again writes more pages
             back = self._store.get(sids)

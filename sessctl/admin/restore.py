@@ -47,6 +47,9 @@ class Restore:
 
     `stop` is asked between pages. An error of the store ends the run and stands in `error`.
 
+    A damaged journal puts nothing back, unless it was opened with `salvage`: then `lost` says
+    afterwards what was passed over.
+
     Raises:
         Refused: the journal keeps ids only.
     """
@@ -79,6 +82,22 @@ class Restore:
     def check_store(self) -> None:
         """The journal belongs to this store. Raises Refused; `--force=wrong-store` skips this."""
         check_same_store(self._journal.head, self._store)
+
+    @property
+    def lost(self) -> str | None:
+        """What a damaged journal kept back, in words; None: nothing, as far as it was read."""
+        damage = self._journal.damage
+        if not damage:
+            return None
+        first = min(damage)
+        lines = "1 line was" if len(damage) == 1 else f"{len(damage):,} lines were"
+        pages = self._journal.summary().lost_pages
+        pages_lost = "1 page" if pages == 1 else f"{pages:,} pages"
+        # A line that cannot be read does not tell whether it was a page.
+        whose = (
+            f"at least {pages_lost} of sessions lost" if pages else "no page is known to be lost"
+        )
+        return f"{lines} damaged (first: line {first}, {damage[first]}), {whose}"
 
     def plan(self) -> RestorePlan:
         """Count what would come back."""
@@ -130,8 +149,12 @@ class Restore:
         return self._lapsed or self._ttl is not None
 
     def _taken(self) -> Iterator[tuple[list[Session], bool]]:
-        """(sessions our run took away, their end is recorded), at most a page at a time."""
-        for page in self._journal.pages():
+        """(sessions our run took away, their end is recorded), at most a page at a time.
+
+        Newest first: a session may stand in two pages, and its later state is the one to keep.
+        The whole journal has been checked when the first page comes.
+        """
+        for page in self._journal.pages_newest_first():
             outcomes = page.outcomes or [Outcome.FAILED] * len(page.sessions)
             for words, certain in ((_TAKEN, True), (_UNSURE, False)):
                 if not certain and self._certain_only:

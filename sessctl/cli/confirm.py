@@ -92,13 +92,31 @@ def confirm(
             raise ConfirmationNeeded(
                 "this backend is protected", hint=f"--confirm {label} says that you mean it"
             )
-        raise ConfirmationNeeded("nobody is here to confirm", hint="--yes says that you mean it")
+        raise _nobody()
     if needs_name:
         answer = run.ask(f"{question} Type {label} to go on: ")
         if answer != label:
             raise Refused("not confirmed, nothing was changed")
-    elif run.ask(f"{question} [y/N] ").lower() not in ("y", "yes"):
+    else:
+        _ask(run, question)
+
+
+def confirm_plainly(run: Run, question: str) -> None:
+    """Get a yes where no backend is concerned. Raises ConfirmationNeeded or Refused."""
+    if run.options.yes:
+        return
+    if not run.can_ask:
+        raise _nobody()
+    _ask(run, question)
+
+
+def _ask(run: Run, question: str) -> None:
+    if run.ask(f"{question} [y/N] ").lower() not in ("y", "yes"):
         raise Refused("not confirmed, nothing was changed")
+
+
+def _nobody() -> ConfirmationNeeded:
+    return ConfirmationNeeded("nobody is here to confirm", hint="--yes says that you mean it")
 
 
 def _utc(ms: int) -> str:

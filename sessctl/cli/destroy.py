@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sessctl.admin.journal import Keep
+from sessctl.cli.journals import prune_old
 from sessctl.cli.outcomes import REMOVED, aside, counted
 from sessctl.cli.pace import recheck_s, throttle_for
 from sessctl.cli.progress import progress
@@ -55,18 +56,21 @@ def carry_out(
     journal: JournalWriter | None,
     *,
     undo: str,
+    resume: str | None = None,
     must_end: bool = False,
 ) -> ExitCode:
     """Run a removal to its end, its interruption or its first failure, and say how it went.
 
     Args:
         undo: what to type to bring the sessions back.
+        resume: what to type to go on in the same journal, where the command can.
         must_end: a session that is still there in the end is a failure, however often it was
             renewed meanwhile (`expire`).
     """
     removal.throttle = throttle_for(run, backend, store)
     removal.recheck_s = recheck_s(run)
     run.start_writing()
+    prune_old(run, store)
     total = plan.matches if plan.exact else None
     error: SessctlError | None = None
     with stoppable(run.streams) as flag, progress(run, "ending sessions", total) as advance:
@@ -96,10 +100,13 @@ def carry_out(
         size = written.size_bytes / 2**20
         run.detail(f"journal: {written.path} ({written.sessions:,} sessions, {size:.1f} MiB)")
     if (error := error or summary.error) is not None:
-        return _failed(run, error, touched=bool(summary.ended or summary.counts["failed"]))
+        code = _failed(run, error, touched=bool(summary.ended or summary.counts["failed"]))
+        if resume and code is ExitCode.PARTIAL:
+            run.streams.say(("to go on: ", "accent"), resume)
+        return code
     if summary.stopped is not None:
-        again = "to go on: run the same command again"
-        run.streams.say(("stopped: ", "warn"), f"{summary.stopped}; {again}")
+        again = resume if resume and written is not None else "run the same command again"
+        run.streams.say(("stopped: ", "warn"), f"{summary.stopped}; to go on: {again}")
         if flag.code is not None:
             return flag.code
         return ExitCode.PIPE_CLOSED if run.streams.reader_gone else ExitCode.PARTIAL

@@ -55,9 +55,7 @@ def _help(command: Any, ctx: Any, path: str) -> Iterator[str]:
     yield ""
     codes = ", ".join(f"{code} {ExitCode(code).name.lower()}" for code in row.exits)
     yield f"Exit codes: {codes}"
-    yield "            sessctl help exit-codes explains them"
-    if row.see:
-        yield f"See also: {', '.join('sessctl ' + name for name in row.see)}"
+    yield f"See also: {', '.join('sessctl ' + name for name in (*row.see, 'help exit-codes'))}"
 
 
 def _root_help(command: Any, ctx: Any) -> Iterator[str]:

@@ -1,16 +1,25 @@
-"""The journal of a run: where it lives, what it keeps, what to type to undo the run."""
+"""The journal of a run: where it lives, what it keeps, what to type to undo or resume the run."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sessctl.admin.journal import JournalWriter, Keep, check_room, head_for
+from sessctl.admin.journal import (
+    JournalWriter,
+    Keep,
+    check_room,
+    head_for,
+    old_journals,
+    remove_journals,
+)
 from sessctl.cli.confirm import backend_label
-from sessctl.errors import GuardRefused, Refused, UsageError, did_you_mean
-from sessctl.timespec import format_size
+from sessctl.errors import GuardRefused, JournalError, Refused, UsageError, did_you_mean
+from sessctl.timespec import format_duration, format_size, from_ms
 
 if TYPE_CHECKING:
+    from sessctl.admin.journal import Journal
     from sessctl.admin.plan import Plan
     from sessctl.cli.run import Run
     from sessctl.config.model import Backend
@@ -67,13 +76,21 @@ def journal_directory(run: Run) -> Path:
 
 
 def journal_for(
-    run: Run, command: str, backend: Backend, store: Store, query: Query, keep: Keep | None
+    run: Run,
+    command: str,
+    backend: Backend,
+    store: Store,
+    query: Query,
+    keep: Keep | None,
+    *,
+    again: Query | None = None,
 ) -> JournalWriter | None:
-    """A journal whose file comes into being with the first page."""
+    """A journal whose file comes into being with the first page; `again` is what to ask for when
+    the run is resumed."""
     if keep is None:
         return None
     label = backend_label(backend, store)
-    head = head_for(store, command, query, backend=label, force=run.options.force)
+    head = head_for(store, command, query, backend=label, force=run.options.force, again=again)
     return JournalWriter(journal_directory(run), head, keep=keep)
 
 
@@ -93,15 +110,77 @@ def undo_line(plan: Plan, keep: Keep | None) -> str:
     return f"journal of about {format_size(plan.journal_bytes)}" if plan.matches else "journal"
 
 
-def undo_command(run: Run, backend: Backend, *, lapsed: bool = False) -> str:
-    """What to type to undo this run, with the backend where it has no name to be found by."""
+def prune_old(run: Run, store: Store, *, spare: Path | None = None) -> None:
+    """Remove the journals that are older than `[journal] keep`, and say so; not `spare`, from
+    which a run restores.
+
+    A folder that cannot be cleaned up stops nobody from ending a session.
+    """
+    keep, folder = run.config.journal.keep_for, journal_directory(run)
+    try:
+        old = [one for one in old_journals(folder, keep, from_ms(run.local_ms()))
+               if spare is None or one.path.resolve() != spare.resolve()]  # fmt: skip
+        gone = remove_journals(old)
+    except JournalError as exc:
+        store.remarks.note(f"old journals were not removed: {exc.message}")
+        return
+    if gone:
+        span = format_duration(keep.total_seconds())
+        store.remarks.note(f"removed {journals_counted(len(gone))} older than {span} ({folder})")
+
+
+def journals_counted(count: int) -> str:
+    """`1 journal`, `12 journals`."""
+    return f"{count:,} journal{'' if count == 1 else 's'}"
+
+
+def age_s(run: Run, journal: Journal) -> float:
+    """How long ago its run began. Raises JournalError if it does not say."""
+    try:
+        started = datetime.fromisoformat(str(journal.head.get("started")))
+        return run.local_ms() / 1000 - started.timestamp()
+    except (ValueError, OverflowError):
+        raise JournalError(f"{journal.path} does not say when it was written") from None
+
+
+def backend_of(run: Run, journal: Journal) -> Backend:
+    """The backend named, else the one that the journal was written for."""
+    name = str(journal.head.get("backend"))
+    if (
+        not run.options.backend
+        and not run.environ.get("SESSCTL_BACKEND")
+        and name in run.config.backends
+    ):
+        return run.config.backend(name)
+    return run.backend()
+
+
+def undo_command(
+    run: Run, backend: Backend, *, lapsed: bool = False, journal: Path | None = None
+) -> str:
+    """What to type to undo this run; `journal` where it is not the newest."""
+    words = ["restore", "--last" if journal is None else str(journal)]
+    if lapsed:
+        words.append("--lapsed")
+    return _typed(run, backend, words)
+
+
+def resume_command(run: Run, backend: Backend, journal: Path, *, max_delete: int | None) -> str:
+    """What to type to go on with a purge that was interrupted: its limits are said again."""
+    words = ["purge", "--resume", str(journal)]
+    words += [f"--force={guard}" for guard in run.options.force]
+    if max_delete is not None:
+        words += ["--max-delete", str(max_delete)]
+    return _typed(run, backend, words)
+
+
+def _typed(run: Run, backend: Backend, words: list[str]) -> str:
+    """A command line, with the backend where it has no name to be found by."""
     import shlex
 
     from sessctl.stores.registry import parse_url
 
-    words = ["sessctl", "restore", "--last"]
-    if lapsed:
-        words.append("--lapsed")
+    words = ["sessctl", *words]
     if run.options.config:
         words += ["--config", run.options.config]
     if not backend.name and run.options.backend:

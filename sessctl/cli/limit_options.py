@@ -28,3 +28,7 @@ KeyFile = Annotated[
     _option("--journal-key-file", help="Encrypt the journal.", metavar="PATH", hidden=True),
 ]
 Exact = Annotated[bool, _option("--exact", help="Count every match for the plan.")]
+Resume = Annotated[
+    str | None,
+    _option("--resume", help="Go on with an interrupted purge.", metavar="JOURNAL"),
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from itertools import islice
+from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Any
 
 from sessctl.cli.query_options import check_fields
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _TERMINAL_LIMIT = 100
 _SORTED_LIMIT = 200_000  # sessions held for a --sort without --limit
+_FIRST = 1000  # sessions of a store's first page, at most
+_EXPIRY = ("expires", "ttl")
 _KEYS: dict[str, Callable[[Session], Any]] = {
     "sid": lambda s: s.sid,
     "user": lambda s: s.user,
@@ -49,19 +51,27 @@ class Listing:
 
     def sessions(self, store: Store, need: Need) -> Iterator[Session]:
         """The sessions of one store, sorted and cut as asked for."""
-        if self._keys:  # what is sorted by has to be read, whatever is shown
-            need = Need.ALL
         check_fields(self.query, store)
-        found: Iterable[Session] = store.scan(self.query, need)
-        if self._keys:
-            found = _sorted(found, self._keys, None if self._limit is None else self._limit + 1)
-        source = iter(found)
+        source = self._in_order(store) if self._keys else store.scan(self.query, need)
         if self._limit is not None:
             left = self._limit - self.shown
             yield from self._seen(islice(source, max(left, 0)))
             self.cut = self.cut or next(source, None) is not None
         else:
             yield from self._seen(source)
+
+    def _in_order(self, store: Store) -> Iterator[Session]:
+        """All that match, sorted; of a store with an index on the expiry no more than is shown."""
+        keys, limit = self._keys, None if self._limit is None else self._limit + 1
+        name, descending = keys[0]
+        if name not in _EXPIRY or not store.capabilities.orders_by_expiry:
+            return iter(_sorted(store.scan(self.query, Need.ALL), keys, limit))
+        # The last one shown is followed by the one that says "more", and that by one which shows
+        # that it has no equals.
+        some = {} if limit is None else {"first": min(limit + 1, _FIRST)}
+        found = store.by_expiry(self.query, descending=descending, **some)
+        equals = (tied for _, tied in groupby(found, key=_KEYS[name]))
+        return chain.from_iterable(_sorted(tied, keys, limit) for tied in equals)
 
     def _seen(self, sessions: Iterable[Session]) -> Iterator[Session]:
         for session in sessions:
@@ -101,10 +111,14 @@ def sort_keys(text: str | None) -> list[tuple[str, bool]]:
 def _sorted(
     sessions: Iterable[Session], keys: list[tuple[str, bool]], limit: int | None
 ) -> list[Session]:
-    """The first `limit` in order, holding no more than these; missing values come last."""
+    """The first `limit` in order, holding no more than these; missing values come last.
+
+    Equals are in the order of their ids, in whichever order the store gave them.
+    """
 
     def rank(session: Session) -> tuple[Any, ...]:
-        return tuple(_Rank(_KEYS[name](session), descending) for name, descending in keys)
+        ranks = (_Rank(_KEYS[name](session), descending) for name, descending in keys)
+        return (*ranks, session.sid)
 
     if limit is not None:
         return heapq.nsmallest(limit, sessions, key=rank)

@@ -86,7 +86,7 @@ COMMANDS: dict[str, Row] = {
         (
             "sessctl purge --expired --dry-run",
             "sessctl purge --expired",
-            "sessctl purge --user 42 --yes",
+            "sessctl purge --resume JOURNAL",
         ),
         (0, 2, 3, 4, 5, 6),
         ("list", "restore"),
@@ -100,9 +100,9 @@ COMMANDS: dict[str, Row] = {
     ),
     "journal": Row(
         "journal:",
-        "Look at the undo files.",
-        ("sessctl journal list",),
-        (0, 2, 6),
+        "Look at the undo files, check them, remove old ones.",
+        ("sessctl journal list", "sessctl journal verify"),
+        (0, 1, 2, 4, 6),
         ("restore",),
         {
             "list": Row(
@@ -110,7 +110,28 @@ COMMANDS: dict[str, Row] = {
                 "List the journals, newest first.",
                 ("sessctl journal list", "sessctl journal list -o json"),
                 (0, 2, 6),
+                ("restore", "journal show"),
+            ),
+            "show": Row(
+                "journal_show:show",
+                "Show what a run was, how it went, and which sessions it took.",
+                ("sessctl journal show JOURNAL", "sessctl journal show JOURNAL -o json"),
+                (0, 2, 6),
+                ("restore", "journal list"),
+            ),
+            "verify": Row(
+                "journal_verify:verify",
+                "Check that journals are whole; exit 1 if one is damaged.",
+                ("sessctl journal verify", "sessctl journal verify JOURNAL"),
+                (0, 1, 2, 6),
                 ("restore",),
+            ),
+            "prune": Row(
+                "journal_prune:prune",
+                "Remove old journals; what they hold cannot be brought back then.",
+                ("sessctl journal prune --dry-run", "sessctl journal prune --older-than 30d"),
+                (0, 2, 4, 6),
+                ("journal list",),
             ),
         },
     ),

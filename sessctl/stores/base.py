@@ -65,6 +65,7 @@ class Capabilities:
     expires_by_itself: bool  # the engine removes expired sessions without help
     stores_created: bool = False
     stores_seen: bool = False
+    orders_by_expiry: bool = False  # has `Store.by_expiry`
     counts_fast: bool = False  # an exact count costs little beside a purge
     zone_doubt: str = ""  # why dates without a zone may be read wrongly, in words; guarded
     cascades: str = ""  # what else a delete would set off, in words; guarded
@@ -148,6 +149,16 @@ class Store(Protocol):
     def scan(self, query: Query, need: Need = Need.ALL) -> Iterator[Session]:
         """Every session that matches, in pages, memory flat. A failed read raises; an error is
         never the end of the sessions."""
+        ...
+
+    def by_expiry(
+        self, query: Query, *, descending: bool = False, first: int = 1000
+    ) -> Iterator[Session]:
+        """As `scan`, the first to end (or the last) first, those of unknown expiry after all; asked
+        only of a store whose `capabilities` say that it `orders_by_expiry`.
+
+        `first` are enough at first: more are read when they are asked for.
+        """
         ...
 
     def get(self, sids: Sequence[str]) -> list[Session]:

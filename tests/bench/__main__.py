@@ -12,7 +12,10 @@ from pathlib import Path
 from tests.bench.bench import FULL, QUICK, Bench, Missing
 from tests.bench.result import Measurement, print_table, skipped
 
-CASES = ("startup", "cookies", "sqlite", "redis_read", "redis_purge", "memory")
+CASES = (
+    "startup", "cookies", "sqlite", "sql_first", "sql_export", "sql_purge", "redis_read",
+    "redis_purge", "memory",
+)  # fmt: skip
 FAILED, SKIPPED = 1, 77
 
 

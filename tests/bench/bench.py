@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench.measure import Sample, interleaved, weigh
+from tests.bench.measure import Sample, cpu_of_process, interleaved, weigh
 from tests.bench.result import CEILING_MB, Measurement, compared
+from tests.support.daemon import Daemon
 from tests.support.npm import PEERS, ROOT, express_modules
 from tests.support.run import clean_environment
 from tests.support.servers import RedisServer
@@ -113,7 +114,7 @@ class Bench:
         self,
         script: str,
         *,
-        server: RedisServer | None = None,
+        server: RedisServer | Daemon | None = None,
         stdin: Path | None = None,
         expect: str | None = None,
         env: Mapping[str, str] | None = None,
@@ -217,8 +218,10 @@ class Bench:
         return path
 
 
-def cpu_of(server: RedisServer) -> float:
-    """CPU seconds of all threads of a Redis server, by its own account (to the microsecond)."""
+def cpu_of(server: RedisServer | Daemon) -> float:
+    """CPU seconds of all of a server; of Redis by its own account, to the microsecond."""
+    if isinstance(server, Daemon):
+        return cpu_of_process(server.pid)
     lines = dict(
         line.strip().split(":", 1) for line in server.cli("INFO", "cpu").splitlines() if ":" in line
     )

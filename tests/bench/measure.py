@@ -96,6 +96,21 @@ def weigh(
     return Sample(wall, client, served, usage.ru_maxrss / 1024, others, out.decode(), err.decode())
 
 
+def cpu_of_process(pid: int) -> float:
+    """CPU seconds of a server and of its children, those that have ended included."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    return sum(_cpu_s(each) for each in (str(pid), *children))
+
+
+def _cpu_s(pid: str) -> float:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except (FileNotFoundError, ProcessLookupError):  # it ended just now
+        return 0.0
+    times = text.rpartition(")")[2].split()[11:15]  # own and waited-for children's, user and system
+    return sum(map(int, times)) / _TICKS
+
+
 def _idle_s() -> float:
     words = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()
     return (int(words[4]) + int(words[5])) / _TICKS

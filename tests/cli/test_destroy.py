@@ -501,7 +501,10 @@ def test_max_delete_stops_and_says_how_to_go_on(cli: Cli, shop: SqliteEngine) ->
     result = cli(*PURGE, "-b", shop.url, "--max-delete", "12")
     assert len(there(shop)) == 18
     assert (result.counts, result.code) == ({"deleted": 12}, 5)
-    assert "stopped: --max-delete 12 is reached; to go on: run the same" in result.stderr
+    assert (
+        "stopped: --max-delete 12 is reached; to go on: "
+        f"sessctl purge --resume {cli.journals()[0]} --max-delete 12 -b {shop.url}\n"
+    ) in result.stderr
 
 
 def test_max_delete_that_suffices_is_no_stop(cli: Cli, five: SqliteEngine) -> None:
@@ -757,7 +760,8 @@ def test_a_time_limit_stops_between_pages(cli: Cli, store: Engine) -> None:
     words = ("purge", "--all", "--yes", "--max-delete", "5000", "-b", store.url)
     result = cli(*words, "--run-time", "1ms")
     assert (result.counts, len(there(store)), result.code) == ({"deleted": 500}, 700, 5)
-    assert "stopped: --run-time 1ms is over; to go on: run the same command again" in result.stderr
+    again = f"sessctl purge --resume {cli.journals()[0]} --max-delete 5000 -b {store.url}\n"
+    assert f"stopped: --run-time 1ms is over; to go on: {again}" in result.stderr
     assert cli(*words, "--run-time", "10m").counts == {"deleted": 700}
 
 

@@ -338,7 +338,7 @@ def test_a_purge_whose_reader_is_gone_finishes_its_page(home: Path, shop: Sqlite
     assert 0 < left < 7000
     assert left % 500 == 0
     assert f"Ended {7000 - left:,} sessions." in done.stderr.decode()
-    assert "to go on: run the same command again" in done.stderr.decode()
+    assert "to go on: sessctl purge --resume " in done.stderr.decode()
     assert_true_journal(home, ended=7000 - left, complete=False)
 
 
@@ -464,7 +464,7 @@ def test_a_signal_finishes_the_page_and_says_how_to_go_on(
     assert result.counts == {"deleted": 500}
     assert "stopping after this page; once more stops now\n" in result.stderr
     assert "Ended 500 sessions. Undo: sessctl restore --last" in result.stderr
-    assert "stopped: interrupted; to go on: run the same command again\n" in result.stderr
+    assert "stopped: interrupted; to go on: sessctl purge --resume " in result.stderr
     assert_true_journal(home, ended=500, complete=False)
 
 

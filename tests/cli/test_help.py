@@ -199,7 +199,9 @@ def at_demo(cli: Cli, tmp_path: Path) -> Any:
     cli.config(config)
     for name in ("new.key", "old.key"):
         (cli.home / name).write_text(secret)
-    journal = cli("expire", shop.hostile_sid, "--yes", "-o", "json").json()["summary"]["journal"]
+    cli("expire", shop.hostile_sid, "--yes")
+    stopped = cli("purge", "--expired", "--max-delete", "1", "--yes", "-o", "json")
+    journal = stopped.json()["summary"]["journal"]
     words = {
         "SID": shop.sid, "COOKIE": shop.cookie, "JOURNAL": journal, "REF": "env:SESSION_SECRET",
     }  # fmt: skip

@@ -9,6 +9,7 @@ import pytest
 from sessctl.errors import AccessDenied, Refused, StoreError, StoreUnreachable, UsageError
 from sessctl.session import Query
 from sessctl.stores.base import Outcome
+from sessctl.stores.engines.sql_writes import next_size
 from sessctl.stores.registry import Access, open_store
 from sessctl.text import Secret
 from tests.support.engines import now_ms, value
@@ -97,7 +98,7 @@ def test_a_reader_cannot_write_whatever_it_says(sql: Engine) -> None:
         with pytest.raises(Refused, match="for reading only"):
             store.delete(store.get(["abc"]))
         with pytest.raises(StoreError, match="read-only"):
-            store._dialect.delete(store._table, store._sid, ["abc"])
+            store._dialect.delete(store._table, store._sid, ["abc"], ["(0,1)"])
     assert set(sql.everything()) == {b"abc"}
 
 
@@ -168,3 +169,43 @@ def test_a_backend_that_requires_tls_takes_no_less(url: str) -> None:
     for text in (url, url + less):
         with pytest.raises(Refused, match="requires TLS with a verified host name"):
             open_store(text, access=Access(require_tls=True, timeout_s=1))
+
+
+def test_rows_of_a_partitioned_table_are_told_apart(postgres_engine: PostgresEngine) -> None:
+    """In each partition a row stands at the same place as one of another."""
+    client = postgres_engine.client
+    client.execute("DROP TABLE session")
+    client.execute(
+        "CREATE TABLE session (sid varchar PRIMARY KEY, sess json NOT NULL, "
+        "expire timestamp(6) NOT NULL) PARTITION BY HASH (sid)"
+    )
+    for part in range(3):
+        client.execute(
+            f"CREATE TABLE session_{part} PARTITION OF session "
+            f"FOR VALUES WITH (MODULUS 3, REMAINDER {part})"
+        )
+    for number in range(30):
+        ends = now_ms() + (HOUR if number % 2 else -HOUR)
+        postgres_engine.save(f"s{number:02}".encode(), value(), ends)
+    with postgres_engine.open(write=True) as store:
+        results = store.delete(list(store.scan(Query(expired=True))), grace_ms=0)
+    assert {result.outcome for result in results} == {Outcome.DELETED}
+    left = {f"s{number:02}".encode() for number in range(1, 30, 2)}
+    assert set(postgres_engine.everything()) == left
+
+
+@pytest.mark.parametrize(
+    ("size", "done", "took_s", "then"),
+    [
+        (250, 250, 0.005, 500),
+        (1000, 1000, 0.005, 1000),
+        (500, 3, 0.001, 500),
+        (500, 500, 0.03, 500),
+        (500, 500, 0.1, 250),
+        (500, 500, 60.0, 10),
+    ],
+)
+def test_a_slow_transaction_is_followed_by_a_smaller_one(
+    size: int, done: int, took_s: float, then: int
+) -> None:
+    assert next_size(size, done, took_s) == then

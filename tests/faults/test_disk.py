@@ -90,6 +90,24 @@ def test_a_failed_fsync_is_final(subject, original, tmp_path, nth, pages) -> Non
     assert check_purge(subject, original, tmp_path / "home") == pages * PAGE
 
 
+@pytest.mark.parametrize(("kind", "limit"), [("full", 60_000), ("broken", 3)])
+def test_a_purge_goes_on_when_the_disk_works_again(
+    subject, original, tmp_path, kind, limit
+) -> None:
+    """A torn line is cut off, a page whose fsync failed is purged again; one restore undoes all."""
+    home = tmp_path / "home"
+    code, stderr = purge_on(kind, limit, subject, home)
+    assert code == 6, stderr
+    (path,) = journals(home)
+    left = len(subject.contents())
+    limits = ["--yes", "--max-delete", "1000000"]
+    done = Cli(home)("purge", "--resume", path, *limits, "-b", subject.url)
+    assert done.code == 0, done.stderr
+    saved = journalled(subject, path)
+    assert len(check_nothing_lost(subject, original, saved)) < left < len(original)
+    assert check_purge(subject, original, home) > PAGE
+
+
 def test_a_file_limit_stops_the_purge(redis_subject: RedisSubject, tmp_path, rng) -> None:
     """The kernel's own refusal, RLIMIT_FSIZE, at drawn sizes."""
     original = redis_subject.fill(SESSIONS, rng)

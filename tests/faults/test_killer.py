@@ -84,7 +84,7 @@ class Hunt:
             return {}
         journal = open_journal(found[0])
         pages = list(journal.pages())
-        ended = journal.summary()[1]
+        ended = journal.summary().complete
         if code != -9 or ended:
             self.seen["after the end"] += 1
         else:
@@ -103,6 +103,52 @@ class Hunt:
         assert again.code == 0, again.stderr
         assert again.json()["summary"]["restored"] == 0
         assert self.subject.contents() == self.original
+
+
+def kill_and_resume(subject: Subject, folder: Path, rng: Random, *, part: float) -> str:
+    """A purge is killed, another process goes on in its journal: all is gone, all comes back."""
+    original = subject.fill(SESSIONS, rng)
+    with Victim(*subject.purge, "-b", subject.url, home=folder) as victim:
+        alive = victim.wait_for_journal(int(part * JOURNAL_BYTES))
+        victim.kill(after_s=rng.random() * 0.02)
+    subject.quiesce()
+    (path,) = journals(folder)
+    left, before = len(subject.contents()), open_journal(path)
+    if before.summary().complete:
+        return f"over before the kill ({alive})"
+    limits = ["--yes", "--max-delete", "1000000"]
+    done = Cli(folder)("purge", "--resume", path, *limits, "-b", subject.url)
+    assert done.code == 0, done.stderr
+    again = Cli(folder)(*subject.purge, "--dry-run", "-b", subject.url)
+    assert "Would end 0 sessions." in again.stderr
+    after = open_journal(path)
+    assert after.summary().complete
+    assert check_nothing_lost(subject, original, journalled(subject, path)) == subject.contents()
+    back = Cli(folder)("restore", path, "--yes", *subject.lapsed, "-b", subject.url,
+                       "--confirm", label(subject))  # fmt: skip
+    assert back.code == 0, back.stderr
+    assert subject.contents() == original
+    return f"{left} left of {len(original)}, {after.summary().uncertain} uncertain"
+
+
+def label(subject: Subject) -> str:
+    with subject.open() as store:
+        return store.identity.label
+
+
+@pytest.mark.parametrize("part", [0.001, 0.5])
+def test_a_killed_purge_is_resumed_and_one_restore_undoes_both(
+    subject, tmp_path, rng, part
+) -> None:
+    print(f"{subject.name}: {kill_and_resume(subject, tmp_path / 'home', rng, part=part)}")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+def test_killed_and_resumed_at_forty_moments(subject, tmp_path, rng) -> None:
+    for number in range(40):
+        home = tmp_path / f"home-{number}"
+        print(f"{subject.name}: {kill_and_resume(subject, home, rng, part=rng.uniform(0, 0.9))}")
 
 
 def hunt(subject: Subject, folder: Path, rng: Random, *, moments: int) -> None:
@@ -197,6 +243,32 @@ def lose_the_server(mortal: Any, folder: Path, rng: Random, part: float) -> str:
 @pytest.mark.parametrize("part", [0.1, 0.6])
 def test_server_killed_in_mid_purge(mortal, part, tmp_path, rng) -> None:
     print(f"server killed: {lose_the_server(mortal, tmp_path, rng, part)}")
+
+
+# The test's Redis comes back on another port, which makes it another store.
+@pytest.mark.parametrize("mortal", ["postgres", "mysql"], indirect=True)
+def test_a_purge_goes_on_when_the_server_is_back(mortal, tmp_path, rng) -> None:
+    server, connect = mortal
+    for number in range(10):  # until the purge was not over before the kill
+        home = tmp_path / f"home-{number}"
+        subject = connect()
+        original = subject.fill(SESSIONS, rng)
+        with closing(subject.client):
+            code, _ = kill_the_server(server, subject, home, 0.3)
+        if code:
+            break
+    (path,) = journals(home)
+    assert f"to go on: sessctl purge --resume {path} " in (home / "stderr").read_text()
+    subject = connect()
+    limits = ["--yes", "--max-delete", "1000000"]
+    with closing(subject.client):
+        done = Cli(home)("purge", "--resume", path, *limits, "-b", subject.url)
+        assert done.code == 0, done.stderr
+        check_nothing_lost(subject, original, journalled(subject, path))
+        back = Cli(home)("restore", path, *subject.lapsed, "-b", subject.url,
+                         "--confirm", label(subject))  # fmt: skip
+        assert back.code == 0, back.stderr
+        assert subject.contents() == original
 
 
 @pytest.mark.long

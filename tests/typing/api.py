@@ -17,8 +17,10 @@ from sessctl import (
     decode_cookie,
     expire,
     open_store,
+    prune_journals,
     purge,
     restore,
+    resume,
     sign_cookie,
     verify_cookie,
 )
@@ -67,6 +69,9 @@ def ending(store: Store) -> None:
     assert_type(summary.journal, Path | None)
     if summary.journal is not None:
         assert_type(restore(store, summary.journal).counts, Counter[str])
+        assert_type(restore(store, summary.journal, salvage=True).lost, str | None)
+        assert_type(resume(store, summary.journal).complete, bool)
+    assert_type(prune_journals(folder, timedelta(days=30)), list[Path])
     assert_type(expire(store, user="42", journals=folder).complete, bool)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -19,12 +20,14 @@ from sessctl import (
     decode_cookie,
     expire,
     open_store,
+    prune_journals,
     purge,
     restore,
+    resume,
     sign_cookie,
     verify_cookie,
 )
-from sessctl.errors import GuardRefused, UsageError
+from sessctl.errors import GuardRefused, JournalError, Refused, UsageError
 from tests.support.engines import SqliteEngine, now_ms, value
 
 ROOT = Path(__file__).parents[2]
@@ -90,6 +93,37 @@ def test_ending_and_restoring_in_five_lines(tmp_path: Path) -> None:
             assert restore(store, summary.journal, lapsed=True).counts == {"restored": 1}
     assert engine.everything() == before
     engine.client.close()
+
+
+def test_going_on_and_cleaning_up_in_five_lines(tmp_path: Path) -> None:
+    engine = SqliteEngine(tmp_path / "sessions")
+    for number in range(3):
+        engine.save(b"s%d" % number, value("42"), now_ms() + 3_600_000)
+    before, folder = engine.everything(), tmp_path / "journals"
+    with open_store(f"sqlite:///{tmp_path}/sessions", write=True) as store:
+        few = Permissions(max_delete=1)
+        begun = purge(store, Query(user="42"), journals=folder, permissions=few)
+        assert (begun.ended, begun.complete, begun.journal is None) == (1, False, False)
+        rest = resume(store, begun.journal)
+        assert (rest.ended, rest.complete, rest.journal) == (2, True, begun.journal)
+        with pytest.raises(Refused, match="has come to its end"):
+            resume(store, begun.journal)
+        damage(begun.journal)
+        with pytest.raises(JournalError, match="line 2 of "):
+            restore(store, begun.journal)
+        assert engine.everything() == {}
+        undo = restore(store, begun.journal, salvage=True)
+        assert (undo.counts, "at least 1 page" in undo.lost) == ({"restored": 2}, True)
+    assert len(engine.everything()) == len(before) - 1
+    assert prune_journals(folder, timedelta(days=30)) == []
+    assert prune_journals(folder, timedelta(0)) == [begun.journal]
+    engine.client.close()
+
+
+def damage(path: Path) -> None:
+    """Flip a bit of the first page."""
+    head, page, *rest = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([head, page[:50] + bytes([page[50] ^ 1]) + page[51:], *rest]))
 
 
 def test_the_guards_hold_for_programs_too(tmp_path: Path) -> None:

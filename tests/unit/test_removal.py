@@ -75,7 +75,8 @@ class TestPurge:
         )
         purge(store, journal=journal)
         assert seen == [3, 6, 7]
-        assert open_journal(journal.path).summary() == (7, True, {"deleted": 7})
+        found = open_journal(journal.path).summary()
+        assert (found.sessions, found.complete, found.counts) == (7, True, {"deleted": 7})
 
     def test_a_failed_read_is_incomplete_and_not_the_end(self, tmp_path: Path) -> None:
         store = MemoryStore(over(7), page_size=2, fail_after=5)
@@ -84,7 +85,7 @@ class TestPurge:
         assert isinstance(summary.error, StoreError)
         assert not summary.complete
         assert summary.ended == 4
-        assert open_journal(journal.path).summary()[1] is False
+        assert open_journal(journal.path).summary().complete is False
 
     def test_a_failed_delete_is_incomplete_and_its_page_uncertain(self, tmp_path: Path) -> None:
         store = MemoryStore(over(2))
@@ -234,9 +235,9 @@ class TestRestore:
 
         store.put = put
         undo = self.run(store, journal)
-        assert (undo.counts, undo.complete) == ({"restored": 2, "failed": 2}, False)
+        assert (undo.counts, undo.complete) == ({"restored": 1, "failed": 2}, False)
         assert undo.error is not None
-        assert puts == [2, 2]
+        assert puts == [1, 2]
 
     def test_nothing_newer_is_overwritten(self, tmp_path: Path) -> None:
         store = MemoryStore(live(2))

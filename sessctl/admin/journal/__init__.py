@@ -5,15 +5,18 @@ page is deleted. Kinds: `head`, `page` (the sessions as they were), `done` (what
 `note`, `end`. Every line carries the digest of the line before it, so that a missing or swapped
 line is noticed. A last line that is torn is ignored: its delete never began.
 
-It holds live credentials: folder 0700, file 0600, never followed through a link.
+It holds live credentials: folder 0700, file 0600, never written through a link. A run holds a lock
+on its file: two runs never write one journal, and none is removed while it is written.
 """
 
+from sessctl.admin.journal.folder import Old, list_journals, old_journals, remove_journals
 from sessctl.admin.journal.head import check_same_store, head_for
-from sessctl.admin.journal.line import FORMAT
-from sessctl.admin.journal.reader import Journal, Page, list_journals, open_journal
+from sessctl.admin.journal.line import FORMAT, SUFFIX
+from sessctl.admin.journal.reader import Journal, Page, Summary, open_journal
+from sessctl.admin.journal.resume import query_to_resume, reopen
 from sessctl.admin.journal.sessions import Keep
 from sessctl.admin.journal.space import check_room
-from sessctl.admin.journal.writer import SUFFIX, JournalWriter
+from sessctl.admin.journal.writer import JournalWriter
 
 __all__ = [
     "FORMAT",
@@ -21,10 +24,16 @@ __all__ = [
     "Journal",
     "JournalWriter",
     "Keep",
+    "Old",
     "Page",
+    "Summary",
     "check_room",
     "check_same_store",
     "head_for",
     "list_journals",
+    "old_journals",
     "open_journal",
+    "query_to_resume",
+    "remove_journals",
+    "reopen",
 ]

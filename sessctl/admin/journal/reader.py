@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sessctl.admin.journal import line as lines
+from sessctl.admin.journal.line import Line
 from sessctl.admin.journal.sessions import Keep, unpack
-from sessctl.admin.journal.writer import SUFFIX
 from sessctl.errors import JournalError
 from sessctl.stores.base import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import BinaryIO
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +29,36 @@ class Page:
 
 
 @dataclass(slots=True)
+class Summary:
+    """What a journal holds, without its sessions.
+
+    `complete`: the run came to its end, and nothing was added since. `counts` are outcomes as they
+    were recorded; `uncertain` sessions stand in pages without one. A session that `expire` had to
+    end twice stands in two pages, and counts twice. `lost_pages` are missing at the least.
+    """
+
+    sessions: int = 0
+    pages: int = 0
+    complete: bool = False
+    counts: Counter[str] = field(default_factory=Counter)
+    uncertain: int = 0
+    resumed: int = 0
+    lost_pages: int = 0
+
+
+@dataclass(slots=True)
 class Journal:
-    """A journal on disk. `notes` fills while it is read."""
+    """A journal on disk. `notes` and `damage` (by line number) fill while it is read.
+
+    With `salvage` damaged lines are passed over; else the first one ends the reading.
+    """
 
     path: Path
     head: dict[str, Any]
+    salvage: bool = False
     notes: list[str] = field(default_factory=list)
+    damage: dict[int, str] = field(default_factory=dict)
+    _unreadable: set[int] = field(default_factory=set)  # pages whose line is whole
 
     @property
     def keep(self) -> Keep:
@@ -44,56 +71,128 @@ class Journal:
         Raises:
             JournalError: a line other than the last is damaged, or one is missing.
         """
-        waiting: dict[str, Any] | None = None
-        for line in _lines(self.path, self.notes):
-            if line["kind"] == "page":
+        for page, done in self._pairs():
+            if (found := self._page(page, done)) is not None:
+                yield found
+
+    def pages_newest_first(self) -> Iterator[Page]:
+        """The same from the end. All lines are read and checked before the first page is given.
+
+        A session that stands in two pages comes first as it was last: it was renewed in between.
+        """
+        places = [(p.number, p.at, done.at if done else None) for p, done in self._pairs()]
+        with _opened(self.path) as file:
+            for number, at, done_at in reversed(places):
+                page = self._line_at(file, number, at)
+                done = None if done_at is None else self._line_at(file, number + 1, done_at)
+                if (found := self._page(page, done)) is not None:
+                    yield found
+
+    def summary(self) -> Summary:
+        """Counts, from the lines alone: no page is unpacked. Raises JournalError as `pages`."""
+        found, last, waiting = Summary(), 0, 0
+        for line in self._lines():
+            body = line.content
+            if line.kind == "page":
+                found.uncertain += waiting
+                found.sessions += body["count"]
+                found.pages += 1
+                found.complete = False
+                last, waiting = max(last, body["n"]), body["count"]
+            elif line.kind == "done":
+                if waiting and body["n"] == last:
+                    others = Counter(map(str, body["except"].values()))
+                    found.counts.update(others)
+                    found.counts[body["all"]] += waiting - others.total()
+                    waiting = 0
+                last = max(last, body["n"])
+            elif line.kind == "note":
+                found.resumed += bool(body.get("resumed"))
+            elif line.kind == "end":
+                found.complete = body["complete"]
+        found.uncertain += waiting
+        found.counts = +found.counts
+        found.lost_pages = last - found.pages + len(self._unreadable)
+        return found
+
+    def _pairs(self) -> Iterator[tuple[Line, Line | None]]:
+        """Every page line with the line that tells what became of it."""
+        waiting: Line | None = None
+        for line in self._lines():
+            if line.kind == "page":
                 if waiting is not None:
-                    yield _page(waiting, None)
+                    yield waiting, None
                 waiting = line
-            elif line["kind"] == "done" and waiting is not None and line["n"] == waiting["n"]:
-                yield _page(waiting, line)
+            elif (
+                line.kind == "done"
+                and waiting is not None
+                and line.content["n"] == waiting.content["n"]
+            ):
+                yield waiting, line
                 waiting = None
         if waiting is not None:
-            yield _page(waiting, None)
+            yield waiting, None
 
-    def summary(self) -> tuple[int, bool, dict[str, int]]:
-        """(sessions, the run came to its end, counts by outcome)."""
-        total, ended, counts = 0, False, dict[str, int]()
-        for line in _lines(self.path, self.notes):
-            if line["kind"] == "page":
-                total += line["count"]
-            elif line["kind"] == "end":
-                ended, counts = bool(line["complete"]), dict(line["counts"])
-        return total, ended, counts
+    def _lines(self) -> Iterator[Line]:
+        with _opened(self.path) as file:
+            damage = self.damage if self.salvage else None
+            yield from lines.read_lines(file, self.path, self.notes, damage)
+
+    def _line_at(self, file: BinaryIO, number: int, at: int) -> Line:
+        file.seek(at)
+        raw = file.readline()
+        found = lines.decode(raw)
+        if isinstance(found, str):  # it was whole a moment ago
+            raise lines.damaged(self.path, number, found)
+        return Line(number, at, at + len(raw), "", found)
+
+    def _page(self, line: Line, done: Line | None) -> Page | None:
+        """The page unpacked; None where it is beyond reading and that is passed over."""
+        body = line.content
+        try:
+            sessions = unpack(body["z"], page=body["n"])
+            if len(sessions) != body["count"]:
+                raise JournalError(f"{len(sessions)} sessions where {body['count']} should be")
+            if done is None:
+                return Page(body["n"], sessions, None)
+            return Page(body["n"], sessions, _outcomes(done.content, len(sessions)))
+        except JournalError as exc:
+            if not self.salvage:
+                raise lines.damaged(self.path, line.number, exc.message) from None
+            self.damage[line.number] = exc.message
+            self._unreadable.add(body["n"])
+            return None
 
 
-def open_journal(path: Path) -> Journal:
-    """Read the head of a journal. Raises JournalError if it is none."""
-    first = next(_lines(path, []), None)
-    if first is None or first["kind"] != "head":
+def open_journal(path: Path, *, salvage: bool = False) -> Journal:
+    """Read the head of a journal.
+
+    Args:
+        salvage: pass over damaged lines; what they said stands in `damage`.
+
+    Raises:
+        JournalError: it cannot be read, or is no journal of this version. Without a head nobody
+            knows whose sessions these are: that cannot be passed over.
+    """
+    with _opened(path) as file:
+        first = next(lines.read_lines(file, path, []), None)
+    if first is None or first.kind != "head":
         raise JournalError(
             f"{path} is not a sessctl journal", hint="`sessctl journal list` names them"
         )
-    if first.get("format") != lines.FORMAT:
+    head = first.content
+    if head["format"] != lines.FORMAT:
         raise JournalError(
-            f"{path} has journal format {first.get('format')}, this version reads {lines.FORMAT}",
+            f"{path} has journal format {head['format']}, this version reads {lines.FORMAT}",
             hint="use the version of sessctl that wrote it, or a newer one",
         )
-    return Journal(path, first)
+    if head.get("keep", Keep.FULL) not in list(Keep) or not isinstance(head.get("store", {}), dict):
+        raise lines.damaged(path, 1, "not a head of this version")
+    return Journal(path, head, salvage)
 
 
-def list_journals(directory: Path) -> list[Path]:
-    """The journals of a folder, newest first; a file without a head yet is none."""
-    if not directory.is_dir():
-        return []
-    return sorted(
-        (p for p in directory.iterdir() if p.name.endswith(SUFFIX) and p.stat().st_size),
-        reverse=True,
-    )
-
-
-def _lines(path: Path, notes: list[str]) -> Iterator[dict[str, Any]]:
-    previous = ""
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
         file = path.open("rb")
     except OSError as exc:
@@ -102,32 +201,13 @@ def _lines(path: Path, notes: list[str]) -> Iterator[dict[str, Any]]:
             hint="`sessctl journal list` names the journals",
         ) from None
     with file:
-        number = 0
-        line = file.readline()
-        while line:
-            number += 1
-            following = file.readline()
-            found = lines.decode(line)
-            problem = found if isinstance(found, str) else lines.break_in_chain(found, previous)
-            if problem is not None or isinstance(found, str):
-                if following or number == 1:
-                    raise JournalError(
-                        f"line {number} of {path} is damaged ({problem})",
-                        hint="restore from a copy of the file if there is one",
-                    )
-                notes.append(
-                    f"the last line is torn and ignored ({problem}): its delete never began"
-                )
-                return
-            yield found
-            previous = lines.digest(line)
-            line = following
+        yield file
 
 
-def _page(line: dict[str, Any], done: dict[str, Any] | None) -> Page:
-    sessions = unpack(line["z"], page=line["n"])
-    if done is None:
-        return Page(line["n"], sessions, None)
-    usual, others = Outcome(done["all"]), done["except"]
-    outcomes = [Outcome(others.get(str(i), usual)) for i in range(len(sessions))]
-    return Page(line["n"], sessions, outcomes)
+def _outcomes(done: dict[str, Any], count: int) -> list[Outcome]:
+    others = done["except"]
+    try:
+        usual = Outcome(done["all"])
+        return [Outcome(others.get(str(i), usual)) for i in range(count)]
+    except ValueError:
+        raise JournalError("an outcome that this version does not know") from None

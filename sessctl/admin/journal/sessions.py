@@ -60,9 +60,12 @@ def unpack(packed: str, *, page: int) -> list[dict[str, Any]]:
         raw = reader.decompress(b64decode(packed), MAX_PAGE_BYTES)
         if reader.unconsumed_tail:
             raise JournalError(f"page {page} unpacks to more than {MAX_PAGE_BYTES} bytes")
-        return [_original(item) for item in json.loads(raw)]
-    except (zlib.error, ValueError, Base64Error) as exc:
+        found = [_original(item) for item in json.loads(raw)]
+    except (zlib.error, ValueError, TypeError, RecursionError, Base64Error) as exc:
         raise JournalError(f"page {page} is damaged ({escape(str(exc))})") from None
+    if not all(isinstance(one, dict) and isinstance(one.get("sid"), str) for one in found):
+        raise JournalError(f"page {page} is damaged (not sessions)")
+    return found
 
 
 def _plain(value: Any) -> Any:

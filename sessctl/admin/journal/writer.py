@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sessctl.admin.journal import line
+from sessctl.admin.journal.lock import lock
 from sessctl.admin.journal.sessions import Keep, pack
 from sessctl.admin.journal.space import check_page_room
 from sessctl.config.paths import private_folder
@@ -25,11 +26,10 @@ if TYPE_CHECKING:
     from sessctl.session import Session
     from sessctl.stores.base import Result, Store
 
-SUFFIX = ".journal"
-
 
 class JournalWriter:
-    """Appends one run to a new file, which is created with the first page."""
+    """Appends one run to a new file, which is created with the first page; or to that of a run
+    that was interrupted (`journal.resume.reopen`)."""
 
     def __init__(self, directory: Path, head: dict[str, Any], *, keep: Keep = Keep.FULL) -> None:
         self.keep = keep
@@ -37,7 +37,7 @@ class JournalWriter:
         started = datetime.now(UTC)
         name = re.sub(r"[^A-Za-z0-9_.-]+", "-", str(head.get("backend") or "store"))[:40]
         stamp = started.strftime("%Y%m%dT%H%M%S.%fZ")  # names sort by time; two runs fit a second
-        self.path = directory / f"{stamp}-{head['command']}-{name}-{self.run}{SUFFIX}"
+        self.path = directory / f"{stamp}-{head['command']}-{name}-{self.run}{line.SUFFIX}"
         self.sessions = 0
         self.size_bytes = 0
         self._head = {
@@ -51,6 +51,14 @@ class JournalWriter:
         self._pages = 0
         self._previous = ""
         self._broken = False
+        self.earlier_pages = 0  # written by the run that is resumed
+
+    def go_on(self, fd: int, path: Path, *, run: str, pages: int, previous: str) -> None:
+        """Append to a journal that is there: locked, whole, `pages` long, `previous` its last
+        line's digest."""
+        self._fd, self.path, self.run = fd, path, run
+        self._pages = self.earlier_pages = pages
+        self._previous = previous
 
     @property
     def is_open(self) -> bool:
@@ -81,6 +89,10 @@ class JournalWriter:
         others = {str(i): word for i, word in enumerate(words) if word != usual}
         self._append("done", {"n": number, "all": usual, "except": others})
 
+    def note(self, text: str, **more: Any) -> None:
+        """Something that happened to the run; on the disk when this returns."""
+        self._append("note", {"text": text, **more}, sync=True)
+
     def end(self, counts: dict[str, int], *, complete: bool) -> None:
         """Close the run. Without this line a journal counts as interrupted."""
         try:
@@ -99,6 +111,7 @@ class JournalWriter:
         try:
             _check_folder(self.path.parent)
             self._fd = os.open(self.path, flags, 0o600)
+            lock(self._fd)  # nobody else knows its name yet
             folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 os.fsync(folder)
@@ -106,7 +119,7 @@ class JournalWriter:
                 os.close(folder)
         except OSError as exc:
             self._broken = True  # there may be a file now, without its head
-            raise _disk_error(self.path, exc) from None
+            raise disk_error(self.path, exc) from None
         self._append("head", self._head, sync=True)
 
     def _append(self, kind: str, body: dict[str, Any], *, sync: bool = False) -> None:
@@ -122,7 +135,7 @@ class JournalWriter:
         except OSError as exc:
             # A failed fsync may have lost pages; this file is not trusted again.
             self._broken = True
-            raise _disk_error(self.path, exc) from None
+            raise disk_error(self.path, exc) from None
         self.size_bytes += len(written)
         self._previous = line.digest(written)
 
@@ -135,7 +148,8 @@ def _check_folder(folder: Path) -> None:
     private_folder(folder)
 
 
-def _disk_error(path: Path, exc: OSError) -> JournalError:
+def disk_error(path: Path, exc: OSError) -> JournalError:
+    """What a failed write, fsync or open of a journal is to the rest."""
     reason = (exc.strerror or "error").lower()
     return JournalError(
         f"cannot write the journal {path} ({reason})",

@@ -119,11 +119,31 @@ def _secrets() -> Iterator[str]:
     )
 
 
+def _undo() -> Iterator[str]:
+    yield from (
+        "expire and purge write the sessions to a journal, page by page, before they delete them:",
+        "  sessctl restore --last           put back what the newest run took",
+        "  sessctl restore JOURNAL          what a certain run took; nothing newer is overwritten",
+        "  sessctl journal list             the journals: when, which query, size, kept how, ended",
+        "  sessctl journal show JOURNAL     its sessions and what became of each; no data",
+        "  sessctl journal verify           are they whole? exit 1: a line is damaged or missing",
+        "  sessctl journal prune            remove old ones; runs do too ([journal] keep, 30d)",
+        "",
+        "An interrupted purge goes on in its own journal; one restore undoes all of it:",
+        "  sessctl purge --resume JOURNAL   the same query of the same store, judged anew",
+        "",
+        "A damaged journal restores nothing; --salvage brings back what can be read, exit 5.",
+        "--journal=ids keeps ids and digests: proof of an erasure, no way back. --no-journal keeps",
+        "nothing. A journal holds live credentials: its folder is yours alone (0700).",
+    )
+
+
 TOPICS: dict[str, tuple[str, Callable[[], Iterator[str]]]] = {
     "environment": ("variables that sessctl reads", _environment),
     "exit-codes": ("what a script can rely on", _exit_codes),
     "formats": ("cookie formats, layouts, stores, output", _formats),
     "queries": ("which sessions: the flags and their fields", _queries),
     "time": ("durations, instants, sizes", _time),
+    "undo": ("journals: restore, resume, check, remove", _undo),
     "secrets": ("where signing secrets and passwords come from", _secrets),
 }

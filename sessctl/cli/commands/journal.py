@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from sessctl.admin.journal import list_journals, open_journal
 from sessctl.cli.columns import write_table
-from sessctl.cli.journals import journal_directory
+from sessctl.cli.journals import age_s, journal_directory
 from sessctl.cli.options import command
 from sessctl.cli.output import Writer, chosen_fields
 from sessctl.errors import ExitCode, JournalError
-from sessctl.timespec import format_size
+from sessctl.timespec import format_duration, format_size
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,8 +27,13 @@ KEYS = (
     "complete",
     "size_bytes",
     "problem",
+    "keep",
+    "age_s",
 )
-_TABLE = ("started_at", "command", "backend", "query", "sessions", "complete", "journal")
+_TABLE = (
+    "started_at", "age_s", "command", "backend", "query", "sessions", "size_bytes", "keep",
+    "complete", "journal", "problem",
+)  # fmt: skip
 FORMATS = ("table", "wide", "json", "jsonl", "csv", "tsv", "name")
 
 
@@ -36,9 +41,11 @@ FORMATS = ("table", "wide", "json", "jsonl", "csv", "tsv", "name")
 def list_command(run: Run) -> ExitCode:
     """The journals, newest first."""
     output = run.output_format(FORMATS, terminal="table", pipe="tsv")
-    items = [_item(path) for path in list_journals(journal_directory(run))]
+    paths = list_journals(journal_directory(run))
+    items = [item for path in paths if (item := _item(run, path)) is not None]
     if output in ("table", "wide"):
-        fields = chosen_fields(run, KEYS) if run.options.fields else _TABLE
+        usual = _TABLE if any(item["problem"] for item in items) else _TABLE[:-1]
+        fields = chosen_fields(run, KEYS) if run.options.fields else usual
         write_table(run, fields, ([_cell(item, key) for key in fields] for item in items))
         if not items:
             run.note(f"there is no journal in {journal_directory(run)}")
@@ -50,12 +57,16 @@ def list_command(run: Run) -> ExitCode:
     return ExitCode.OK
 
 
-def _item(path: Path) -> dict[str, Any]:
+def _item(run: Run, path: Path) -> dict[str, Any] | None:
     item: dict[str, Any] = dict.fromkeys(KEYS)
-    item |= {"journal": str(path), "size_bytes": path.stat().st_size}
+    item["journal"] = str(path)
     try:
+        item["size_bytes"] = path.stat().st_size
         journal = open_journal(path)
-        total, complete, _ = journal.summary()
+        found = journal.summary()
+        age = age_s(run, journal)
+    except FileNotFoundError:  # pruned by another run a moment ago
+        return None
     except JournalError as exc:
         item["problem"] = {"code": exc.code, "message": exc.message}
         return item
@@ -65,8 +76,10 @@ def _item(path: Path) -> dict[str, Any]:
         "command": head.get("command"),
         "backend": head.get("backend"),
         "query": head.get("query"),
-        "sessions": total,
-        "complete": complete,
+        "sessions": found.sessions,
+        "complete": found.complete,
+        "keep": str(journal.keep),
+        "age_s": int(age),
     }
     return item
 
@@ -75,10 +88,12 @@ def _cell(item: dict[str, Any], key: str) -> str:
     value = item[key]
     if key == "size_bytes":
         return format_size(value)
+    if key == "age_s" and value is not None:
+        return format_duration(value)
     if key == "started_at" and value:
         return str(value)[:19].replace("T", " ") + "Z"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, dict):
+    if key == "problem" and value:
         return str(value["message"])
     return "" if value is None else str(value)

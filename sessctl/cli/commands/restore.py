@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +11,7 @@ import typer
 from sessctl.admin.journal import Journal, list_journals, open_journal
 from sessctl.admin.restore import Restore
 from sessctl.cli.confirm import backend_label, confirm
-from sessctl.cli.journals import journal_directory
+from sessctl.cli.journals import age_s, backend_of, journal_directory, prune_old
 from sessctl.cli.options import command
 from sessctl.cli.outcomes import RESTORED, Outcomes, aside, counted
 from sessctl.cli.progress import progress
@@ -48,6 +47,9 @@ def restore(
     certain_only: Annotated[
         bool, typer.Option("--certain-only", help="Only sessions whose end was recorded.")
     ] = False,
+    salvage: Annotated[
+        bool, typer.Option("--salvage", help="Go on past damaged lines of the journal.")
+    ] = False,
 ) -> ExitCode:
     """Undo. Nothing newer is overwritten; running it twice changes nothing the second time."""
     if bool(journal) == last:
@@ -59,22 +61,29 @@ def restore(
     outcomes = Outcomes(
         run, ("would-restore",) if dry_run else RESTORED, counts_only=True, dry_run=dry_run
     )
-    source = open_journal(Path(journal)) if journal else None
-    backend = _backend(run, source or _newest(run))
+    source = open_journal(Path(journal), salvage=salvage) if journal else None
+    backend = backend_of(run, source or _newest(run))
     with run.store(backend, write=not dry_run) as store:
         if source is None:
             source = _newest(run, None if "wrong-store" in run.options.force else store)
+            source.salvage = salvage
         undo = Restore(store, source, ttl=lifetime, lapsed=lapsed, certain_only=certain_only)
         if "wrong-store" not in run.options.force:
             undo.check_store()
         plan = undo.plan()
         back = plan.sessions if lapsed or lifetime else plan.live
         _show(run, backend, store, source, plan)
+        if (lost := undo.lost) is not None:
+            store.remarks.note(f"the journal is damaged: {lost}")
         _check_age(run, source)
         if dry_run:
             headline = f"Would restore {counted(back)}."
             outcomes.conclude(
-                {"would-restore": back}, store, headline=headline, journal=source.path
+                {"would-restore": back},
+                store,
+                headline=headline,
+                complete=not source.damage,
+                journal=source.path,
             )
             code = ExitCode.OK
         else:
@@ -99,18 +108,6 @@ def _newest(run: Run, store: Store | None = None) -> Journal:
     raise UsageError(
         f"there is no journal{of_it} in {directory}", hint="sessctl restore PATH names one"
     )
-
-
-def _backend(run: Run, source: Journal) -> Backend:
-    """The backend named, else the one that the journal was written for."""
-    name = source.head.get("backend")
-    if (
-        not run.options.backend
-        and not run.environ.get("SESSCTL_BACKEND")
-        and name in run.config.backends
-    ):
-        return run.config.backend(str(name))
-    return run.backend()
 
 
 def _show(run: Run, backend: Backend, store: Store, source: Journal, plan: RestorePlan) -> None:
@@ -139,15 +136,11 @@ def _show(run: Run, backend: Backend, store: Store, source: Journal, plan: Resto
 
 def _check_age(run: Run, source: Journal) -> None:
     """Restoring re-opens logins, perhaps ones ended on purpose: an old journal needs a word."""
-    try:
-        started = datetime.fromisoformat(str(source.head.get("started")))
-    except ValueError:
-        raise JournalError(f"{source.path} does not say when it was written") from None
-    age_s = (datetime.now(UTC) - started).total_seconds()
-    if age_s > _OLD_AFTER_S and "old-journal" not in run.options.force:
+    age = age_s(run, source)
+    if age > _OLD_AFTER_S and "old-journal" not in run.options.force:
         raise GuardRefused(
             "old-journal",
-            f"the journal is {format_duration(age_s)} old",
+            f"the journal is {format_duration(age)} old",
             hint="--force=old-journal if these logins may come back",
         )
 
@@ -156,6 +149,7 @@ def _carry_out(
     run: Run, store: Store, source: Journal, undo: Restore, outcomes: Outcomes, plan: RestorePlan
 ) -> ExitCode:
     run.start_writing()
+    prune_old(run, store, spare=source.path)
     with stoppable(run.streams) as flag, progress(run, "restoring", plan.sessions) as advance:
         undo.stop = flag
         for page in undo.run():
@@ -167,11 +161,14 @@ def _carry_out(
         headline += f" {undo.uncertain:,} of them uncertain."
     if counts["lapsed"]:
         headline += " --lapsed puts expired ones back as they were, --ttl 1d gives them a new life."
-    outcomes.conclude(counts, store, headline=headline, complete=undo.complete, journal=source.path)
+    if source.damage:
+        headline += " Not all that the journal held: it is damaged."
+    complete = undo.complete and not source.damage
+    outcomes.conclude(counts, store, headline=headline, complete=complete, journal=source.path)
     if undo.error is not None:
         code = report(undo.error, run, ())
         return ExitCode.PARTIAL if counts["restored"] or counts["failed"] else code
     if flag.code is not None:
         run.streams.say(("stopped: ", "warn"), "run the same command again to go on")
         return flag.code
-    return ExitCode.PARTIAL if counts["failed"] else ExitCode.OK
+    return ExitCode.PARTIAL if counts["failed"] or source.damage else ExitCode.OK

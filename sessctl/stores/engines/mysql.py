@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from sessctl.errors import AccessDenied, MissingExtra, StoreError, StoreUnreachable, UsageError
+from sessctl.errors import MissingExtra, StoreError, UsageError
+from sessctl.stores.engines.mysql_errors import Duplicate, store_error
 from sessctl.stores.engines.sql_dialect import (
     LOCK_TIMEOUT_S,
     STATEMENT_TIMEOUT_S,
     Column,
-    LostConnection,
     Moved,
     SqlDialect,
 )
 from sessctl.stores.engines.sql_tls import check_wanted, remark
 from sessctl.stores.url import flags
-from sessctl.text import escape, redact
+from sessctl.text import escape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,12 +44,8 @@ except ImportError:
 
 _MODES = ("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
 _OPTIONS = ("ssl-mode", "ssl-ca", "ssl-cert", "ssl-key", "unix_socket")
-_NUMBERS = ("tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "float", "double")
-_DUPLICATE = 1062
-_CA = "`ca_file` of the backend, or ?ssl-ca=FILE, names a certificate authority of your own"
-_DENIED = (1044, 1045, 1142, 1143, 1227, 1698)
-_LOST = (1053, 1927, 2006, 2013, 2055)
-_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'")
+_INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint")
+_NUMBERS = (*_INTEGERS, "decimal", "float", "double")
 
 
 class MysqlDialect(SqlDialect):
@@ -79,6 +75,7 @@ class MysqlDialect(SqlDialect):
         check_wanted(url, access, verifies=verifies, write="?ssl-mode=VERIFY_IDENTITY")
         self._client = {key: options.get(f"ssl-{key}") for key in ("cert", "key")}
         self._index: str | None = None
+        self._is_exact = False  # the expiry column holds integers
         super().__init__()
         version = str(self.scalar(sa.select(sa.func.version())))
         self._is_mariadb = "mariadb" in version.lower()
@@ -145,6 +142,10 @@ class MysqlDialect(SqlDialect):
 
     # -- how things are spelled -------------------------------------------------------------------
 
+    def value(self, cell: Any, column: Column) -> Any:
+        """An integer as a number: against a text MySQL compares it as a float."""
+        return int(cell) if cell is not None and column.type in _INTEGERS else cell
+
     def is_id(self, column: Any) -> Any:
         return column.is_not(None)
 
@@ -174,7 +175,7 @@ class MysqlDialect(SqlDialect):
     def locking(self, select: Any) -> Any:
         return select.with_for_update(skip_locked=self._skips_locked)
 
-    def delete(self, table: Any, column: Any, ids: Sequence[Any]) -> int:
+    def delete(self, table: Any, column: Any, ids: Sequence[Any], places: Sequence[Any]) -> int:
         """The multi-table form, which alone takes an index hint: a scan would wait for the locks of
         others."""
         quote = self._engine.dialect.identifier_preparer.quote
@@ -194,7 +195,7 @@ class MysqlDialect(SqlDialect):
         """Not INSERT IGNORE, which would also cut what is too long."""
         try:
             return self.execute(sa.insert(table).values(values)) == 1
-        except _Duplicate:
+        except Duplicate:
             return False
 
     # -- the table --------------------------------------------------------------------------------
@@ -236,6 +237,8 @@ class MysqlDialect(SqlDialect):
         found = [Column(str(name), str(kind), computed == "1") for name, kind, computed in rows]
         self._index = self._index_of(layout)
         for column in found:
+            if column.name == layout.expires:
+                self._is_exact = column.type in _INTEGERS
             if column.name == layout.expires and column.type not in _NUMBERS:
                 raise StoreError(
                     f"column '{escape(column.name)}' is {column.type}, and the layout "
@@ -258,6 +261,19 @@ class MysqlDialect(SqlDialect):
 
     def is_unique(self, layout: TableLayout) -> bool:
         return self._index_of(layout) is not None
+
+    def has_expiry_index(self, layout: TableLayout) -> bool:
+        """InnoDB's index on the expiry ends with the primary key. A FLOAT does not compare as it
+        reads."""
+        columns = sa.text(
+            "SELECT index_name, group_concat(column_name ORDER BY seq_in_index) "
+            "FROM information_schema.statistics WHERE table_schema = :schema "
+            "AND table_name = :table AND index_type = 'BTREE' GROUP BY index_name"
+        ).bindparams(**self._asked(layout))
+        indexes = {str(name): str(names).split(",") for name, names in self.rows(columns)}
+        wanted = [layout.expires, layout.sid]
+        ordered = [layout.expires] in indexes.values() and indexes.get("PRIMARY") == [layout.sid]
+        return self._is_exact and (ordered or wanted in indexes.values())
 
     def cascades(self, layout: TableLayout) -> str:
         asked = self._asked(layout)
@@ -306,53 +322,7 @@ class MysqlDialect(SqlDialect):
         return str(engine).lower() not in ("myisam", "memory", "aria", "csv", "archive")
 
     def _error(self, exc: BaseException) -> StoreError:
-        original = getattr(exc, "orig", None) or exc
-        at = f"mysql at {escape(self.address)}"
-        args = getattr(original, "args", ()) or (0,)
-        code = args[0] if isinstance(args[0], int) else 0
-        # What stands in quotes may be a session id or a value.
-        said = escape(redact(_QUOTED.sub("'...'", str(args[-1]))))[:200]
-        if code == _DUPLICATE:
-            return _Duplicate(f"{at}: the id is there already")
-        if code in _DENIED:
-            return AccessDenied(
-                f"{at} denied access ({said})",
-                hint="check user, password and GRANT; a server that requires TLS says the same",
-            )
-        if code == 1049:
-            return StoreUnreachable(f"{at} has no database '{escape(self.database)}'")
-        if code in (1205, 3572):
-            return StoreError(
-                f"{at}: a lock was held by somebody else for {LOCK_TIMEOUT_S} s",
-                hint="try again when their transaction has ended",
-            )
-        if code in (1969, 3024):
-            return StoreError(f"{at}: a statement took longer than {STATEMENT_TIMEOUT_S} s")
-        if code in (1290, 1792, 1836):
-            return AccessDenied(f"{at} is read-only", hint="a replica? write to its primary")
-        if self._open is not None and (code in _LOST or isinstance(original, OSError)):
-            return LostConnection(f"{at} closed the connection")
-        if code == 2026:
-            return StoreUnreachable(f"TLS with {at} failed ({said.lower()})", hint=_CA)
-        if code in (2003, 2002, *_LOST) or isinstance(original, OSError):
-            return self._unreachable(str(args[-1]).lower(), at)
-        return StoreError(f"{at}: {said} ({code})")
-
-    def _unreachable(self, text: str, at: str) -> StoreError:
-        for words, error in (
-            ("certificate", StoreUnreachable(f"TLS with {at} failed (certificate)", hint=_CA)),
-            ("ssl", StoreUnreachable(f"TLS with {at} failed")),
-            ("refused", StoreUnreachable(f"cannot reach {at} (connection refused)")),
-            ("timed out", StoreUnreachable(f"cannot reach {at} (no answer in time)")),
-            ("not known", StoreUnreachable(f"cannot reach {at} (no such host)")),
-        ):
-            if words in text:
-                return error
-        return StoreUnreachable(f"cannot reach {at}", hint="is it running, and is the port right?")
-
-
-class _Duplicate(StoreError):
-    """The unique id is taken."""
+        return store_error(exc, self.address, self.database, in_statement=self._open is not None)
 
 
 def _is_storable(sid: Any) -> bool:

@@ -16,29 +16,28 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from sessctl.errors import (
     AccessDenied,
     ConfigError,
     MissingExtra,
     StoreError,
-    StoreUnreachable,
     UsageError,
 )
 from sessctl.stores.base import Lag
+from sessctl.stores.engines.postgres_errors import store_error
 from sessctl.stores.engines.sql_dialect import (
     LOCK_TIMEOUT_S,
     STATEMENT_TIMEOUT_S,
     Column,
-    LostConnection,
     Moved,
     SqlDialect,
 )
 from sessctl.stores.engines.sql_tls import check_wanted, remark
 from sessctl.stores.layouts.base import Unit
 from sessctl.stores.url import flags
-from sessctl.text import escape, redact
+from sessctl.text import escape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,9 +53,6 @@ except ImportError:
 
 _OPTIONS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "host")
 _VERIFYING = ("verify-full",)
-_CA = "`ca_file` of the backend, or ?sslrootcert=FILE, names a certificate authority of your own"
-_DENIED = ("28P01", "28000", "42501")
-_GONE = ("57P01", "57P02", "57P03", "08")
 
 
 class PostgresDialect(SqlDialect):
@@ -90,6 +86,7 @@ class PostgresDialect(SqlDialect):
             "sslkey": options.get("sslkey"),
         }
         self._types: dict[str, str] = {}
+        self._is_partitioned = False
         super().__init__()
         with self._mapped():
             driver: Any = self._connection.connection.driver_connection
@@ -164,7 +161,11 @@ class PostgresDialect(SqlDialect):
 
     def named(self, column: Any, sids: Sequence[Any]) -> Any:
         # No text of PostgreSQL holds a NUL or what is not UTF-8: such an id is not there.
-        return column.in_([sid for sid in sids if _is_storable(sid)])
+        known = [sid for sid in sids if _is_storable(sid)]
+        if self._types.get(column.name, "").startswith(("text", "character varying")):
+            # One parameter and one plan for any number of ids.
+            return column == sa.any_(sa.literal(known, ARRAY(sa.Text)))
+        return column.in_(known)
 
     def contains(self, column: Any, text: str) -> Any:
         return sa.func.strpos(sa.cast(column, sa.Text), text) > 0
@@ -211,8 +212,18 @@ class PostgresDialect(SqlDialect):
     def locking(self, select: Any) -> Any:
         return select.with_for_update(skip_locked=True)
 
-    def delete(self, table: Any, column: Any, ids: Sequence[Any]) -> int:
-        return self.execute(sa.delete(table).where(self.named(column, ids)))
+    def row_place(self) -> Any:
+        # In a partitioned table a row of each partition may stand at the same place.
+        return None if self._is_partitioned else sa.cast(sa.literal_column("ctid"), sa.Text)
+
+    def delete(self, table: Any, column: Any, ids: Sequence[Any], places: Sequence[Any]) -> int:
+        """By the place, which is no other row's while this one is locked, and by nothing beside it:
+        each of the places would be compared with each of the ids."""
+        if self._is_partitioned:
+            return self.execute(sa.delete(table).where(self.named(column, ids)))
+        tids = sa.cast(sa.literal(list(places), ARRAY(sa.Text)), ARRAY(_Declared("tid")))
+        here = sa.literal_column("ctid") == sa.any_(tids)
+        return self.execute(sa.delete(table).where(here))
 
     def insert_absent(self, table: Any, values: dict[str, Any], sid: str) -> bool:
         statement = insert(table).values(values).on_conflict_do_nothing(index_elements=[sid])
@@ -248,6 +259,7 @@ class PostgresDialect(SqlDialect):
             raise StoreError(
                 f"'{escape(layout.table)}' is no table", hint="a view cannot be administered"
             )
+        self._is_partitioned = kind == "p"
         rows = self.rows(
             sa.text(
                 "SELECT attname, format_type(atttypid, atttypmod), attgenerated <> '' "
@@ -281,6 +293,20 @@ class PostgresDialect(SqlDialect):
                     "WHERE i.indrelid = to_regclass(:table) AND i.indisunique AND i.indisvalid "
                     "AND i.indnkeyatts = 1 AND i.indpred IS NULL AND a.attname = :column"
                 ).bindparams(table=self._quoted(layout), column=layout.sid)
+            )
+        )
+
+    def has_expiry_index(self, layout: TableLayout) -> bool:
+        """PostgreSQL sorts by the id within one expiry only, as it reads along the index."""
+        return bool(
+            self.scalar(
+                sa.text(
+                    "SELECT count(*) FROM pg_index AS i JOIN pg_attribute AS a "
+                    "ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] "
+                    "JOIN pg_class AS c ON c.oid = i.indexrelid JOIN pg_am AS m ON m.oid = c.relam "
+                    "WHERE i.indrelid = to_regclass(:table) AND i.indisvalid "
+                    "AND i.indpred IS NULL AND m.amname = 'btree' AND a.attname = :column"
+                ).bindparams(table=self._quoted(layout), column=layout.expires)
             )
         )
 
@@ -353,56 +379,7 @@ class PostgresDialect(SqlDialect):
         return int(self.scalar(sa.select(self.now_ms_of_server())))
 
     def _error(self, exc: BaseException) -> StoreError:
-        original: Any = getattr(exc, "orig", None) or exc
-        state = getattr(original, "sqlstate", None) or ""
-        at = f"postgresql at {escape(self.address)}"
-        if not state:
-            return self._unreachable(original, at)
-        # Without its detail, which quotes the row.
-        said = escape(redact(original.diag.message_primary or ""))[:200]
-        if state in _DENIED:
-            return AccessDenied(
-                f"{at} denied access ({said})", hint="check user, password and GRANT"
-            )
-        if state == "3D000":
-            return StoreUnreachable(f"{at} has no database '{escape(self.database)}'")
-        if state.startswith(_GONE):
-            return LostConnection(f"{at} closed the connection ({said})")
-        if state == "55P03":
-            return StoreError(
-                f"{at}: a lock was held by somebody else for {LOCK_TIMEOUT_S} s",
-                hint="try again when their transaction has ended",
-            )
-        if state == "57014":
-            return StoreError(f"{at}: a statement took longer than {STATEMENT_TIMEOUT_S} s")
-        if state == "25006":
-            return AccessDenied(f"{at} is read-only", hint="a replica? write to its primary")
-        return StoreError(f"{at}: {said} ({state})")
-
-    def _unreachable(self, original: BaseException, at: str) -> StoreError:
-        """libpq's own complaints come without a state, and as prose."""
-        text = str(original)
-        if self._in_statement:
-            return LostConnection(f"{at} closed the connection")
-        lower = text.lower()
-        for words, error in (
-            ("password authentication failed", AccessDenied(f"{at} refused the password")),
-            ("no password supplied", AccessDenied(f"{at} wants a password")),
-            ("no pg_hba.conf entry", AccessDenied(f"{at} does not let this user in from here")),
-            ("certificate", StoreUnreachable(f"TLS with {at} failed (certificate)", hint=_CA)),
-            ("ssl", StoreUnreachable(f"TLS with {at} failed")),
-            ("does not exist", StoreUnreachable(f"{at} knows no such database or role")),
-            ("refused", StoreUnreachable(f"cannot reach {at} (connection refused)")),
-            ("timeout", StoreUnreachable(f"cannot reach {at} (no answer in time)")),
-            ("name or service", StoreUnreachable(f"cannot reach {at} (no such host)")),
-        ):
-            if words in lower:
-                return error
-        return StoreUnreachable(f"cannot reach {at}", hint="is it running, and is the port right?")
-
-    @property
-    def _in_statement(self) -> bool:
-        return self._open is not None
+        return store_error(exc, self.address, self.database, in_statement=self._open is not None)
 
 
 class _Declared(sa.types.UserDefinedType[Any]):

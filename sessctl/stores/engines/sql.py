@@ -1,14 +1,15 @@
 """The SQL engine, through SQLAlchemy Core: SQLite, PostgreSQL, MySQL and MariaDB.
 
-Reading: pages by the id, each a short statement of its own, so that nobody waits for us. Writing is
-`sql_writes.py`. What differs between databases stands in a dialect; a session is a row, its cells
-as the dialect reads them: all that is compared, journalled and written again.
+Reading goes by `sql_pages.py`, writing by `sql_writes.py`. What differs between databases stands in
+a dialect; a session is a row, its cells as the dialect reads them: all that is compared, journalled
+and written again.
 """
 
 from __future__ import annotations
 
 from functools import partial
 from importlib import import_module
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa  # 180 ms; only this engine needs it
@@ -17,13 +18,14 @@ from sessctl.errors import JournalError, Refused, SessctlError, StoreError
 from sessctl.session import Expiry, Need, Problem, Query, Session
 from sessctl.stores.base import Capabilities, Identity, Remarks
 from sessctl.stores.engines.sql_dialect import Moved
-from sessctl.stores.engines.sql_writes import DELETE_PAGE, SqlWriter
+from sessctl.stores.engines.sql_pages import READ_PAGE, SqlPages
+from sessctl.stores.engines.sql_writes import WRITE_PAGE, SqlWriter
 from sessctl.stores.reader import Reader
 from sessctl.text import encode_id, escape
 from sessctl.timespec import MAX_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sessctl.stores.base import Lag, Result
     from sessctl.stores.engines.sql_dialect import SqlDialect
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from sessctl.stores.registry import Access
     from sessctl.stores.url import StoreUrl
 
-_READ_PAGE = 1000
 _DIALECTS = {
     "sqlite": "sqlite:SqliteDialect",
     "postgresql": "postgres:PostgresDialect",
@@ -44,7 +45,7 @@ _DIALECTS = {
 class SqlStore:
     """Sessions in a table. Open it with `SqlStore.open` or `sessctl.open_store`."""
 
-    page_size = DELETE_PAGE
+    page_size = WRITE_PAGE
 
     def __init__(self, dialect: SqlDialect, layout: TableLayout, *, read_only: bool) -> None:
         self.layout = layout
@@ -66,8 +67,10 @@ class SqlStore:
         cells = [dialect.cell(column).label(column.name) for column in self._table.c]
         self._select = sa.select(*cells, self._expiry_ms).select_from(self._table)
         self._at = {part: names.index(getattr(layout, part)) for part in ("sid", "data", "expires")}
+        self._pages = SqlPages(dialect, layout, self._table, self._columns, self._select)
         self.capabilities = Capabilities(
             expires_by_itself=False,
+            orders_by_expiry=dialect.has_expiry_index(layout),
             counts_fast=dialect.name == "sqlite",
             zone_doubt=dialect.zone_doubt(layout),
             cascades="" if read_only else dialect.cascades(layout),
@@ -136,22 +139,43 @@ class SqlStore:
 
     def scan(self, query: Query, need: Need = Need.ALL) -> Iterator[Session]:
         now_ms = self.now_ms()
+        conditions = self._conditions(query, now_ms)
         if query.sids:
-            candidates: Iterator[Session] = iter(self.get(query.sids))
+            candidates: Iterable[Session] = self.get(query.sids)
         elif need | query.need is Need.ID:
             candidates = self._bare()
+        elif query.expired and self.capabilities.orders_by_expiry:
+            candidates = self._sessions(self._pages.by_expiry(conditions))
         else:
-            candidates = self._rows(self._conditions(query, now_ms))
-        for session in candidates:
-            if query.matches(session, now_ms):
-                yield session
+            candidates = self._sessions(self._pages.by_id(conditions))
+        yield from self._matching(candidates, query, now_ms)
+
+    def by_expiry(
+        self, query: Query, *, descending: bool = False, first: int = READ_PAGE
+    ) -> Iterator[Session]:
+        now_ms = self.now_ms()
+        ends = self._dialect.expiry_ms(self._expires, self.layout)
+        known = sa.and_(ends > 0, ends <= MAX_MS)
+        unknown = sa.or_(ends.is_(None), ends <= 0, ends > MAX_MS)
+        conditions = self._conditions(query, now_ms)
+        pages = chain(
+            self._pages.by_expiry([known, *conditions], descending=descending, first=first),
+            self._pages.by_id([unknown, *conditions]),
+        )
+        yield from self._matching(self._sessions(pages), query, now_ms)
+
+    @staticmethod
+    def _matching(candidates: Iterable[Session], query: Query, now_ms: int) -> Iterable[Session]:
+        if not query.filters:
+            return candidates
+        return (session for session in candidates if query.matches(session, now_ms))
 
     def get(self, sids: Sequence[str]) -> list[Session]:
         found: dict[bytes, Session] = {}
-        for start in range(0, len(sids), _READ_PAGE):
-            some = sids[start : start + _READ_PAGE]
+        for start in range(0, len(sids), READ_PAGE):
+            some = sids[start : start + READ_PAGE]
             for row in self._dialect.rows(self._select.where(self._dialect.named(self._sid, some))):
-                session = self._session(tuple(row))
+                session = self._session(row)
                 found[encode_id(session.sid)] = session
         return [found[key] for sid in sids if (key := encode_id(sid)) in found]
 
@@ -170,30 +194,16 @@ class SqlStore:
     def _count_of(self, condition: Any) -> Any:
         return sa.select(sa.func.count()).select_from(self._table).where(condition)
 
-    def _rows(self, conditions: list[Any]) -> Iterator[Session]:
-        """Every row, by id, a page at a time."""
-        for rows in self._pages(self._select, conditions, self._at["sid"]):
-            for row in rows:
-                yield self._session(tuple(row))
+    def _sessions(self, pages: Iterable[Sequence[Any]]) -> Iterator[Session]:
+        for rows in pages:
+            yield from map(self._session, rows)
 
     def _bare(self) -> Iterator[Session]:
         """Ids alone."""
-        ids = sa.select(self._dialect.cell(self._sid)).select_from(self._table)
-        for rows in self._pages(ids, [], 0):
+        for rows in self._pages.ids():
             for (cell,) in rows:
                 sid = _text(cell)
                 yield Session(sid=sid, raw=b"", location=self._location(sid))
-
-    def _pages(self, select: Any, conditions: list[Any], place: int) -> Iterator[Sequence[Any]]:
-        named = self._dialect.is_id(self._sid)
-        base = select.where(named, *conditions).order_by(self._sid).limit(_READ_PAGE)
-        rows = self._dialect.rows(base)
-        while rows:
-            yield rows
-            if len(rows) < _READ_PAGE:
-                return
-            after = self._dialect.value(rows[-1][place], self._columns[self._at["sid"]])
-            rows = self._dialect.rows(base.where(self._sid > after))
 
     def _conditions(self, query: Query, now_ms: int) -> list[Any]:
         """What the database can answer; never stricter than `Query.matches`, which has the word."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from abc import ABC, abstractmethod
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -130,7 +130,14 @@ class SqlDialect(ABC):
 
     def rows(self, statement: Any) -> Sequence[Any]:
         """All rows of one page, fetched at once so that no lock outlives the statement."""
-        found: Sequence[Any] = self._read(lambda: self._connection.execute(statement).fetchall())
+        found: Sequence[Any] = self._read(lambda: self._tuples(statement))
+        return found
+
+    def _tuples(self, statement: Any) -> Sequence[Any]:
+        """The driver's own tuples: SQLAlchemy's rows cost as much again as fetching them."""
+        result = self._connection.execute(statement)
+        with closing(result):
+            found: Sequence[Any] = result.cursor.fetchall()
         return found
 
     def scalar(self, statement: Any) -> Any:
@@ -203,6 +210,10 @@ class SqlDialect(ABC):
     def is_no_id(self, column: Any) -> Any:
         """The opposite of `is_id`, NULL included."""
 
+    def off_index(self, column: Any) -> Any:
+        """The column where a condition on it should not decide which index is taken."""
+        return column
+
     @abstractmethod
     def named(self, column: Any, sids: Sequence[Any]) -> Any:
         """The cell is one of these ids; it may be laxer than bytes, but goes by the index."""
@@ -231,9 +242,14 @@ class SqlDialect(ABC):
         """The select, its rows locked; those that somebody else holds are left out."""
         return select
 
+    def row_place(self) -> Any:
+        """Where a locked row stands, which finds it faster than its id; None: by the id it is."""
+        return None
+
     @abstractmethod
-    def delete(self, table: Any, column: Any, ids: Sequence[Any]) -> int:
-        """Delete the rows of exactly these ids, looked up by the index alone."""
+    def delete(self, table: Any, column: Any, ids: Sequence[Any], places: Sequence[Any]) -> int:
+        """Delete the rows of exactly these ids, found by the index alone or by their places; how
+        many it were."""
 
     @abstractmethod
     def insert_absent(self, table: Any, values: dict[str, Any], sid: str) -> bool:
@@ -248,6 +264,11 @@ class SqlDialect(ABC):
     @abstractmethod
     def is_unique(self, layout: TableLayout) -> bool:
         """One id, one row: a primary key or a whole unique index on the id alone."""
+
+    @abstractmethod
+    def has_expiry_index(self, layout: TableLayout) -> bool:
+        """An index gives rows in the order of (expiry, id), either way, without sorting them all;
+        and an expiry that was read compares as the one that is stored."""
 
     @abstractmethod
     def cascades(self, layout: TableLayout) -> str:

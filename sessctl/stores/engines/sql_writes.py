@@ -7,7 +7,8 @@ reading again; nothing is ever sent twice.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
@@ -17,18 +18,32 @@ from sessctl.stores.engines.sql_dialect import LostConnection, Moved
 from sessctl.text import encode_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from sessctl.session import Session
     from sessctl.stores.engines.sql_dialect import Column, SqlDialect
     from sessctl.stores.layouts.base import TableLayout
 
-DELETE_PAGE = 500  # one transaction of it stays well under 100 ms
+WRITE_PAGE = 1000
+# Nobody is to wait for a transaction of ours for 100 ms (S15); half of that is aimed at.
+_TRANSACTION_S = 0.05
+_FIRST_SIZE, _LEAST_SIZE = 250, 10
 _RENEWED = "renewed since it was read"
 _HELD = "in use by another transaction"
 
 Cells = tuple[Any, ...]
-Seen = dict[bytes, "tuple[Cells, bool]"]  # id -> (cells now, expired by the server's clock)
+
+
+class Row(NamedTuple):
+    """A row as it is now: its cells, expired by the server's clock or not, where it stands."""
+
+    cells: Cells
+    due: bool = False
+    place: Any = None
+
+
+Seen = dict[bytes, Row]  # by id
+Item = TypeVar("Item")
 
 
 class SqlWriter:
@@ -60,17 +75,21 @@ class SqlWriter:
         self._sid_at = sid_at
         self._sid = table.c[layout.sid]
         self._atomic = dialect.is_transactional(layout)
+        self._size = _FIRST_SIZE  # rows of one transaction
 
     def delete(self, sessions: Sequence[Session], *, grace_ms: int | None) -> list[Result]:
         """See `Store.delete`."""
 
-        def write(same: list[Session]) -> None:
-            ids = [session.original[self._sid_at] for session in same]
-            if self._atomic:
-                self._dialect.delete(self._table, self._sid, ids)
-            else:
+        def write(same: list[Session], now: Seen) -> None:
+            if not self._atomic:
                 for session in same:
                     self._delete_compared(session)
+                return
+            ids = [session.original[self._sid_at] for session in same]
+            places = [now[encode_id(session.sid)].place for session in same]
+            deleted = self._dialect.delete(self._table, self._sid, ids, places)
+            if deleted != len(same):  # a trigger, a rule
+                raise StoreError(f"{len(same)} rows were to go and {deleted} did: none was deleted")
 
         return self._compare_and_write(sessions, write, Outcome.DELETED, grace_ms=grace_ms)
 
@@ -78,7 +97,7 @@ class SqlWriter:
         """See `Store.set_expiry`."""
         place = self._columns.index(self._column(self._layout.expires))
 
-        def write(same: list[Session]) -> None:
+        def write(same: list[Session], _: Seen) -> None:
             for session in same:
                 one = self._dialect.named(self._sid, [session.original[self._sid_at]])
                 moved = Moved(expires_ms, session.original[place])
@@ -91,8 +110,7 @@ class SqlWriter:
     def put(self, rows: Sequence[tuple[str, Cells]]) -> list[Result]:
         """Insert what is absent; of the rest say whether it is the same."""
         results: list[Result] = []
-        for start in range(0, len(rows), DELETE_PAGE):
-            page = rows[start : start + DELETE_PAGE]
+        for page in self._bites(rows):
             try:
                 with self._dialect.transaction():
                     put = self._put_page(page)
@@ -109,11 +127,11 @@ class SqlWriter:
         for sid, cells in page:
             key = encode_id(sid)
             if key not in there and self._insert(cells):
-                there[key] = (cells, False)
+                there[key] = Row(cells)
                 outcome = Outcome.STORED
             else:
                 known = there.get(key) or self._now([cells[self._sid_at]]).get(key)
-                same = known is not None and _equal(known[0], cells)
+                same = known is not None and _equal(known.cells, cells)
                 outcome = Outcome.PRESENT if same else Outcome.NEWER
             results.append(Result(sid, outcome))
         return results
@@ -126,7 +144,7 @@ class SqlWriter:
             if known is None:
                 results.append(Result(sid, Outcome.FAILED, "connection lost, not there"))
             else:
-                same = _equal(known[0], cells)
+                same = _equal(known.cells, cells)
                 results.append(Result(sid, Outcome.PRESENT if same else Outcome.NEWER))
         return results
 
@@ -139,20 +157,29 @@ class SqlWriter:
                 values[column.name] = self._dialect.value(cell, column)
         return self._dialect.insert_absent(self._table, values, self._layout.sid)
 
+    def _bites(self, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+        """What one transaction each is to take: less after a slow one, more after quick ones."""
+        start = 0
+        while start < len(items):
+            bite = items[start : start + self._size]
+            began = time.monotonic()
+            yield bite
+            start += len(bite)
+            self._size = next_size(self._size, len(bite), time.monotonic() - began)
+
     # -- compare, then write ----------------------------------------------------------------------
 
     def _compare_and_write(
         self,
         sessions: Sequence[Session],
-        write: Callable[[list[Session]], None],
+        write: Callable[[list[Session], Seen], None],
         done: Outcome,
         *,
         grace_ms: int | None = None,
     ) -> list[Result]:
         """One transaction a page: read again, write what is as it was, say what became of each."""
         results: list[Result] = []
-        for start in range(0, len(sessions), DELETE_PAGE):
-            page = sessions[start : start + DELETE_PAGE]
+        for page in self._bites(sessions):
             same: list[Session] = []
             try:
                 with self._dialect.transaction():
@@ -161,7 +188,7 @@ class SqlWriter:
                     held = self._held(page, now)
                     same = [s for s in page if self._is_due(s, now, grace_ms)]
                     if same:
-                        write(same)
+                        write(same, now)
             except LostConnection:
                 results += self._after_lost_write(page, done)
                 continue
@@ -180,14 +207,18 @@ class SqlWriter:
         if grace_ms is not None:
             select = select.add_columns(self._due(grace_ms).label("sessctl_due"))
         select = select.where(self._dialect.named(self._sid, ids))
-        rows = self._dialect.rows(
-            self._dialect.locking(select) if lock and self._atomic else select
-        )
+        locks = lock and self._atomic
+        place = self._dialect.row_place() if locks else None
+        if place is not None:
+            select = select.add_columns(place)
+        width = len(self._columns)
         found: Seen = {}
-        for row in rows:
-            cells = tuple(row)[: len(self._columns)]
-            due = grace_ms is not None and str(row[-1]) == "1"
-            found[_key(cells[self._sid_at])] = (cells, due)
+        for row in self._dialect.rows(self._dialect.locking(select) if locks else select):
+            cells = tuple(row[:width])
+            due = grace_ms is not None and str(row[width + 1]) == "1"  # after the expiry in ms
+            found[_key(cells[self._sid_at])] = Row(
+                cells, due, row[-1] if place is not None else None
+            )
         return found
 
     def _due(self, grace_ms: int) -> Any:
@@ -201,9 +232,9 @@ class SqlWriter:
 
     def _is_due(self, session: Session, now: Seen, grace_ms: int | None) -> bool:
         found = now.get(encode_id(session.sid))
-        if found is None or not _equal(found[0], session.original):
+        if found is None or not _equal(found.cells, session.original):
             return False
-        return grace_ms is None or found[1]
+        return grace_ms is None or found.due
 
     def _held(self, page: Sequence[Session], now: Seen) -> set[bytes]:
         """Those that the locking read left out, though they are there."""
@@ -220,7 +251,7 @@ class SqlWriter:
             return Result(session.sid, Outcome.CHANGED, _HELD)
         if key not in now:
             return Result(session.sid, Outcome.GONE)
-        same = _equal(now[key][0], session.original)
+        same = _equal(now[key].cells, session.original)
         reason = "not expired by the store's clock" if same else _RENEWED
         return Result(session.sid, Outcome.CHANGED, reason)
 
@@ -234,7 +265,7 @@ class SqlWriter:
                 results.append(
                     Result(session.sid, Outcome.UNCONFIRMED, "connection lost, absent now")
                 )
-            elif done is Outcome.STORED and not _equal(found[0], session.original):
+            elif done is Outcome.STORED and not _equal(found.cells, session.original):
                 results.append(Result(session.sid, done, "connection lost, changed now"))
             else:
                 results.append(Result(session.sid, Outcome.FAILED, "connection lost, still there"))
@@ -250,6 +281,15 @@ class SqlWriter:
 
     def _column(self, name: str) -> Column:
         return next(column for column in self._columns if column.name == name)
+
+
+def next_size(size: int, done: int, took_s: float) -> int:
+    """How many rows the next transaction takes, after one of `done` rows."""
+    if took_s > _TRANSACTION_S:
+        return max(int(done * _TRANSACTION_S / took_s), _LEAST_SIZE)
+    if done == size and took_s < _TRANSACTION_S / 4:
+        return min(size * 2, WRITE_PAGE)
+    return size
 
 
 def _key(cell: Any) -> bytes:

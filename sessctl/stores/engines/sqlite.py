@@ -14,6 +14,8 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.sql.elements import UnaryExpression
+from sqlalchemy.sql.operators import custom_op
 
 from sessctl.errors import AccessDenied, StoreError, StoreUnreachable, UsageError
 from sessctl.stores.engines.sql_dialect import LOCK_TIMEOUT_S, Column, Moved, SqlDialect
@@ -91,6 +93,10 @@ class SqliteDialect(SqlDialect):
         blob = sa.literal(b"", sa.LargeBinary)
         return sa.or_(column.is_(None), column < "", column >= blob)
 
+    def off_index(self, column: Any) -> Any:
+        """The range that `is_id` is looks tempting to SQLite, and all of it would be sorted."""
+        return UnaryExpression(column, operator=custom_op("+"))
+
     def named(self, column: Any, sids: Sequence[Any]) -> Any:
         return column.in_([_bind(sid) for sid in sids])
 
@@ -117,7 +123,7 @@ class SqliteDialect(SqlDialect):
     def now_ms_of_server(self) -> Any:
         return None
 
-    def delete(self, table: Any, column: Any, ids: Sequence[Any]) -> int:
+    def delete(self, table: Any, column: Any, ids: Sequence[Any], places: Sequence[Any]) -> int:
         return self.execute(sa.delete(table).where(self.named(column, ids)))
 
     def insert_absent(self, table: Any, values: dict[str, Any], sid: str) -> bool:
@@ -164,6 +170,17 @@ class SqliteDialect(SqlDialect):
             ).bindparams(**names)
         )
         return bool(keys or indexes)
+
+    def has_expiry_index(self, layout: TableLayout) -> bool:
+        return bool(
+            self.scalar(
+                sa.text(
+                    "SELECT count(*) FROM pragma_index_list(:table) AS i "
+                    "JOIN pragma_index_info(i.name) AS c "
+                    "WHERE NOT i.partial AND c.seqno = 0 AND c.name = :column"
+                ).bindparams(table=layout.table, column=layout.expires)
+            )
+        )
 
     def cascades(self, layout: TableLayout) -> str:
         """Triggers that a delete would fire; our connection has foreign keys off."""

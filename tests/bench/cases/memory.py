@@ -46,7 +46,7 @@ def _all(bench: Bench, count: int) -> dict[str, Sample]:
         for name, command in _REDIS.items():
             found[f"redis.{name}"] = bench.shell(f"{sessctl()} {command.format(config=config)}")
     path, config = bench.work / f"memory-{count}.db", bench.work / "memory.toml"
-    bench.load("load_sqlite", str(path), "--count", str(count))
+    bench.load("load_sql", f"sqlite:///{path}", "--count", str(count))
     config.write_text(
         f'[backends.bench]\nurl = "sqlite:///{path}"\nlayout = "connect-sqlite3"\n',
         encoding="utf-8",

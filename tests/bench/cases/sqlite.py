@@ -20,8 +20,8 @@ _ROWS_PER_S = 20_000  # row 11's other floor, journal on
 def run(bench: Bench) -> None:
     need("sqlite3")
     full, empty_file = bench.work / "sessions.db", bench.work / "empty.db"
-    bench.load("load_sqlite", str(full), "--count", str(bench.n))
-    bench.load("load_sqlite", str(empty_file), "--count", "0")
+    bench.load("load_sql", f"sqlite:///{full}", "--count", str(bench.n))
+    bench.load("load_sql", f"sqlite:///{empty_file}", "--count", "0")
     config = bench.work / "sqlite.toml"
 
     def reading(script: str) -> Side:

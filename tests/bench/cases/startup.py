@@ -20,7 +20,7 @@ _ROUNDS, _QUICK_ROUNDS = 41, 15
 
 def run(bench: Bench) -> None:
     store = bench.work / "startup.db"
-    bench.load("load_sqlite", str(store), "--count", "10")
+    bench.load("load_sql", f"sqlite:///{store}", "--count", "10")
     commands = {
         "python": f"{python()} -c pass",
         "sqlalchemy": f"{python()} -c 'import sqlalchemy'",
