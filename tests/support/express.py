@@ -23,14 +23,14 @@ class ExpressApp:
     """`tests/peers/express/app.js` under node; started on construction, ended by `stop`.
 
     Args (all by keyword, `None` and absent mean the library's own default):
-        store: "redis", "sqlite3", "pg" or "mysql".
+        store: "redis", "sqlite3", "pg", "mysql" or "memory" (express-session's own).
         redisUrl, redisCa (file), prefix, ttl (s), ttlAlways (s: connect-redis' `ttl` function),
             disableTTL, disableTouch: for connect-redis.
         dir, db, table, concurrentDb (WAL): for connect-sqlite3.
         pgUrl, pgCa (file), schemaName, table, ttl (s), disableTouch: for connect-pg-simple.
         mysqlUrl, mysqlCa (file), table, columnNames ({session_id, expires, data}),
             expiration (ms), disableTouch: for express-mysql-session.
-        secrets, name, cookie ({maxAge: ms, …}), resave, saveUninitialized, rolling: for
+        secrets, name, cookie ({maxAge: ms, …}), resave, saveUninitialized, rolling, unset: for
             express-session; resave and saveUninitialized are false unless given.
     """
 

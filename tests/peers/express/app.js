@@ -4,6 +4,7 @@
 // It prints {"port":N} when ready and ends when stdin closes, so no test can leave one behind.
 
 const fs = require("node:fs");
+const { promisify } = require("node:util");
 const express = require("express");
 const flash = require("connect-flash");
 const passport = require("passport");
@@ -28,6 +29,10 @@ async function redisStore() {
   // JSON holds no function: `ttlAlways` stands for connect-redis' `ttl: () => seconds`.
   const ttl = config.ttlAlways === undefined ? config.ttl : () => config.ttlAlways;
   return new RedisStore(defined({ client, prefix, ttl, disableTTL, disableTouch }));
+}
+
+function memoryStore() {
+  return undefined; // express-session's own
 }
 
 function sqliteStore() {
@@ -129,7 +134,31 @@ function useRoutes(app) {
   });
 }
 
+// What a handler may do to its session, act by act; the middleware alone decides how it ends.
+const ACTS = {
+  set: (req, key, value) => void (req.session[key] = value),
+  delete: (req, key) => void delete req.session[key],
+  maxAge: (req, ms) => void (req.session.cookie.maxAge = ms),
+  touch: (req) => void req.session.touch(),
+  unset: (req) => void (req.session = null),
+  save: (req) => promisify(req.session.save).call(req.session),
+  reload: (req) => promisify(req.session.reload).call(req.session),
+  destroy: (req) => promisify(req.session.destroy).call(req.session),
+  regenerate: (req) => promisify(req.session.regenerate).call(req.session),
+};
+
+function useActs(app) {
+  app.post(["/act", "/shop/act"], async (req, res) => {
+    for (const [act, ...values] of req.body) {
+      if (req.session) await ACTS[act](req, ...values);
+    }
+    const { cookie: _left_out, ...data } = req.session ?? {};
+    res.json({ sid: req.sessionID ?? null, data: req.session ? data : null });
+  });
+}
+
 const STORES = {
+  memory: memoryStore,
   redis: redisStore,
   sqlite3: sqliteStore,
   pg: postgresStore,
@@ -150,9 +179,11 @@ async function main() {
         resave: config.resave ?? false,
         saveUninitialized: config.saveUninitialized ?? false,
         rolling: config.rolling,
+        unset: config.unset,
       }),
     ),
   );
+  useActs(app);
   app.use(flash());
   usePassport(app);
   useRoutes(app);
