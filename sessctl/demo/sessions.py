@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from sessctl.cookies.api import sign_cookie
 from sessctl.demo.folder import configuration, write_private
-from sessctl.demo.shop import DAY, MINUTE, Row, Shop
+from sessctl.demo.samples import DAY, MINUTE, Row, Shop
 from sessctl.errors import UsageError
 from sessctl.timespec import to_ms
 
