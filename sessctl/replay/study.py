@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from sessctl.replay.runner import Runner
+    from sessctl.replay.scenario import Step
     from sessctl.replay.transcript import Event, Rewind
 
 REWIND = Mode(rewinding=True)
@@ -35,7 +36,8 @@ class Finding:
 
     Attributes:
         complete: False where the stateful run failed, so that nothing was compared.
-        unmet: expectations of steps and of the whole scenario that did not hold, in words.
+        unmet: expectations of steps and of the whole scenario that did not hold, in words, each
+            behind its place: `shop.yaml:12:9: step 3 log in (stateful): status: expected ...`.
     """
 
     steps: tuple[JudgedStep, ...]
@@ -98,7 +100,7 @@ class Study:
         async for event in self._play(STATEFUL):
             yield event
         stateful = self.transcripts[-1]
-        if not stateful.complete or stateful.failed:
+        if not stateful.complete:
             self.finding = self._failed(stateful)
             return
         async for event in self._play(STATELESS):
@@ -151,7 +153,7 @@ class Study:
             tuple(steps), carrier, evidence.kept(found), tuple(found),
             has_control=has_control, store=self.store if in_store else "",
         )  # fmt: skip
-        runs = [run for run in self.transcripts[1:] if not run.mode.withheld]
+        runs = [run for run in self.transcripts if not run.mode.withheld]
         unmet = [line for run in runs for line in _unmet(run)]
         unmet += [*_undepending(steps), *self._unmet_whole(finding)]
         return replace(finding, unmet=tuple(unmet))
@@ -159,13 +161,14 @@ class Study:
     def _unmet_whole(self, finding: Finding) -> list[str]:
         """What the scenario expects of itself and is not so."""
         wanted, unmet = self.runner.scenario.expect, []
+        file = self.runner.scenario.file
         verdict = "stateful" if finding.is_stateful else "stateless"
         if wanted.verdict not in (None, verdict):
-            unmet.append(f"verdict: expected {wanted.verdict}, found {verdict}")
+            unmet.append(f"{file}: verdict: expected {wanted.verdict}, found {verdict}")
         if wanted.carrier not in (None, finding.carrier.name):
-            unmet.append(f"carrier: expected {wanted.carrier}, found {finding.carrier.name}")
+            unmet.append(f"{file}: carrier: expected {wanted.carrier}, found {finding.carrier.name}")
         if wanted.kept is not None and _KEPT[wanted.kept] is not finding.kept:
-            unmet.append(f"kept: expected {_KEPT[wanted.kept]}, found {finding.kept}")
+            unmet.append(f"{file}: kept: expected {_KEPT[wanted.kept]}, found {finding.kept}")
         return unmet
 
 
@@ -177,9 +180,9 @@ def _unmet(transcript: Transcript) -> list[str]:
     for record in transcript.failed:
         if not transcript.mode.stateful and not record.failures:
             continue  # without cookies anything may fail, and that is what is compared
-        where = f"step {record.key} ({transcript.mode.title})"
-        found += [f"{where}: {failure.message}" for failure in record.failures]
-        found += [f"{where}: {record.problem}"] if record.problem else []
+        where = f"{_called(record.key, record.step)} ({transcript.mode.title})"
+        found += [f"{one.check.place}: {where}: {one.message}" for one in record.failures]
+        found += [f"{record.step.place}: {where}: {record.problem}"] if record.problem else []
     return found
 
 
@@ -190,5 +193,11 @@ def _undepending(steps: Sequence[JudgedStep]) -> list[str]:
         wanted = request.expect.depends if isinstance(request, Request) else None
         if wanted is not None and wanted != step.depends:
             said = "depends on state" if wanted else "the same"
-            found.append(f"step {step.key}: expected '{said}', found '{step.verdict.judgement}'")
+            where = f"{step.step.place}: {_called(step.key, step.step)}"
+            found.append(f"{where}: expected '{said}', found '{step.verdict.judgement}'")
     return found
+
+
+def _called(key: str, step: Step) -> str:
+    """`step 3`, or `step 3 log in` where it has a name."""
+    return f"step {key} {step.name}".rstrip()
