@@ -97,24 +97,24 @@ class Study:
 
     async def run(self) -> AsyncIterator[Event]:
         """The events of all runs. `finding` stands when the last has ended."""
-        async for event in self._play(STATEFUL):
+        async for event in self.play(STATEFUL):
             yield event
         stateful = self.transcripts[-1]
         if not stateful.complete:
             self.finding = self._failed(stateful)
             return
-        async for event in self._play(STATELESS):
+        async for event in self.play(STATELESS):
             yield event
         stateless, control = self.transcripts[-1], None
         if self.control:
-            async for event in self._play(CONTROL):
+            async for event in self.play(CONTROL):
                 yield event
             control = self.transcripts[-1]
         steps = judge_steps(stateful, stateless, control)
         without: dict[str, Transcript] = {}
         if self.why and any(step.depends for step in steps):
             for name in cookies_sent(stateful):
-                async for event in self._play(Mode(withheld=name)):
+                async for event in self.play(Mode(withheld=name)):
                     yield event
                 without[name] = self.transcripts[-1]
         named = self.runner.scenario.session_cookie
@@ -124,12 +124,13 @@ class Study:
             found += evidence.seen(carrier.name, steps, stateful, control)
             rewinds = evidence.rewinds(carrier.name, steps, control)
             if rewinds:
-                async for event in self._play(REWIND, rewinds):
+                async for event in self.play(REWIND, rewinds):
                     yield event
                 found += evidence.rewound(self.transcripts[-1], steps, stateful)
         self.finding = self._conclude(steps, carrier, found, control is not None)
 
-    async def _play(self, mode: Mode, rewinds: Sequence[Rewind] = ()) -> AsyncIterator[Event]:
+    async def play(self, mode: Mode, rewinds: Sequence[Rewind] = ()) -> AsyncIterator[Event]:
+        """The events of one run, which joins the transcripts."""
         async for event in self.runner.play(mode, rewinds):
             if isinstance(event, RunEnded):
                 self.transcripts.append(event.transcript)
