@@ -21,13 +21,30 @@ from sessctl.replay.scenario import Parallel, Request
 from sessctl.replay.transcript import CONTROL, STATEFUL, STATELESS, Mode, RunEnded, Transcript
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from sessctl.replay.runner import Runner
     from sessctl.replay.scenario import Step
     from sessctl.replay.transcript import Event, Rewind
 
 REWIND = Mode(rewinding=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Asserted:
+    """A verdict that the scenario asks for: of a step (`what` is `step 3`), or of itself."""
+
+    what: str
+    wanted: str
+    found: str
+    place: str = ""  # in the file
+
+    @property
+    def holds(self) -> bool:
+        return self.wanted == self.found
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.what}: expected '{self.wanted}', found '{self.found}'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +55,7 @@ class Finding:
         complete: False where the stateful run failed, so that nothing was compared.
         unmet: expectations of steps and of the whole scenario that did not hold, in words, each
             behind its place: `shop.yaml:12:9: step 3 log in (stateful): status: expected ...`.
+        asserted: the verdicts that the scenario asks for, those that hold too.
     """
 
     steps: tuple[JudgedStep, ...]
@@ -47,6 +65,7 @@ class Finding:
     complete: bool = True
     has_control: bool = True
     unmet: tuple[str, ...] = ()
+    asserted: tuple[Asserted, ...] = ()
     store: str = ""  # what the store is called in the sentence, where a session was found
 
     @property
@@ -156,21 +175,19 @@ class Study:
         )  # fmt: skip
         runs = [run for run in self.transcripts if not run.mode.withheld]
         unmet = [line for run in runs for line in _unmet(run)]
-        unmet += [*_undepending(steps), *self._unmet_whole(finding)]
-        return replace(finding, unmet=tuple(unmet))
+        asserted = [*_asserted_of_steps(steps), *self._asserted_of_whole(finding)]
+        unmet += [str(one) for one in asserted if not one.holds]
+        return replace(finding, unmet=tuple(unmet), asserted=tuple(asserted))
 
-    def _unmet_whole(self, finding: Finding) -> list[str]:
-        """What the scenario expects of itself and is not so."""
-        wanted, unmet = self.runner.scenario.expect, []
-        file = self.runner.scenario.file
-        verdict = "stateful" if finding.is_stateful else "stateless"
-        if wanted.verdict not in (None, verdict):
-            unmet.append(f"{file}: verdict: expected {wanted.verdict}, found {verdict}")
-        if wanted.carrier not in (None, finding.carrier.name):
-            unmet.append(f"{file}: carrier: expected {wanted.carrier}, found {finding.carrier.name}")
-        if wanted.kept is not None and _KEPT[wanted.kept] is not finding.kept:
-            unmet.append(f"{file}: kept: expected {_KEPT[wanted.kept]}, found {finding.kept}")
-        return unmet
+    def _asserted_of_whole(self, finding: Finding) -> Iterator[Asserted]:
+        wanted, file = self.runner.scenario.expect, self.runner.scenario.file
+        if wanted.verdict is not None:
+            verdict = "stateful" if finding.is_stateful else "stateless"
+            yield Asserted("verdict", wanted.verdict, verdict, file)
+        if wanted.carrier is not None:
+            yield Asserted("carrier", wanted.carrier, finding.carrier.name or "not told", file)
+        if wanted.kept is not None:
+            yield Asserted("kept", _KEPT[wanted.kept], finding.kept, file)
 
 
 _KEPT = {"cookie": Kept.COOKIE, "server": Kept.SERVER, "both": Kept.BOTH}
@@ -187,16 +204,17 @@ def _unmet(transcript: Transcript) -> list[str]:
     return found
 
 
-def _undepending(steps: Sequence[JudgedStep]) -> list[str]:
-    found = []
+def _asserted_of_steps(steps: Sequence[JudgedStep]) -> Iterator[Asserted]:
     for step in steps:
         request = step.step.step if isinstance(step.step, Parallel) else step.step
         wanted = request.expect.depends if isinstance(request, Request) else None
-        if wanted is not None and wanted != step.depends:
-            said = "depends on state" if wanted else "the same"
-            where = f"{step.step.place}: {_called(step.key, step.step)}"
-            found.append(f"{where}: expected '{said}', found '{step.verdict.judgement}'")
-    return found
+        if wanted is not None:
+            said = Judgement.DEPENDS if wanted else Judgement.SAME
+            found = step.verdict.judgement
+            # Not to depend is all that is asked, and an unstable step does not.
+            met = wanted == step.depends
+            place = str(step.step.place)
+            yield Asserted(f"step {step.key}", said, said if met else found, place)
 
 
 def _called(key: str, step: Step) -> str:

@@ -1,9 +1,9 @@
 """A run as a sequence diagram in text: clients, the app's instances, the store.
 
-    main                    app               store
-     │─ 1 GET /views ───────►│                  │
-     │                       │─ created ZpXqWY~1f09ac ─►│
-     │◄─ 200, new connect.sid ─│                │
+main                    app               store
+ │─ 1 GET /views ───────►│                  │
+ │                       │─ created ZpXqWY~1f09ac ─►│
+ │◄─ 200, new connect.sid ─│                │
 """
 
 from __future__ import annotations
@@ -51,8 +51,7 @@ def diagram(
     names, arrows = _arrows(transcript, store)
     names = [escape(credentials.hide(name)) for name in names]
     shown = [
-        _Arrow(one.start, one.end, escape(credentials.hide(one.text)), one.is_bad)
-        for one in arrows
+        _Arrow(one.start, one.end, escape(credentials.hide(one.text)), one.is_bad) for one in arrows
     ]
     gaps = _gaps(names, shown, room)
     yield [("  " + _names(names, gaps), "accent")]
@@ -77,7 +76,9 @@ def _arrows(transcript: Transcript, store: str) -> tuple[list[str], list[_Arrow]
             app = len(clients) + instances.index(exchange.instance or "app")
             found += _exchange(record, exchange, client, app, len(names) - 1, first=number == 0)
         if len(record.exchanges) > _MANY:
-            found.append(_Arrow(0, 0, f"{len(record.exchanges) - _MANY} more: {called(record.step)}"))
+            found.append(
+                _Arrow(0, 0, f"{len(record.exchanges) - _MANY} more: {called(record.step)}")
+            )
     return names, found
 
 

@@ -1,10 +1,10 @@
 """A replay as JSON lines: one event a line, as it happens, and the finding last.
 
-    {"event": "run", "run": "stateful", "withheld": null}
-    {"event": "exchange", "run": "stateful", "step": "1", "client": "main", "method": "GET", ...}
-    {"event": "step", "run": "stateful", "step": "1", "name": "log in", "values": {}, ...}
-    {"event": "end", "run": "stateful", "complete": true}
-    {"event": "finding", "sentence": "stateful: 2 of 5 steps ...", "steps": [...], ...}
+{"event": "run", "run": "stateful", "withheld": null}
+{"event": "exchange", "run": "stateful", "step": "1", "client": "main", "method": "GET", ...}
+{"event": "step", "run": "stateful", "step": "1", "name": "log in", "values": {}, ...}
+{"event": "end", "run": "stateful", "complete": true}
+{"event": "finding", "sentence": "stateful: 2 of 5 steps ...", "steps": [...], ...}
 """
 
 from __future__ import annotations
@@ -65,7 +65,10 @@ class JsonLines:
                 for one in finding.steps
             ],
             evidence=[
-                {"text": one.text, "points_to": None if one.points_to is None else str(one.points_to)}
+                {
+                    "text": one.text,
+                    "points_to": None if one.points_to is None else str(one.points_to),
+                }
                 for one in finding.evidence
             ],
             unmet=list(finding.unmet),

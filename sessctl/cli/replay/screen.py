@@ -68,9 +68,7 @@ def _lines(
         room=room,
     )
     if study.runner.app.watcher is not None:
-        yield from store_lines(
-            transcripts, credentials, run.masker(), where=study.store, room=room
-        )
+        yield from store_lines(transcripts, credentials, run.masker(), where=study.store, room=room)
     if with_jar:
         yield from _jar_lines(transcripts[0], credentials, room)
     if with_diagram:

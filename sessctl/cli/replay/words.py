@@ -54,9 +54,7 @@ def answered(record: StepRecord | None, origin: str, masker: Masker) -> str:
     return " ".join([*words, *([record.problem] if record.problem else [])])
 
 
-def values(
-    names: Iterable[str], found: Mapping[str, str | None], masker: Masker
-) -> Iterator[str]:
+def values(names: Iterable[str], found: Mapping[str, str | None], masker: Masker) -> Iterator[str]:
     for name in names:
         value = masker.mask({name: found.get(name)})[name]
         yield f"{name}=none" if value is None else f"{name}={value}"
