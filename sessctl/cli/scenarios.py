@@ -39,7 +39,8 @@ Requests also take: as (a client with its own jar), at (an instance), query, hea
   auth: {basic: {user: u, password: p}} or {bearer: t},
   retry: {times: 5, every: 1s, until: {status: 200}}.
 Values come from css and cookie (both with attr), xpath, json: $.a[0], regex (first group), header,
-  and the words status, url, body. css and xpath need: pip install 'sessctl[replay]'
+  and the words status, url, body, session (created changed renewed unchanged gone none, of the
+  store's session). css and xpath need: pip install 'sessctl[replay]'
 Expected: an equal text, or equals contains matches gt lt exists not same-as. Of a cookie also:
   set changed deleted secure httponly samesite path domain max-age prefix value.
 Texts stay as typed (no, 012, 1:30). ${name} inside {..} and [..] needs quotes."""

@@ -41,15 +41,21 @@ class Kept(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One thing that was seen. `points_to` is None where it only adds to the picture."""
+    """One thing that was seen. `points_to` is None where it only adds to the picture.
+
+    `by_form`: read off the cookie's form alone. A signed count looks like a signed session id.
+    """
 
     text: str
     points_to: Kept | None = None
+    by_form: bool = False
 
 
 def kept(evidence: Sequence[Evidence]) -> Kept:
-    """What the evidence says together."""
-    found = {one.points_to for one in evidence} - {None}
+    """What the evidence says together: what the app does outweighs what its cookie looks like."""
+    telling = [one for one in evidence if one.points_to is not None]
+    done = [one for one in telling if not one.by_form]
+    found = {one.points_to for one in done or telling}
     if found == {Kept.COOKIE}:
         return Kept.COOKIE
     if found == {Kept.SERVER}:
@@ -82,7 +88,7 @@ def _decoded(carrier: str, stateful: Transcript) -> Iterator[Evidence]:
     except SessctlError:
         return
     if cookie.sid is not None:
-        yield Evidence(f"{carrier} decodes to a session id ({cookie.format})", Kept.SERVER)
+        yield Evidence(f"{carrier} decodes to a session id ({cookie.format})", Kept.SERVER, True)
     elif cookie.payload is not None:
         yield Evidence(f"{carrier} decodes to a payload ({cookie.format})", Kept.COOKIE)
 

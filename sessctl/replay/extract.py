@@ -29,9 +29,11 @@ class SourceKind(StrEnum):
     STATUS = "status"
     URL = "url"
     BODY = "body"
+    SESSION = "session"  # what became of the session in the store
     VALUE = "value"  # what a capture or show has read, by its name
 
 
+WORDS = ("status", "url", "body", "session")
 EXPRESSIONS = ("css", "xpath", "json", "regex", "header", "cookie")
 COOKIE_ATTRIBUTES = (
     *("set", "changed", "deleted", "secure", "httponly", "samesite", "path", "domain"),
@@ -43,7 +45,7 @@ _PREFIXES = ("__Host-", "__Secure-")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """`expression` (text) is the selector, path, pattern or name; empty for status, url and body.
+    """`expression` (text) is the selector, path, pattern or name; empty for `WORDS`.
 
     `attr` is an attribute of the element (css) or of the cookie (cookie); `default` is the value
     where the answer has none.
@@ -88,6 +90,7 @@ class Answer:
         headers: raw lines in order, names in any letter case.
         body: decoded content, what was kept of it.
         cookies: by name.
+        session: what became of the store's session, as `join.Fate` says it; None without a store.
     """
 
     status: int
@@ -95,6 +98,7 @@ class Answer:
     headers: Sequence[tuple[bytes, bytes]] = ()
     body: bytes = b""
     cookies: Mapping[str, SeenCookie] = field(default_factory=dict)
+    session: str | None = None
 
     def header(self, name: str) -> str | None:
         """The header's values, joined by a comma and a blank; None where it is not there."""
@@ -212,4 +216,5 @@ _READERS: dict[SourceKind, Callable[[Source, Answer, Mapping[str, Value]], str |
     SourceKind.STATUS: lambda source, answer, values: str(answer.status),
     SourceKind.URL: lambda source, answer, values: answer.url,
     SourceKind.BODY: lambda source, answer, values: answer.text,
+    SourceKind.SESSION: lambda source, answer, values: answer.session,
 }

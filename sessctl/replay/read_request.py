@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from sessctl.replay.expect import Check, Expectation, Matcher, Operator
-from sessctl.replay.extract import COOKIE_ATTRIBUTES, EXPRESSIONS, Source, SourceKind
+from sessctl.replay.extract import COOKIE_ATTRIBUTES, EXPRESSIONS, WORDS, Source, SourceKind
 from sessctl.replay.reading import entries, items, number, scalar, truth
 from sessctl.replay.scenario import (
     METHODS,
@@ -191,7 +191,7 @@ def read_expectation(node: Node | None, key: str, reader: Reader) -> Expectation
         path = f"{key}.{name}"
         if name == "depends":
             depends = truth(value)
-        elif name in ("status", "url", "body"):
+        elif name in WORDS:
             checks.append(_check(Source(SourceKind(name)), value, path, reader))
         else:
             checks += _named_checks(SourceKind(name), value, path, reader)

@@ -145,9 +145,15 @@ class _Run:
         steps, rewound = dict(self._runner.numbered), {}
         for asked in self._rewinds:
             step = steps.get(asked.step)
-            value = self._presented.get(asked.step, {}).get(asked.name)
-            if asked.after == record.key and isinstance(step, Request) and value is not None:
-                rewound[asked] = await self._sender.present(step, asked.name, value)
+            # A signature, or the rest of a long value, may be a cookie beside it: `session.sig`.
+            cookies = {
+                name: value
+                for name, value in self._presented.get(asked.step, {}).items()
+                if name == asked.name or name.startswith(f"{asked.name}.")
+            }
+            is_due = asked.after == record.key and asked.name in cookies
+            if is_due and isinstance(step, Request):
+                rewound[asked] = await self._sender.present(step, cookies)
         return replace(record, rewound=rewound) if rewound else record
 
     async def _act(self, step: Step) -> str:

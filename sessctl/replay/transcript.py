@@ -107,6 +107,7 @@ class Exchange:
             self.response.headers,
             self.response.body.kept,
             seen_cookies(self),
+            None if self.look is None else str(self.look.fate),
         )
 
 
