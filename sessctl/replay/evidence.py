@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sessctl.replay.transcript import Exchange, Transcript
 
 _LOGOUT = re.compile(r"(?i)log-?out|sign-?out|log out|sign out|/session/delete")
+_SHORTEST_ID = 11  # characters: 64 bits in base64. A signed count looks like a signed id else.
 _RESTART = re.compile(r"(?i)restart")
 
 
@@ -41,21 +42,15 @@ class Kept(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One thing that was seen. `points_to` is None where it only adds to the picture.
-
-    `by_form`: read off the cookie's form alone. A signed count looks like a signed session id.
-    """
+    """One thing that was seen. `points_to` is None where it only adds to the picture."""
 
     text: str
     points_to: Kept | None = None
-    by_form: bool = False
 
 
 def kept(evidence: Sequence[Evidence]) -> Kept:
-    """What the evidence says together: what the app does outweighs what its cookie looks like."""
-    telling = [one for one in evidence if one.points_to is not None]
-    done = [one for one in telling if not one.by_form]
-    found = {one.points_to for one in done or telling}
+    """What the evidence says together."""
+    found = {one.points_to for one in evidence} - {None}
     if found == {Kept.COOKIE}:
         return Kept.COOKIE
     if found == {Kept.SERVER}:
@@ -87,8 +82,10 @@ def _decoded(carrier: str, stateful: Transcript) -> Iterator[Evidence]:
         cookie = decode_cookie(f"{carrier}={value}", name=carrier)
     except SessctlError:
         return
-    if cookie.sid is not None:
-        yield Evidence(f"{carrier} decodes to a session id ({cookie.format})", Kept.SERVER, True)
+    if cookie.sid is not None and len(cookie.sid) < _SHORTEST_ID:
+        yield Evidence(f"{carrier} is a signed value, too short for a session id ({cookie.format})")
+    elif cookie.sid is not None:
+        yield Evidence(f"{carrier} decodes to a session id ({cookie.format})", Kept.SERVER)
     elif cookie.payload is not None:
         yield Evidence(f"{carrier} decodes to a payload ({cookie.format})", Kept.COOKIE)
 
