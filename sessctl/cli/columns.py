@@ -48,9 +48,9 @@ def aligned(
             widths[index] = max(widths[index], cell_len(text))
     if room is not None:
         widths = _narrowed(widths, room)
-        source = ([cut(cell, width) for cell, width in zip(row, widths)] for row in source)
-        first = [[cut(cell, width) for cell, width in zip(row, widths)] for row in first]
-        header = [cut((name, "muted"), width)[0] for name, width in zip(header, widths)]
+        source = (_cut(row, widths) for row in source)
+        first = [_cut(row, widths) for row in first]
+        header = [text for text, _ in _cut([(name, "muted") for name in header], widths)]
     if header:
         yield _padded([(name.upper(), "muted") for name in header], widths, cell_len)
     for row in chain(first, source):
@@ -69,6 +69,10 @@ def _narrowed(widths: Sequence[int], room: int) -> list[int]:
     while sum(found) + len(_GAP) * (len(found) - 1) > room and max(found) > _NARROWEST:
         found[found.index(max(found))] -= 1
     return found
+
+
+def _cut(row: Sequence[Piece], widths: Sequence[int]) -> list[Piece]:
+    return [cut(cell, width) for cell, width in zip(row, widths, strict=False)]
 
 
 def cut(cell: Piece, width: int) -> Piece:

@@ -12,8 +12,6 @@ from sessctl.errors import ExitCode, UsageError
 if TYPE_CHECKING:
     from sessctl.cli.replay.playing import Listener
     from sessctl.cli.run import Run
-    from sessctl.errors import HttpError
-    from sessctl.replay.credentials import Credentials
     from sessctl.replay.study import Study
     from sessctl.replay.transcript import Transcript
 
@@ -104,40 +102,70 @@ def replay(
     ] = None,
 ) -> ExitCode:  # fmt: skip
     """Play it; exit 0 if all is as the scenario expects."""
-    from sessctl.cli.replay.playing import Bar, Requests, listen
-    from sessctl.cli.replay.reports import Report, write_reports
+    from sessctl.cli.replay.events import JsonLines
+    from sessctl.cli.replay.files import JarFile, report_files, write_reports
+    from sessctl.cli.replay.playing import Bar, Learner, Requests, listen
+    from sessctl.cli.replay.screen import show
     from sessctl.cli.replay.setup import Wanted, opened, runs_in_words
-    from sessctl.replay.credentials import Credentials
+    from sessctl.replay.reports import render
+    from sessctl.replay.reports.veil import ReportOptions, Veil
+    from sessctl.replay.transcript import STATELESS
 
     output = run.output_format(FORMATS, terminal="table", pipe="table")
     run.options.yes |= yes
+    files = report_files(report or ())
+    if stateless and (why or files or jar or output == "json"):
+        raise UsageError(
+            "--stateless is one run without cookies: nothing is compared, no jar is filled",
+            hint="leave out --why, --report, --jar and -o json (jsonl tells of the run)",
+        )
     wanted = Wanted(
         file=file, target=target, stateless=stateless, runs=runs, why=why, jar=jar,
         allow_host=allow_host or (), allow_hooks=allow_hooks, ca_file=ca_file, var=var or (),
         ignore_failures=ignore_failures,
     )  # fmt: skip
-    reports = [Report.parse(text) for text in report or ()]
-    if stateless and (why or reports or jar or output == "json"):
-        raise UsageError(
-            "--stateless is one run without cookies: nothing is compared, and no jar is filled",
-            hint="leave out --why, --report, --jar and -o json (jsonl tells the run)",
-        )
-    credentials = Credentials(whole=run.options.show_ids and not run.redacting)
     with opened(run, wanted) as study:
+        options = ReportOptions(run.options.show_ids and not run.redacting, run.masker())
+        veil = Veil(options, ())
         run.note(runs_in_words(wanted, study.runner.app.target))
         bar = Bar(run, len(study.runner.numbered))
-        listeners: list[Listener] = [Requests(run, credentials)] if run.options.verbose else [bar]
-        if jar is not None:
-            listeners.append(JarFile(jar))
-        if output == "jsonl":
-            from sessctl.cli.replay.events import JsonLines
-
-            listeners.append(lines := JsonLines(run, credentials))
+        listeners: list[Listener] = [Learner(veil), bar]
+        listeners += [Requests(run, veil)] if run.options.verbose else []
+        listeners += [JarFile(jar)] if jar is not None else []
+        lines = JsonLines(run, veil) if output == "jsonl" else None
+        listeners += [lines] if lines is not None else []
         try:
-            stopped = listen(run, _events(study, wanted.stateless), listeners)
+            stopped = listen(run, study.play(STATELESS) if stateless else study.run(), listeners)
         finally:
             bar.close()
-        if stopped is not None:
-            return stopped
-        _check_reached(study.transcripts[0])
-        ...
+    if stopped is not None:
+        return stopped
+    _check_reached(study.transcripts[0])
+    if lines is not None:
+        lines.end(study)
+    elif output == "json":
+        run.streams.raw(render("json", study, options).encode("ascii"))
+    else:
+        show(run, study, veil, with_jar=show_jar, with_diagram=diagram)
+    write_reports(run, files, study, options)
+    return _code(study)
+
+
+def _code(study: Study) -> ExitCode:
+    """1 where an expectation or an asserted verdict did not hold, or a step failed."""
+    if study.finding is None:
+        record = study.transcripts[0]
+        # A step that could not be sent without what a page before it had is what is to be shown.
+        is_bad = any(one.failures or (one.problem and one.exchanges) for one in record.steps)
+        return ExitCode.NO if is_bad else ExitCode.OK
+    return ExitCode.NO if study.finding.unmet or not study.finding.complete else ExitCode.OK
+
+
+def _check_reached(transcript: Transcript) -> None:
+    """Raise the HttpError of the first request, if nobody answered it."""
+    record = next((one for one in transcript.steps if one.exchanges), None)
+    if record is None or any(one.response for one in record.exchanges):
+        return
+    error = record.exchanges[-1].error
+    if error is not None and error.kind in _NOBODY_THERE:
+        raise error.at(step=f"{record.key} {record.step.name}".strip())

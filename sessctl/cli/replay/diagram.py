@@ -8,11 +8,11 @@ main                    app               store
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sessctl.cli.columns import cut
-from sessctl.cli.replay.words import called, cookie_acts, in_a_cell
+from sessctl.cli.replay.words import cookie_acts, in_a_cell
 from sessctl.replay.join import Fate
 from sessctl.text import escape
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sessctl.cli.streams import Line
-    from sessctl.replay.credentials import Credentials
-    from sessctl.replay.transcript import Exchange, StepRecord, Transcript
+    from sessctl.cli.theme import Role
+    from sessctl.replay.reports.report import ExchangeView, RecordView, RunView
 
 _LINE, _RULE, _RIGHT, _LEFT = "│", "─", "►", "◄"
 _NARROW, _WIDE = 16, 44  # columns between two lifelines
@@ -39,68 +39,62 @@ class _Arrow:
     is_bad: bool = False
 
 
-def diagram(
-    transcript: Transcript, credentials: Credentials, *, store: str, room: int | None
-) -> Iterator[Line]:
+def diagram(run: RunView, *, store: str, room: int | None) -> Iterator[Line]:
     """The lines of it.
 
     Args:
         store: what the store is called; empty where there is none.
         room: columns of the terminal; texts are cut before a lifeline is lost.
     """
-    names, arrows = _arrows(transcript, store)
-    names = [escape(credentials.hide(name)) for name in names]
-    shown = [
-        _Arrow(one.start, one.end, escape(credentials.hide(one.text)), one.is_bad) for one in arrows
-    ]
-    gaps = _gaps(names, shown, room)
+    names, arrows = _arrows(run, store)
+    names = [escape(name) for name in names]
+    arrows = [replace(arrow, text=escape(arrow.text)) for arrow in arrows]
+    gaps = _gaps(names, arrows, room)
     yield [("  " + _names(names, gaps), "accent")]
-    for arrow in shown:
-        role = "danger" if arrow.is_bad else "muted" if arrow.start == arrow.end else "plain"
+    for arrow in arrows:
+        role: Role = "danger" if arrow.is_bad else "muted" if arrow.start == arrow.end else "plain"
         yield [("   " + _drawn(arrow, gaps), role)]
 
 
-def _arrows(transcript: Transcript, store: str) -> tuple[list[str], list[_Arrow]]:
+def _arrows(run: RunView, store: str) -> tuple[list[str], list[_Arrow]]:
     """(names of the columns, what happens between them)."""
-    exchanges = [one for record in transcript.steps for one in record.exchanges]
+    exchanges = [one for record in run.steps for one in record.exchanges]
     clients = list(dict.fromkeys(one.client for one in exchanges)) or ["main"]
     instances = list(dict.fromkeys(one.instance or "app" for one in exchanges)) or ["app"]
-    has_store = any(one.look is not None for one in exchanges)
-    names = [*clients, *instances, *([store or "store"] if has_store else [])]
+    names = [*clients, *instances, *([store] if store else [])]
     found: list[_Arrow] = []
-    for record in transcript.steps:
+    for record in run.steps:
         if not record.exchanges:
             found.append(_Arrow(0, 0, f"{record.key} {record.done or record.problem}"))
         for number, exchange in enumerate(record.exchanges[:_MANY]):
             client = clients.index(exchange.client)
             app = len(clients) + instances.index(exchange.instance or "app")
-            found += _exchange(record, exchange, client, app, len(names) - 1, first=number == 0)
+            # `→` before a request that follows from the one above it.
+            key = "→" if number else record.key
+            found += _exchange(record, exchange, key, (client, app, len(names) - 1))
         if len(record.exchanges) > _MANY:
-            found.append(
-                _Arrow(0, 0, f"{len(record.exchanges) - _MANY} more: {called(record.step)}")
-            )
+            found.append(_Arrow(0, 0, f"{len(record.exchanges) - _MANY} more of step {record.key}"))
     return names, found
 
 
 def _exchange(
-    record: StepRecord, exchange: Exchange, client: int, app: int, store: int, *, first: bool
+    record: RecordView, exchange: ExchangeView, key: str, columns: tuple[int, int, int]
 ) -> Iterator[_Arrow]:
-    sent = [cookie.name for cookie in exchange.choice.sent] + list(exchange.given)
-    with_cookies = f" ({in_a_cell(sent)})" if sent else ""
-    key = record.key if first else "→"
-    yield _Arrow(
-        client, app, f"{key} {exchange.sent.method} {exchange.sent.url.target}{with_cookies}"
-    )
-    look = exchange.look
-    if look is not None and look.fate not in (Fate.NONE, Fate.UNCHANGED):
-        yield _Arrow(app, store, f"{look.fate} session")
+    client, app, store = columns
+    sent = [cookie.name for cookie in exchange.sent] + list(exchange.given)
+    cookies = f" ({in_a_cell(sent)})" if sent else ""
+    target = exchange.request.url.partition("://")[2].partition("/")[2]
+    yield _Arrow(client, app, f"{key} {exchange.request.method} /{target}{cookies}")
+    if exchange.store is not None and exchange.store.fate not in (Fate.NONE, Fate.UNCHANGED):
+        yield _Arrow(app, store, f"{exchange.store.fate} {exchange.store.sid or 'session'}")
     if exchange.response is None:
-        yield _Arrow(app, client, str(exchange.error), is_bad=True)
+        yield _Arrow(app, client, exchange.error or "no answer", is_bad=True)
         return
     words = [str(exchange.response.status), *cookie_acts([exchange])]
-    problem = [str(exchange.problem)] if exchange.problem else []
-    is_bad = record.has_failed and exchange is record.exchanges[-1]
-    yield _Arrow(app, client, ", ".join([*words, *problem]), is_bad=is_bad)
+    words += [exchange.response.problem] if exchange.response.problem else []
+    is_last = exchange is record.exchanges[-1]
+    is_bad = is_last and bool(record.failures or record.problem)
+    yield _Arrow(app, client, ", ".join(words), is_bad=is_bad)
 
 
 def _gaps(names: list[str], arrows: list[_Arrow], room: int | None) -> list[int]:

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Protocol
 
 from sessctl.cli.progress import Progress
 from sessctl.errors import ExitCode
+from sessctl.replay.reports.exchanges import Exchanges
 from sessctl.replay.transcript import Exchanged, RunBegan, RunEnded, StepBegan, StepEnded
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from sessctl.cli.run import Run
-    from sessctl.replay.credentials import Credentials
-    from sessctl.replay.transcript import Event, Exchange
+    from sessctl.replay.reports.report import ExchangeView
+    from sessctl.replay.reports.veil import Veil
+    from sessctl.replay.transcript import Event
 
 
 class Listener(Protocol):
@@ -93,6 +95,8 @@ class Bar:
         self._bar: Progress | None = None
 
     def __call__(self, event: Event) -> None:
+        if self._run.options.verbose:  # each request has a line of its own then
+            return
         if isinstance(event, RunBegan):
             self._bar = Progress(self._run, event.mode.title, self._steps)
         elif isinstance(event, StepEnded) and self._bar is not None:
@@ -106,37 +110,45 @@ class Bar:
             self._bar = None
 
 
+class Learner:
+    """Stands before all others: what it hears of is not shown by them."""
+
+    def __init__(self, veil: Veil) -> None:
+        self._veil = veil
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Exchanged):
+            self._veil.learn(event.exchange)
+
+
 class Requests:
     """With -v: every request and its answer, as they happen."""
 
-    def __init__(self, run: Run, credentials: Credentials) -> None:
-        self._run, self._credentials = run, credentials
+    def __init__(self, run: Run, veil: Veil) -> None:
+        self._run, self._views = run, Exchanges(veil)
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, RunBegan):
             self._run.detail(f"-- {event.mode.title}")
         elif isinstance(event, Exchanged):
-            self._credentials.learn(event.exchange)
-            for line in self._lines(event.key, event.exchange):
-                self._run.detail(self._credentials.hide(line))
+            for line in _lines(self._views.exchange(event.exchange)):
+                self._run.detail(f"{event.key} {line}")
 
-    def _lines(self, key: str, exchange: Exchange) -> list[str]:
-        shown = self._credentials.value
-        who = f"{exchange.client}: " if exchange.client != "main" else ""
-        lines = [f"{key} {who}> {exchange.sent.method} {exchange.sent.url}"]
-        sent = [f"{one.name}={shown(one.value)}" for one in exchange.choice.sent]
-        sent += [f"{name} (by hand)" for name in exchange.given]
-        lines += [f"{key} {who}> Cookie: {'; '.join(sent)}"] if sent else []
-        if exchange.response is None:
-            return [*lines, f"{key} {who}< {exchange.error}"]
-        body = exchange.response.body
-        total_ms = round(exchange.response.timing.total_s * 1000)
-        lines.append(f"{key} {who}< {exchange.response.status}, {body.size_bytes} B, {total_ms}ms")
-        for change in exchange.changes:
-            if change.cookie is not None:
-                what = f"{change.cookie.name}={shown(change.cookie.value)}"
-            else:
-                what = "a cookie"
-            why = f": {change.refusal}" if change.refusal else ""
-            lines.append(f"{key} {who}< Set-Cookie: {what} ({change.outcome}{why})")
-        return [*lines, *([f"{key} {who}< {exchange.problem}"] if exchange.problem else [])]
+
+def _lines(exchange: ExchangeView) -> Iterator[str]:
+    """Request and answer as `curl -v` shows them, in short."""
+    sent = [f"{one.name}={one.value}" for one in exchange.sent]
+    sent += [f"{name} (by hand)" for name in exchange.given]
+    yield f"> {exchange.request.method} {exchange.request.url} ({exchange.client})"
+    if sent:
+        yield f"> Cookie: {'; '.join(sent)}"
+    if exchange.response is None:
+        yield f"< {exchange.error}"
+        return
+    answer = exchange.response
+    yield f"< {answer.status} {answer.reason}, {answer.body.size_bytes} B, {answer.elapsed_ms} ms"
+    for change in exchange.received:
+        why = f": {change.refusal}" if change.refusal else ""
+        yield f"< Set-Cookie: {change.line} ({change.outcome}{why})"
+    if answer.problem:
+        yield f"< {answer.problem}"

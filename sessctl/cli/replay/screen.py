@@ -10,37 +10,35 @@ from sessctl.cli.pager import terminal_size
 from sessctl.cli.replay.diagram import diagram
 from sessctl.cli.replay.store_lines import store_lines
 from sessctl.cli.replay.table import step_table
+from sessctl.replay.reports.build import run_view, step_views, verdict_view
 from sessctl.timespec import format_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from sessctl.cli.run import Run
-    from sessctl.cli.streams import Line
-    from sessctl.replay.credentials import Credentials
-    from sessctl.replay.study import Finding, Study
+    from sessctl.cli.streams import Line, Piece
+    from sessctl.replay.reports.report import RunView, VerdictView
+    from sessctl.replay.reports.veil import Veil
+    from sessctl.replay.study import Study
     from sessctl.replay.transcript import Transcript
 
 
-def show(
-    run: Run, study: Study, credentials: Credentials, *, with_jar: bool, with_diagram: bool
-) -> None:
-    """All of it, through the pager if it is long."""
-    run.streams.lines(
-        _plain(run, _lines(run, study, credentials, with_jar=with_jar, with_diagram=with_diagram))
-    )
+def show(run: Run, study: Study, veil: Veil, *, with_jar: bool, with_diagram: bool) -> None:
+    """All of it, through the pager if it is long.
+
+    A study without a finding is one run, which is shown as it was.
+    """
+    lines = _lines(run, study, veil, with_jar=with_jar, with_diagram=with_diagram)
+    run.streams.lines(lines if speaks_unicode(run.environ) else _in_ascii(lines))
 
 
-def _plain(run: Run, lines: Iterator[Line]) -> Iterator[Line]:
-    """Arrows and lifelines in ASCII, where the locale has no others."""
-    if speaks_unicode(run.environ):
-        yield from lines
-        return
+_ASCII = str.maketrans({"→": "->", "│": "|", "─": "-", "►": ">", "◄": "<"})
+
+
+def _in_ascii(lines: Iterable[Line]) -> Iterator[Line]:
     for line in lines:
         yield [(text.translate(_ASCII), role) for text, role in line]
-
-
-_ASCII = str.maketrans({"→": "->", "│": "|", "─": "-", "►": ">", "◄": "<", "·": "."})
 
 
 def speaks_unicode(environ: dict[str, str]) -> bool:
@@ -51,89 +49,68 @@ def speaks_unicode(environ: dict[str, str]) -> bool:
 
 
 def _lines(
-    run: Run, study: Study, credentials: Credentials, *, with_jar: bool, with_diagram: bool
+    run: Run, study: Study, veil: Veil, *, with_jar: bool, with_diagram: bool
 ) -> Iterator[Line]:
-    transcripts, finding = study.transcripts, study.finding
     room = terminal_size()[0] if run.streams.stdout_is_terminal else None
-    alone = finding is None or not finding.complete
-    stateless = None if alone else next(one for one in transcripts if not one.mode.stateful)
-    yield from step_table(
-        transcripts[0],
-        stateless,
-        {step.key: step for step in finding.steps} if finding else {},
-        credentials,
-        run.masker(),
-        origin=study.runner.app.target.origin,
-        headers=not run.options.no_headers,
-        room=room,
-    )
-    if study.runner.app.watcher is not None:
-        yield from store_lines(transcripts, credentials, run.masker(), where=study.store, room=room)
+    steps = step_views(study, veil)
+    runs = [run_view(transcript, veil) for transcript in study.transcripts]
+    yield from step_table(steps, runs[0], headers=not run.options.no_headers, room=room)
+    if study.store:
+        names = {step.key: step.name or step.action for step in steps}
+        yield from store_lines(runs, names, where=study.store, room=room)
     if with_jar:
-        yield from _jar_lines(transcripts[0], credentials, room)
+        yield from _jar_lines(study.transcripts[0], veil, room)
     if with_diagram:
         yield []
-        yield from diagram(transcripts[0], credentials, store=study.store, room=room)
-    if finding is not None:
-        yield from _conclusion(finding, credentials)
+        yield from diagram(runs[0], store=study.store, room=room)
+    if study.finding is not None:
+        yield from _conclusion(verdict_view(study, study.finding, veil))
     else:
-        yield from _unmet(
-            [
-                f"{failure.check.place}: step {record.key}: {failure.message}"
-                for record in transcripts[0].failed
-                for failure in record.failures
-            ],
-            credentials,
-        )
+        yield from _failures(runs[0])
 
 
-def _conclusion(finding: Finding, credentials: Credentials) -> Iterator[Line]:
+def _conclusion(verdict: VerdictView) -> Iterator[Line]:
     yield []
-    if finding.carrier.name is not None:
-        why = f"{finding.carrier.name}: {finding.carrier.why}"
-        yield row("carrier", credentials.hide(why))
-    elif finding.carrier.why:
-        yield row("carrier", ("not told: " + credentials.hide(finding.carrier.why), "warn"))
-    for one in finding.evidence:
-        told = (f" → {one.points_to}", "muted") if one.points_to else ""
-        yield row("evidence", credentials.hide(one.text), told)
-    if finding.complete and not finding.has_control:
-        text = "noise was not removed: nothing tells it from state in one run (--runs 2 does)"
+    if verdict.carrier is not None:
+        yield row("carrier", f"{verdict.carrier}: {verdict.carrier_why}")
+    elif verdict.carrier_why:
+        yield row("carrier", (f"not told: {verdict.carrier_why}", "warn"))
+    for one in verdict.evidence:
+        yield row("evidence", one.text, (f" → {one.points_to}" if one.points_to else "", "muted"))
+    if verdict.verdict != "not compared" and not verdict.has_control:
+        text = "noise was not removed: in one run nothing tells it from state (--runs 2 does)"
         yield row("note", (text, "warn"))
-    yield from _unmet(finding.unmet, credentials)
-    yield [(credentials.hide(finding.sentence), "accent" if finding.complete else "danger")]
+    for text in verdict.unmet:
+        yield row("failed", (text, "danger"))
+    yield [(verdict.sentence, "danger" if verdict.verdict == "not compared" else "accent")]
 
 
-def _unmet(unmet: list[str] | tuple[str, ...], credentials: Credentials) -> Iterator[Line]:
-    for text in unmet:
-        yield row("failed", (credentials.hide(text), "danger"))
+def _failures(run: RunView) -> Iterator[Line]:
+    failed = [(one.key, text) for one in run.steps for text in one.failures]
+    if failed:
+        yield []
+    for key, text in failed:
+        yield row("failed", (f"step {key}: {text}", "danger"))
 
 
-def _jar_lines(
-    transcript: Transcript, credentials: Credentials, room: int | None
-) -> Iterator[Line]:
+def _jar_lines(transcript: Transcript, veil: Veil, room: int | None) -> Iterator[Line]:
     yield []
-    rows = []
+    rows: list[list[Piece]] = []
     for client, jar in transcript.jars.items():
         for cookie in jar:
-            left = None if cookie.expires_ms is None else cookie.expires_ms - cookie.created_ms
+            ends, begun = cookie.expires_ms, cookie.created_ms
+            lives = "until closed" if ends is None else format_duration((ends - begun) / 1000)
             flags = [
-                word
-                for word, is_set in (("HttpOnly", cookie.http_only), ("Secure", cookie.secure))
-                if is_set
+                *(["HttpOnly"] if cookie.http_only else []),
+                *(["Secure"] if cookie.secure else []),
+                *([f"SameSite={cookie.same_site}"] if cookie.same_site != "unset" else []),
             ]
-            flags += [f"SameSite={cookie.same_site}"] if cookie.same_site != "unset" else []
-            rows.append([
-                (client, "plain"), (cookie.name, "key"),
-                (credentials.value(cookie.value), "plain"),
-                (("" if cookie.host_only else ".") + cookie.domain, "plain"),
-                (cookie.path, "plain"),
-                ("until closed" if left is None else f"for {format_duration(left / 1000)}", "plain"),
-                (" ".join(flags), "plain"),
-            ])  # fmt: skip
-    if not rows:
+            domain = cookie.domain if cookie.host_only else f".{cookie.domain}"
+            value = veil.credential(cookie.value)
+            cells = (client, cookie.name, value, domain, cookie.path, lives, " ".join(flags))
+            rows.append([(text, "plain") for text in cells])
+    if rows:
+        header = ("client", "cookie", "value", "domain", "path", "lives", "flags")
+        yield from aligned(header, rows, room=room)
+    else:
         yield [("the jar is empty", "muted")]
-        return
-    header = ("client", "cookie", "value", "domain", "path", "lives", "flags")
-    hidden = [[(credentials.hide(text), role) for text, role in cells] for cells in rows]
-    yield from aligned(header, hidden, room=room)

@@ -3,121 +3,109 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 from sessctl.cli.columns import aligned
-from sessctl.cli.replay.words import called
 from sessctl.replay.join import Fate
-from sessctl.text import MASK, shorten
-from sessctl.timespec import format_duration
+from sessctl.text import shorten
+from sessctl.timespec import format_duration, parse_iso_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sessctl.cli.streams import Line, Piece
-    from sessctl.replay.credentials import Credentials
-    from sessctl.replay.join import DataChange, Look
-    from sessctl.replay.transcript import Exchange, Transcript
-    from sessctl.text import Masker
+    from sessctl.replay.reports.report import DataChangeView, ExchangeView, RunView, StoreView
 
 _VALUE = 40  # characters
 _CHANGES = 6  # of one request
 _LATE_MS = 50  # saved so long after the answer is worth a word
-_NAMES = re.compile(r"\.([^.\[\]]+)|\['((?:[^'\\]|\\.)*)'\]")
 
 
 def store_lines(
-    transcripts: list[Transcript],
-    credentials: Credentials,
-    masker: Masker,
-    *,
-    where: str,
-    room: int | None,
+    runs: Sequence[RunView], names: Mapping[str, str], *, where: str, room: int | None
 ) -> Iterator[Line]:
     """The sessions of the first run step by step, and what the one without cookies left behind.
 
     Args:
+        names: of the steps, by their keys.
         where: what the store is called.
     """
     rows: list[list[Piece]] = []
-    for record in transcripts[0].steps:
+    for record in runs[0].steps:
         for exchange in record.exchanges:
-            if exchange.look is not None and (told := _told(exchange, exchange.look, credentials)):
-                rows.append([(f"  {record.key}", "muted"), (called(record.step), "plain"), told])
-                rows += _changes(exchange.look, credentials, masker)
+            if exchange.store is not None and (told := _told(exchange, exchange.store)):
+                rows.append([(f"  {record.key}", "muted"), (names[record.key], "plain"), told])
+                rows += _changes(exchange.store)
     yield []
     yield [("store ", "accent"), (where, "accent")]
     if rows:
         yield from aligned((), rows, widest=200, room=room)
     else:
         yield [("  no session of these requests was found", "warn")]
-    yield from _left_behind(transcripts)
+    yield from _left_behind(runs)
 
 
-def _told(exchange: Exchange, look: Look, credentials: Credentials) -> Piece | None:
-    sid = credentials.value(look.sid) if look.sid else ""
-    late = f", {look.waited_ms}ms after the answer" if look.waited_ms >= _LATE_MS else ""
-    match look.fate:
-        case Fate.CREATED if look.replaced:
-            return f"{credentials.value(look.replaced)} replaced by {sid}{late}", "ok"
+def _told(exchange: ExchangeView, store: StoreView) -> Piece | None:
+    late = f", {store.read_after_ms}ms after the answer" if store.read_after_ms >= _LATE_MS else ""
+    match store.fate:
+        case Fate.CREATED if store.replaced_sid:
+            return f"{store.replaced_sid} replaced by {store.sid}{late}", "ok"
         case Fate.CREATED:
-            return f"created {sid}{_ends(exchange, look)}{late}", "ok"
+            return f"created {store.sid}{_ends(exchange, store)}{late}", "ok"
         case Fate.CHANGED:
-            return f"changed {sid}{_moved(look)}{late}", "plain"
+            return f"changed {store.sid}{_moved(store)}{late}", "plain"
         case Fate.RENEWED:
-            return f"renewed {sid}{_moved(look)}{late}", "muted"
+            return f"renewed {store.sid}{_moved(store)}{late}", "muted"
         case Fate.GONE:
-            return f"gone {credentials.value(look.replaced or look.sid)}{late}", "warn"
+            return f"gone {store.replaced_sid or store.sid}{late}", "warn"
     return None
 
 
-def _ends(exchange: Exchange, look: Look) -> str:
-    if look.after is None or look.after.expires_ms is None:
+def _ends(exchange: ExchangeView, store: StoreView) -> str:
+    ends_ms, begun_ms = (parse_iso_ms(at or "") for at in (store.expires_at, exchange.started_at))
+    if ends_ms is None or begun_ms is None:
         return ""
-    return f", ends in {format_duration((look.after.expires_ms - exchange.started_ms) / 1000)}"
+    return f", ends in {format_duration((ends_ms - begun_ms) / 1000)}"
 
 
-def _moved(look: Look) -> str:
-    if not look.expiry_moved_ms:
+def _moved(store: StoreView) -> str:
+    if not store.expiry_moved_s:
         return ""
-    way = "later" if look.expiry_moved_ms > 0 else "earlier"
-    return f", ends {format_duration(abs(look.expiry_moved_ms) / 1000)} {way}"
+    way = "later" if store.expiry_moved_s > 0 else "earlier"
+    return f", ends {format_duration(abs(store.expiry_moved_s))} {way}"
 
 
-def _changes(look: Look, credentials: Credentials, masker: Masker) -> Iterator[list[Piece]]:
-    if look.fate is Fate.RENEWED:
+def _changes(store: StoreView) -> Iterator[list[Piece]]:
+    if store.fate == Fate.RENEWED:
         return
-    for change in look.changes[:_CHANGES]:
-        old, new = (_value(change, one, masker) for one in (change.old, change.new))
-        text = f"  {change.path}: {old} → {new}" if old else f"  {change.path}: {new}"
-        yield [("", "plain"), ("", "plain"), (credentials.hide(text), "plain")]
-    if len(look.changes) > _CHANGES:
-        text = f"  {len(look.changes) - _CHANGES} more"
-        yield [("", "plain"), ("", "plain"), (text, "muted")]
+    for change in store.changes[:_CHANGES]:
+        yield [("", "plain"), ("", "plain"), (f"  {change.path}: {_change(change)}", "plain")]
+    if len(store.changes) > _CHANGES:
+        more = f"  {len(store.changes) - _CHANGES} more"
+        yield [("", "plain"), ("", "plain"), (more, "muted")]
 
 
-def _value(change: DataChange, value: Any, masker: Masker) -> str:
-    """A value as people may see it: masked by any name of its path, and by its shape."""
-    if value is None:
-        return "" if change.new is not None else "none"
-    names = [a or b for a, b in _NAMES.findall(change.path)] or [""]
-    masked = [masker.mask({name: value})[name] for name in names]
-    value = MASK if MASK in masked else masked[-1]
-    return shorten(json.dumps(value, ensure_ascii=False, default=str), _VALUE)
+def _change(change: DataChangeView) -> str:
+    if change.old is None:
+        return _value(change.new)
+    return f"{_value(change.old)} → {'gone' if change.new is None else _value(change.new)}"
 
 
-def _left_behind(transcripts: list[Transcript]) -> Iterator[Line]:
-    """Sessions of requests without a cookie: each is one that nobody will ever come back for."""
-    run = next((one for one in transcripts if not one.mode.stateful), None)
-    looks = [
-        exchange.look
-        for record in (run.steps if run else ())
+def _value(value: Any) -> str:
+    return shorten(json.dumps(value, ensure_ascii=False), _VALUE)
+
+
+def _left_behind(runs: Sequence[RunView]) -> Iterator[Line]:
+    """Sessions of requests without a cookie: nobody will ever come back for them."""
+    stores = [
+        exchange.store
+        for run in runs
+        if not run.stateful
+        for record in run.steps
         for exchange in record.exchanges
-        if exchange.look is not None
+        if exchange.store is not None
     ]
-    if not looks:
-        return
-    left = looks[-1].sessions[1] - looks[0].sessions[0]
-    text = f"  {len(looks)} requests without a cookie left {max(left, 0)} more sessions"
-    yield [(text, "warn" if left > 0 else "muted")]
+    if stores:
+        left = max(stores[-1].sessions_after - stores[0].sessions_before, 0)
+        text = f"  {len(stores)} requests without a cookie left {left} more sessions"
+        yield [(text, "warn" if left else "muted")]

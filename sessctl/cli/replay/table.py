@@ -5,21 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sessctl.cli.columns import aligned
-from sessctl.cli.replay.words import answered, called, cookie_acts, in_a_cell
+from sessctl.cli.replay.words import cookie_acts, in_a_cell
 from sessctl.replay.compare import Judgement
 from sessctl.text import shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from sessctl.replay.credentials import Credentials
     from sessctl.cli.streams import Line, Piece
     from sessctl.cli.theme import Role
-    from sessctl.replay.judge import JudgedStep
-    from sessctl.replay.transcript import StepRecord, Transcript
-    from sessctl.text import Masker
+    from sessctl.replay.reports.report import DifferenceView, RecordView, RunView, StepView
 
-_ROLES: dict[Judgement, Role] = {
+_ROLES: dict[str | None, Role] = {
     Judgement.SAME: "muted",
     Judgement.DEPENDS: "accent",
     Judgement.UNSTABLE: "warn",
@@ -27,70 +24,60 @@ _ROLES: dict[Judgement, Role] = {
 }
 _EXCERPT = 24  # characters of each side, where nothing but the body differs
 _WIDEST = 48
+_HEADER = ("", "step", "stateful", "stateless", "verdict", "differs", "cookies")
+_ALWAYS = 2  # columns that are there even if they are empty
 
 
 def step_table(
-    shown: Transcript,
-    stateless: Transcript | None,
-    judged: dict[str, JudgedStep],
-    credentials: Credentials,
-    masker: Masker,
-    *,
-    origin: str,
-    headers: bool,
-    room: int | None,
+    steps: Sequence[StepView], shown: RunView, *, headers: bool, room: int | None
 ) -> Iterator[Line]:
-    """A row for each step of a run, with the run without cookies beside it.
+    """A row for each step that a run came to; columns with nothing in them are left out.
 
     Args:
-        judged: the verdicts by the steps' keys; none where nothing was compared.
-        origin: the target's; what stays there is shown without it.
         room: columns of the terminal; None in a pipe, where nothing is cut for its sake.
     """
-    header = ["", "step", shown.mode.title, "stateless", "verdict", "differs", "cookies"]
     rows = [
-        _row(record, stateless, judged.get(record.key), credentials, masker, origin)
-        for record in shown.steps
-        if not record.key.startswith("before.") or record.has_failed
+        _row(step, record)
+        for step in steps
+        if (record := shown.step(step.key)) is not None and _is_told(record)
     ]
     used = [
-        place for place in range(len(header)) if place < 3 or any(row[place][0] for row in rows)
+        place
+        for place in range(len(_HEADER))
+        if place < _ALWAYS or any(row[place][0] for row in rows)
     ]
     yield from aligned(
-        [header[place] for place in used] if headers else (),
+        [_HEADER[place] for place in used] if headers else (),
         [[row[place] for place in used] for row in rows],
         widest=_WIDEST,
         room=room,
     )
 
 
-def _row(
-    record: StepRecord,
-    stateless: Transcript | None,
-    judged: JudgedStep | None,
-    credentials: Credentials,
-    masker: Masker,
-    origin: str,
-) -> list[Piece]:
-    other = stateless.step(record.key) if stateless and record.exchanges else None
-    judgement = judged.verdict.judgement if judged else None
-    cells: list[Piece] = [
-        (record.key, "muted"),
-        (called(record.step), "plain"),
-        (answered(record, origin, masker), "danger" if record.has_failed else "plain"),
-        (answered(other, origin, masker), "plain"),
-        (judgement or "", _ROLES[judgement] if judgement else "plain"),
-        (_differences(judged, masker), "plain"),
+def _is_told(record: RecordView) -> bool:
+    """The steps of `before` only prepare; they show when they fail."""
+    return not record.key.startswith("before.") or _has_failed(record)
+
+
+def _has_failed(record: RecordView) -> bool:
+    return bool(record.failures or record.problem)
+
+
+def _row(step: StepView, record: RecordView) -> list[Piece]:
+    return [
+        (step.key, "muted"),
+        (step.name or step.action, "plain"),
+        (step.stateful, "danger" if _has_failed(record) else "plain"),
+        (step.stateless if record.exchanges else "", "plain"),
+        (step.judgement or "", _ROLES.get(step.judgement, "plain")),
+        (_differences(step.differences), "plain"),
         (in_a_cell(cookie_acts(record.exchanges)), "plain"),
     ]
-    return [(credentials.hide(text), role) for text, role in cells]
 
 
-def _differences(judged: JudgedStep | None, masker: Masker) -> str:
+def _differences(found: Sequence[DifferenceView]) -> str:
     """The names of what differs; of a body that alone differs, where."""
-    found = judged.verdict.differences if judged else ()
     if len(found) == 1 and found[0].what == "body":
-        sides = masker.mask([found[0].stateful, found[0].stateless])
-        ours, theirs = (shorten(side, _EXCERPT) for side in sides)
+        ours, theirs = (shorten(one, _EXCERPT) for one in (found[0].stateful, found[0].stateless))
         return f"body: {ours or 'nothing'} | {theirs or 'nothing'}"
     return ", ".join(dict.fromkeys(one.what for one in found))

@@ -47,7 +47,7 @@ def build_report(study: Study, options: ReportOptions) -> Report:
         elapsed_s=elapsed_s,
         masked=not options.show_ids,
         scenario=_scenario(study, finding, veil),
-        verdict=_verdict(study, finding, veil),
+        verdict=verdict_view(study, finding, veil),
         steps=step_views(study, veil),
         runs=tuple(run_view(transcript, veil) for transcript in study.transcripts),
     )
@@ -88,7 +88,8 @@ def _scenario(study: Study, finding: Finding, veil: Veil) -> ScenarioView:
     )
 
 
-def _verdict(study: Study, finding: Finding, veil: Veil) -> VerdictView:
+def verdict_view(study: Study, finding: Finding, veil: Veil) -> VerdictView:
+    """What a study found, in words."""
     carrier = finding.carrier
     told = "stateful" if finding.is_stateful else "stateless"
     # The assertions come at the end of `unmet` in words of their own.

@@ -11,7 +11,6 @@ import json
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
-from os.path import commonprefix
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -156,12 +155,17 @@ def _shortened(text: str, head: str, values: Sequence[str]) -> str:
     would still be most of a session id."""
     at = text.find(head)
     while at >= 0:
-        value = max(values, key=lambda one: len(commonprefix((one, text[at : at + len(one)]))))
+        length, value = max((_alike(one, text, at), one) for one in values)
         shown = short_id(value)
-        end = at + len(commonprefix((value, text[at : at + len(value)])))
-        text = text[:at] + shown + text[end:]
+        text = text[:at] + shown + text[at + length :]
         at = text.find(head, at + len(shown))
     return text
+
+
+def _alike(value: str, text: str, at: int) -> int:
+    """How much of a value stands in a text from there on."""
+    pairs = enumerate(zip(value, text[at : at + len(value)], strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(value), len(text) - at))
 
 
 def _credentials(exchange: Exchange) -> Iterator[str]:
