@@ -232,14 +232,15 @@ COMMANDS: dict[str, Row] = {
     ),
     "demo": Row(
         "demo:demo",
-        "A store of sample sessions and a short tour, or a shop to try; needs no service.",
+        "A tour on sample sessions, lessons, or a shop to try; needs no service.",
         (
             "sessctl demo",
-            "sessctl demo --serve",
+            "sessctl demo fixation",
+            "sessctl demo logout --target http://127.0.0.1:3000 --var account=/me",
             "sessctl demo --serve --port 3000 --store memory --set rolling=yes",
         ),
-        (0, 2, 3, 130, 143),
-        ("help",),
+        (0, 1, 2, 3, 130, 143),
+        ("replay", "help"),
     ),
     "help": Row(
         "help:topics",

@@ -1,4 +1,4 @@
-"""`sessctl demo`: sample sessions and a tour through the commands; with --serve, a shop."""
+"""`sessctl demo`: sample sessions and a tour, lessons, and with --serve a shop."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sessctl.cli.lesson_list import lesson_lines, list_lessons
 from sessctl.cli.options import command
 from sessctl.demo.sessions import build_demo
 from sessctl.demo.tour import NEXT, TOUR
@@ -20,14 +21,31 @@ if TYPE_CHECKING:
     from sessctl.demo.tour import Step
 
 
-def _option(*names: str, help: str, **more: Any) -> Any:
-    return typer.Option(*names, help=help, rich_help_panel="Shop", show_default=False, **more)
+def _option(*names: str, help: str, panel: str = "Shop", **more: Any) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel=panel, show_default=False, **more)
+
+
+_L = "Lessons"
 
 
 @command("output")
 def demo(
     run: Run,
     *,
+    lesson: Annotated[
+        str | None, typer.Argument(help="The lesson to play.", metavar="LESSON", show_default=False)
+    ] = None,
+    list_all: Annotated[bool, _option("--list", help="List the lessons.", panel=_L)] = False,
+    target: Annotated[
+        str | None,
+        _option("--target", help="Play it against your app.", metavar="URL", panel=_L),
+    ] = None,
+    var: Annotated[
+        list[str] | None,
+        _option(
+            "--var", help="What your app calls it: account=/me.", metavar="NAME=VALUE", panel=_L
+        ),
+    ] = None,
     serve: Annotated[bool, _option("--serve", help="Open the demo shop until Ctrl-C.")] = False,
     port: Annotated[
         int | None, _option("--port", help="Listen there; else on a free one.", metavar="N")
@@ -45,7 +63,13 @@ def demo(
         _option("--set", help="rolling=yes, max-age=10s, keep=cookie ...", metavar="KEY=VALUE"),
     ] = None,
 ) -> ExitCode:
-    """Open the shop, or build the store, run the tour, say what to type next."""
+    """Play a lesson, open the shop, or build the store, run the tour, say what to type next."""
+    if sum((lesson is not None, list_all, serve)) > 1:
+        raise UsageError("a lesson, --list and --serve are three things", hint="give one of them")
+    if target is not None and lesson is None:
+        raise UsageError("--target needs a lesson", hint="sessctl demo logout --target URL")
+    if var and target is None:
+        raise UsageError("--var needs --target", hint="the demo shop has its own names")
     if serve:
         from sessctl.cli.demo_shop import serve_shop  # 30 ms with the server; the tour has none
 
@@ -55,7 +79,15 @@ def demo(
         )
     if port is not None or store is not None or secret_from or set:
         raise UsageError("--port, --store, --secret-from and --set need --serve")
-    return _tour(run)
+    if lesson is None and not list_all:
+        return _tour(run)
+    if lesson is None:
+        return list_lessons(run)
+    from sessctl.cli import demo_lessons  # 160 ms with the replay; the tour has none
+
+    if target is not None:
+        return demo_lessons.aim_lesson(run, lesson, target=target, var=var or ())
+    return demo_lessons.play_lesson(run, lesson)
 
 
 def _tour(run: Run) -> ExitCode:
@@ -76,6 +108,9 @@ def _tour(run: Run) -> ExitCode:
     for command_line, what in NEXT(shop):
         line("  ", (command_line, "accent"))
         line("      ", (what, "muted"))
+    line()
+    for pieces in lesson_lines():
+        line(*pieces)
     return ExitCode.OK
 
 

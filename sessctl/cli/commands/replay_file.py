@@ -13,10 +13,8 @@ if TYPE_CHECKING:
     from sessctl.cli.replay.playing import Listener
     from sessctl.cli.run import Run
     from sessctl.replay.study import Study
-    from sessctl.replay.transcript import Transcript
 
 FORMATS = ("table", "json", "jsonl")
-_NOBODY_THERE = ("refused", "unreachable", "timeout", "tls", "closed")
 
 _R, _A, _S = "Runs", "App", "Show"
 
@@ -104,7 +102,7 @@ def replay(
     """Play it; exit 0 if all is as the scenario expects."""
     from sessctl.cli.replay.events import JsonLines
     from sessctl.cli.replay.files import JarFile, report_files, write_reports
-    from sessctl.cli.replay.playing import Bar, Learner, Requests, listen
+    from sessctl.cli.replay.playing import Bar, Learner, Requests, check_reached, listen
     from sessctl.cli.replay.screen import show
     from sessctl.cli.replay.setup import Wanted, opened, runs_in_words
     from sessctl.replay.reports import render
@@ -140,7 +138,7 @@ def replay(
             bar.close()
     if stopped is not None:
         return stopped
-    _check_reached(study.transcripts[0])
+    check_reached(study.transcripts[0])
     if lines is not None:
         lines.end(study)
     elif output == "json":
@@ -159,13 +157,3 @@ def _code(study: Study) -> ExitCode:
         is_bad = any(one.failures or (one.problem and one.exchanges) for one in record.steps)
         return ExitCode.NO if is_bad else ExitCode.OK
     return ExitCode.NO if study.finding.unmet or not study.finding.complete else ExitCode.OK
-
-
-def _check_reached(transcript: Transcript) -> None:
-    """Raise the HttpError of the first request, if nobody answered it."""
-    record = next((one for one in transcript.steps if one.exchanges), None)
-    if record is None or any(one.response for one in record.exchanges):
-        return
-    error = record.exchanges[-1].error
-    if error is not None and error.kind in _NOBODY_THERE:
-        raise error.at(step=f"{record.key} {record.step.name}".strip())

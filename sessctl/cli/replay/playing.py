@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from sessctl.cli.run import Run
     from sessctl.replay.reports.report import ExchangeView
     from sessctl.replay.reports.veil import Veil
-    from sessctl.replay.transcript import Event
+    from sessctl.replay.transcript import Event, Transcript
+
+_NOBODY_THERE = ("refused", "unreachable", "timeout", "tls", "closed")
 
 
 class Listener(Protocol):
@@ -69,6 +71,16 @@ def listen(
     if code is not None:
         run.note(f"stopped {where}; what was sent until then has been sent")
     return code
+
+
+def check_reached(transcript: Transcript) -> None:
+    """Raise the HttpError of the first request, if nobody answered it."""
+    record = next((one for one in transcript.steps if one.exchanges), None)
+    if record is None or any(one.response for one in record.exchanges):
+        return
+    error = record.exchanges[-1].error
+    if error is not None and error.kind in _NOBODY_THERE:
+        raise error.at(step=f"{record.key} {record.step.name}".strip())
 
 
 class Where:

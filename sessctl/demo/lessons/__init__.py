@@ -42,7 +42,7 @@ LESSONS: tuple[Lesson, ...] = (
         "sends back.",
         aimed=Part(
             scenario="stateless-vs-stateful-own",
-            told="the verdict above is what this page remembers",
+            told="the sentence above says what this page remembers",
         ),
     ),
     Lesson(
@@ -117,17 +117,17 @@ LESSONS: tuple[Lesson, ...] = (
     ),
     Lesson(
         name="resave-saveuninitialized",
-        summary="Sessions for nobody and writes for nothing: two settings of express-session",
+        summary="Sessions for nobody, writes for nothing: two settings and what they cost",
         look=(
             "The same four requests, with the store beside them. Look at the front page and at "
-            "the cart, which only looks.",
+            "the cart, which change nothing.",
             "Count the sessions that the requests without cookies leave behind.",
         ),
         parts=(
             Part(
                 title="both off",
                 scenario="resave-saveuninitialized",
-                told="nothing is stored before there is something to remember, nor without a change",
+                told="nothing is stored before there is something to remember",
                 store="sqlite",
                 joined=True,
             ),
@@ -189,7 +189,7 @@ LESSONS: tuple[Lesson, ...] = (
         name="flash",
         summary="A message that survives one redirect",
         look=(
-            "A form is saved and answers with a redirect. The page behind it shows a message, once.",
+            "A form is saved and answers with a redirect. The next page shows a message, once.",
             "Without cookies the message never arrives.",
         ),
         parts=(
@@ -326,9 +326,9 @@ LESSONS: tuple[Lesson, ...] = (
     ),
     Lesson(
         name="where-it-lives",
-        summary="Cookie, localStorage, sessionStorage, session: what a script can and cannot read",
+        summary="Cookie, localStorage, sessionStorage, session: what a script can read",
         look=(
-            "One note in the session, and two cookies: the session's is HttpOnly, the other is not.",
+            "A note in the session, and two cookies: the session's is HttpOnly, the other is not.",
             "Look at what travels with a request. For the storages open /storage of "
             "`sessctl demo --serve` in a browser.",
         ),

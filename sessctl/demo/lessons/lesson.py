@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +13,7 @@ from sessctl.demo.options import ShopOptions
 class Shop:
     """One shop of a lesson. `secrets` are names: shops that name the same one share it."""
 
-    options: ShopOptions = ShopOptions()
+    options: ShopOptions = field(default_factory=ShopOptions)
     secrets: tuple[str, ...] = ("shared",)
 
 
