@@ -36,10 +36,12 @@ def play_lesson(run: Run, name: str) -> ExitCode:
     held: list[bool] = []
     for part in lesson.parts:
         _head(run, part)
+        veil = _veil(run)
         with staged(part) as study:
-            stopped = _play(run, study)
+            stopped = _play(run, study, veil)
         if stopped is not None:
             return stopped
+        show(run, study, veil, with_jar=False, with_diagram=False)
         held.append(_holds(study))
     return _end(run, lesson, lesson.parts, held)
 
@@ -59,11 +61,14 @@ def aim_lesson(run: Run, name: str, *, target: str, var: Sequence[str]) -> ExitC
     wanted = Wanted(file=str(part.path), target=target, var=var)
     with opened(run, wanted) as study:
         run.note(runs_in_words(wanted, study.runner.app.target))
-        _begin(run, lesson.summary, [study.runner.scenario.about])
-        _head(run, part)
-        stopped = _play(run, study)
+        veil = _veil(run)
+        stopped = _play(run, study, veil)
     if stopped is not None:
         return stopped
+    check_reached(study.transcripts[0])
+    _begin(run, lesson.summary, [study.runner.scenario.about])
+    _head(run, part)
+    show(run, study, veil, with_jar=False, with_diagram=False)
     return _end(run, lesson, [part], [_holds(study)])
 
 
@@ -75,22 +80,20 @@ def _only_a_table(run: Run) -> None:
         raise UsageError("a lesson is for people to read", hint=hint) from exc
 
 
-def _play(run: Run, study: Study) -> ExitCode | None:
-    """Play and show a study; an exit code if a signal has ended it."""
-    options = ReportOptions(run.options.show_ids and not run.redacting, run.masker())
-    veil = Veil(options, ())
+def _veil(run: Run) -> Veil:
+    return Veil(ReportOptions(run.options.show_ids and not run.redacting, run.masker()), ())
+
+
+def _play(run: Run, study: Study, veil: Veil) -> ExitCode | None:
+    """Play a study; an exit code if a signal has ended it."""
     bar = Bar(run, len(study.runner.numbered))
     listeners: list[Listener] = [Learner(veil), bar]
     listeners += [Requests(run, veil)] if run.options.verbose else []
     run.streams.flush()
     try:
-        stopped = listen(run, study.run(), listeners)
+        return listen(run, study.run(), listeners)
     finally:
         bar.close()
-    if stopped is None:
-        check_reached(study.transcripts[0])
-        show(run, study, veil, with_jar=False, with_diagram=False)
-    return stopped
 
 
 def _holds(study: Study) -> bool:

@@ -160,7 +160,9 @@ class _Run:
         match step:
             case Wait():
                 await asyncio.sleep(step.seconds)
-                return f"waited {format_duration(step.seconds)}"
+                is_short = step.seconds < 10  # 1.6 s are not 2
+                span = f"{step.seconds:g}s" if is_short else format_duration(step.seconds)
+                return f"waited {span}"
             case RunHook():
                 return await self._hook(step)
             case JarAct():

@@ -54,6 +54,12 @@ def test_xpath(xpath: str, value: str | None) -> None:
     assert read("xpath", xpath, html()) == value
 
 
+@pytest.mark.parametrize("fate", ["created", None])
+def test_session_is_what_became_of_it_in_the_store(fate: str | None) -> None:
+    """Without a store nobody knows, and nothing that is expected of it holds."""
+    assert read("session", "", Answer(200, "http://h/", session=fate)) == fate
+
+
 @pytest.mark.parametrize(
     ("path", "value"),
     [

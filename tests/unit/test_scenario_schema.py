@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sessctl.replay.yaml_reader import Node
 
 SCHEMA: dict[str, Any] = json.loads(schema_text())
+LESSONS = Path(__file__).parents[2] / "sessctl" / "demo" / "lessons"
 STARTER = (Path(__file__).parents[2] / "sessctl" / "replay" / "starter.yaml").read_text()
 
 
@@ -35,6 +36,7 @@ def topic_example() -> str:
 
 
 EXAMPLES = {"design": SHOP, "starter": STARTER, "help": topic_example()}
+EXAMPLES |= {path.name: path.read_text() for path in sorted(LESSONS.glob("*.yaml"))}
 
 
 def data(node: Node) -> Any:

@@ -65,7 +65,7 @@ LESSONS: tuple[Lesson, ...] = (
             ),
         ),
         why="Whatever is in a cookie can be read and rewritten by whoever has it; a signature does "
-        "not hide it, it shows that somebody else wrote it.",
+        "not hide it, it shows whether the shop wrote it.",
         needs=_OWN_SHOP,
     ),
     Lesson(
