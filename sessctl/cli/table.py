@@ -236,7 +236,7 @@ COMMANDS: dict[str, Row] = {
         (
             "sessctl demo",
             "sessctl demo fixation",
-            "sessctl demo logout --target http://127.0.0.1:3000 --var account=/me",
+            "sessctl demo logout --target URL --var account=/account",
             "sessctl demo --serve --port 3000 --store memory --set rolling=yes",
         ),
         (0, 1, 2, 3, 130, 143),

@@ -10,11 +10,13 @@ import pytest
 
 from sessctl.cli.commands.help import TOPICS
 from sessctl.cli.table import ALIASES, COMMANDS, FIRST
+from sessctl.demo.server import RunningShop
 from sessctl.demo.sessions import build_demo
 from sessctl.errors import ExitCode
 from tests.support.cli import PIPES, TERMINAL, Cli
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from sessctl.cli.table import Row
@@ -192,7 +194,7 @@ def test_an_unknown_topic_suggests_the_nearest(cli: Cli) -> None:
 
 
 @pytest.fixture
-def at_demo(cli: Cli, tmp_path: Path) -> Any:
+def at_demo(cli: Cli, tmp_path: Path) -> Iterator[Any]:
     """Types an example into a shell that stands in the demo's folder, and says yes."""
     shop = build_demo(tmp_path / "demo", now=datetime.now(UTC))
     secret = shop.secret_path.read_text()
@@ -207,6 +209,8 @@ def at_demo(cli: Cli, tmp_path: Path) -> Any:
     words = {
         "SID": shop.sid, "COOKIE": shop.cookie, "JOURNAL": journal, "REF": "env:SESSION_SECRET",
     }  # fmt: skip
+    app = RunningShop()
+    words["URL"] = app.url
     env = {"SESSION_SECRET": secret.rstrip("\n")}
 
     def type_in(example: str) -> Result:
@@ -223,7 +227,8 @@ def at_demo(cli: Cli, tmp_path: Path) -> Any:
             piped = result.stdout_bytes
         return result
 
-    return type_in
+    with app:
+        yield type_in
 
 
 # Those with --serve run until Ctrl-C: test_demo_serve.py.
