@@ -123,10 +123,10 @@ def test_stateless_of_a_page_that_is_missing_a_value_goes_on(replay: Replay) -> 
 def test_a_narrow_terminal_gets_a_narrow_table(
     replay: Replay, app: RawServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "72")
+    monkeypatch.setenv("COLUMNS", "78")
     result = replay(TWICE, app, "--no-pager", "--no-color", terminals=TERMINAL)
     table = result.stdout.split("\n\n")[0].splitlines()
-    assert max(map(len, table)) <= 72
+    assert max(map(len, table)) <= 78
     assert "depends on state" in table[2]  # answers and verdicts are cut last
 
 
@@ -225,7 +225,7 @@ def test_wrong_use_sends_nothing(
 def test_a_mistake_in_the_scenario_is_wrong_use(replay: Replay, app: RawServer) -> None:
     result = replay("sessctl: 1\nsteps: [{gett: /}]\n", app)
     assert (result.stdout, result.code, app.requests) == ("", 2, [])
-    assert "shop.yaml:2:9" in result.stderr
+    assert "shop.yaml:2:10" in result.stderr
 
 
 def test_a_scenario_without_a_target_wants_one(cli: Cli) -> None:
