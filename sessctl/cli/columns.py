@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sessctl.text import escape, shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from sessctl.cli.run import Run
     from sessctl.cli.streams import Line, Piece
@@ -26,12 +26,14 @@ def aligned(
     *,
     widest: int = _WIDEST,
     room: int | None = None,
+    yielding: Collection[int] = (),
 ) -> Iterator[Line]:
     """Lines of aligned cells. Cells are escaped before they are measured.
 
     Args:
         widest: cells are cut there.
         room: columns of the terminal; the widest cells are cut further until a line fits.
+        yielding: the columns that are cut before the others.
     """
     from rich.cells import cell_len  # wide characters take two columns; 8 ms
 
@@ -47,7 +49,7 @@ def aligned(
         for index, (text, _) in enumerate(row):
             widths[index] = max(widths[index], cell_len(text))
     if room is not None:
-        widths = _narrowed(widths, room)
+        widths = _narrowed(widths, room, yielding)
         source = (_cut(row, widths) for row in source)
         first = [_cut(row, widths) for row in first]
         header = [text for text, _ in _cut([(name, "muted") for name in header], widths)]
@@ -63,11 +65,15 @@ def write_table(run: Run, header: Sequence[str], rows: Iterable[Sequence[str]]) 
     run.streams.lines(aligned(() if run.options.no_headers else header, plain, widest=_WHOLE))
 
 
-def _narrowed(widths: Sequence[int], room: int) -> list[int]:
+def _narrowed(widths: Sequence[int], room: int, yielding: Collection[int]) -> list[int]:
     """The same widths with as much taken off the widest as it needs."""
     found = list(widths)
-    while sum(found) + len(_GAP) * (len(found) - 1) > room and max(found) > _NARROWEST:
-        found[found.index(max(found))] -= 1
+    for places in (yielding, range(len(found))):
+        while sum(found) + len(_GAP) * (len(found) - 1) > room:
+            widest = max(places, key=lambda place: found[place], default=0)
+            if not places or found[widest] <= _NARROWEST:
+                break
+            found[widest] -= 1
     return found
 
 

@@ -9,7 +9,7 @@ are masked: by position in an aligned stream of tokens, and not by value. The co
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -39,7 +39,7 @@ class Facts:
     status: str = ""
     location: str = ""
     content_type: str = ""
-    shown: Mapping[str, str | None] = ()  # type: ignore[assignment]
+    shown: Mapping[str, str | None] = field(default_factory=dict)
     text: str = ""
     error: str = ""
 

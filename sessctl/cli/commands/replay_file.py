@@ -64,7 +64,7 @@ def replay(
         int,
         typer.Option(
             help="Runs with cookies: 2 tell noise from state, 1 does not.",
-            metavar="N", min=1, max=2, rich_help_panel=_R,
+            metavar="N", show_default=False, min=1, max=2, rich_help_panel=_R,
         ),
     ] = 2,
     why: Annotated[

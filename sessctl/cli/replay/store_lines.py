@@ -69,10 +69,10 @@ def _ends(exchange: ExchangeView, store: StoreView) -> str:
 
 
 def _moved(store: StoreView) -> str:
-    if not store.expiry_moved_s:
+    moved = store.expiry_moved_s
+    if not moved or (store.fate == Fate.CHANGED and abs(moved) < 1):
         return ""
-    way = "later" if store.expiry_moved_s > 0 else "earlier"
-    return f", ends {format_duration(abs(store.expiry_moved_s))} {way}"
+    return f", ends {format_duration(abs(moved))} {'later' if moved > 0 else 'earlier'}"
 
 
 def _changes(store: StoreView) -> Iterator[list[Piece]]:

@@ -25,6 +25,7 @@ _ROLES: dict[str | None, Role] = {
 _EXCERPT = 24  # characters of each side, where nothing but the body differs
 _WIDEST = 48
 _HEADER = ("", "step", "stateful", "stateless", "verdict", "differs", "cookies")
+_YIELDING = (5, 6)  # what a narrow terminal shows less of, before it cuts answers and verdicts
 _ALWAYS = 2  # columns that are there even if they are empty
 
 
@@ -51,6 +52,7 @@ def step_table(
         [[row[place] for place in used] for row in rows],
         widest=_WIDEST,
         room=room,
+        yielding=[used.index(place) for place in _YIELDING if place in used],
     )
 
 
