@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +13,7 @@ import pytest
 from sessctl.demo.lessons import LESSONS
 from sessctl.demo.options import ShopOptions
 from sessctl.demo.server import RunningShop
+from tests.support.run import COMMAND, clean_environment
 from tests.support.servers import free_port
 
 if TYPE_CHECKING:
@@ -70,6 +74,21 @@ def test_a_lesson_at_a_terminal(sessctl_tty: Any) -> None:
     result = sessctl_tty("demo", "logout", rows=10, cols=100)
     assert result.code == 0
     assert "session in the cookie: the copy is still logged in" in result.text
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_lesson_can_be_stopped(home: Path, number: int, code: int) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "demo", "max-age"], env=clean_environment(home), cwd=home,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        while b"Then a copy is sent" not in process.stdout.readline():
+            assert process.poll() is None
+        time.sleep(1)  # it waits for a session to end now
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors.startswith(b"note: stopped in the run")) == (code, True)
 
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)

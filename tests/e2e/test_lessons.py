@@ -128,6 +128,12 @@ def test_a_lesson_that_looks_into_the_store_shows_the_very_data() -> None:
     assert "sqlite, session found" in study.finding.sentence
 
 
+def test_a_wait_is_told_as_it_is() -> None:
+    assert "waited 1.6s" in [
+        record.done for record in played(part_of("max-age")).transcripts[0].steps
+    ]
+
+
 def test_the_race_loses_what_it_says() -> None:
     study = played(part_of("race"))
     last = study.transcripts[0].steps[-1]
