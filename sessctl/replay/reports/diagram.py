@@ -6,6 +6,7 @@ those of the SVG's own coordinates, a pixel each at full size.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -13,12 +14,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sessctl.replay.reports.report import ExchangeView, RecordView, Report, RunView, StepView
 
-COLUMN = 300  # between two participants: 40 characters of a label
+COLUMN = 360  # between two participants: 46 characters of a label
 MARGIN = 90
 STORE = "store"
 _TITLE, _ARROW, _NOTE, _ACT, _GAP = 34, 24, 16, 30, 14
 # Characters that fit between two neighbours, in the sizes that the style gives them.
-_LABEL_FITS, _NOTE_FITS = 40, 46
+_LABEL_FITS, _NOTE_FITS = 46, 50
 # A fate that is no news is not drawn.
 _QUIET = ("none", "unchanged")
 
@@ -86,9 +87,8 @@ def lay_out(report: Report) -> Diagram | None:
     named += [(f"app {name}".strip(), "app") for name in apps]
     if any(one.store for one in exchanges):
         named.append((STORE, "store"))
-    diagram = Diagram(
-        tuple(Participant(label, kind, MARGIN + COLUMN * n) for n, (label, kind) in enumerate(named))
-    )  # fmt: skip
+    places = (MARGIN + COLUMN * n for n in range(len(named)))
+    diagram = Diagram(tuple(Participant(*one, x) for one, x in zip(named, places, strict=True)))
     at = {name: MARGIN + COLUMN * n for n, name in enumerate(clients)}
     at |= {f"app {name}": MARGIN + COLUMN * (len(clients) + n) for n, name in enumerate(apps)}
     for number, step in enumerate(report.steps, 1):
@@ -120,7 +120,9 @@ def _add_exchange(
     _add(diagram, client, app, f"{prefix}{one.request.method} {path}", "request", _sent(one))
     store = one.store
     if store is not None and store.fate not in _QUIET:
-        notes = [("muted", f"{c.path}: {_brief(c.old)} → {_brief(c.new)}") for c in store.changes[:2]]
+        notes = [
+            ("muted", f"{c.path}: {_brief(c.old)} → {_brief(c.new)}") for c in store.changes[:2]
+        ]
         _add(diagram, app, diagram.participants[-1].x, f"session {store.fate}", "store", notes)
     if one.response is None:
         _add(diagram, app, client, one.error or "no answer", "failed", [])
@@ -162,7 +164,7 @@ _TONES = {"refused": "danger", "deleted": "danger", "same": "muted"}
 
 
 def _brief(value: object) -> str:
-    return "none" if value is None else fit(str(value), 16)
+    return "none" if value is None else fit(json.dumps(value, ensure_ascii=False), 18)
 
 
 def fit(text: str, width: int) -> str:

@@ -63,7 +63,9 @@ def _properties(report: Report) -> list[tuple[str, str]]:
 
 def _step_case(suite: ET.Element, title: str, step: StepView, report: Report) -> None:
     record = report.stateful.step(step.key) if report.stateful else None
-    spent = sum(one.response.elapsed_ms for one in record.exchanges if one.response) if record else 0
+    spent = (
+        sum(one.response.elapsed_ms for one in record.exchanges if one.response) if record else 0
+    )
     case = _case(suite, title, f"{step.key} {step.name or step.action}", spent / 1000)
     if record is None:
         _say(case, "skipped", "", "the run ended before this step")

@@ -1,9 +1,9 @@
-"""The cookie timeline: a lane for each cookie, a row for each request, what happened where they meet.
+"""The cookie timeline: a lane for each cookie, a row for each request.
 
-    step          connect.sid       theme
-    1 first       set               .
-    2 basket      sent, renewed     set
-    3 log out     sent, deleted     sent
+step          connect.sid       theme
+1 first       set               .
+2 basket      sent, renewed     set
+3 log out     sent, deleted     sent
 """
 
 from __future__ import annotations
@@ -42,11 +42,10 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A request; `number` is the place of its step among the report's steps."""
+    """A request, or an act on a jar; `number` is the place of its step in the report."""
 
     number: int
     step: StepView
-    action: str
     cells: tuple[Cell, ...]
 
 
@@ -65,36 +64,67 @@ class Timeline:
 
 def timeline(report: Report) -> Timeline | None:
     """Of the run with cookies; None where no cookie was ever seen."""
-    exchanges = list(_exchanges(report))
+    moments = list(_moments(report))
     keys: dict[Key, None] = {}
-    for _, _, one in exchanges:
-        keys |= dict.fromkeys(_key(one, cookie) for cookie in _cookies(one))
+    for _, _, one in moments:
+        keys |= dict.fromkeys(_key(one, cookie) for cookie in _cookies(one)) if one else {}
     if not keys:
         return None
     alive: set[Key] = set()
     rows = []
-    for number, step, one in exchanges:
-        cells = []
-        for key in keys:
-            above = key in alive
-            events = tuple(_events(one, key, above))
-            alive = alive - {key} if _ends(one, key) else alive | _begins(one, key)
-            cells.append(Cell(events, above, key in alive))
-        action = f"{one.request.method} {one.instance or ''}".strip()
-        rows.append(Row(number, step, action, tuple(cells)))
+    for place, (number, step, one) in enumerate(moments):
+        before = set(alive)
+        if one is None:
+            following = (m[2] for m in moments[place + 1 :] if m[2] and m[2].client == step.client)
+            _after_act(alive, next(following, None))
+        else:
+            _after_exchange(alive, one)
+        cells = tuple(
+            Cell(tuple(_events(one, key)) if one else (), key in before, key in alive)
+            for key in keys
+        )
+        rows.append(Row(number, step, cells))
     return Timeline(tuple(Lane(c, name, f"{d}{p}") for c, name, d, p in keys), tuple(rows))
 
 
-def _exchanges(report: Report) -> Iterator[tuple[int, StepView, ExchangeView]]:
+def _moments(report: Report) -> Iterator[tuple[int, StepView, ExchangeView | None]]:
+    """Every request, and every act on a jar (None)."""
     for number, step in enumerate(report.steps, 1):
         record = report.stateful.step(step.key) if report.stateful else None
-        found = record.exchanges if record else ()
+        if record is None:
+            continue
+        if step.verb not in (None, "keep"):  # keeping a copy changes nothing
+            yield number, step, None
         # Those of `parallel` all go with the same jar; the first stands for them.
-        for one in found[:1] if step.kind == "parallel" else found:
-            yield number, step, one
+        shown = record.exchanges[:1] if step.kind == "parallel" else record.exchanges
+        yield from ((number, step, one) for one in shown)
 
 
-def _events(one: ExchangeView, key: Key, above: bool) -> Iterator[Event]:
+def _after_act(alive: set[Key], following: ExchangeView | None) -> None:
+    """What an act left in the jar is seen at the client's next request."""
+    if following is None:
+        return
+    new = {_key(following, c.cookie) for c in following.received if c.outcome == "new" and c.cookie}
+    held = [each.cookie for each in following.held]
+    found = {_key(following, cookie) for cookie in (*following.sent, *held)}
+    found |= {_key(following, cookie) for cookie in following.jar} - new
+    alive -= {key for key in alive if key[0] == following.client}
+    alive |= found
+
+
+def _after_exchange(alive: set[Key], one: ExchangeView) -> None:
+    expired = [each.cookie for each in one.held if each.reason == "expired"]
+    gone = [change.cookie for change in one.received if change.outcome == "deleted"]
+    gone += [change.evicted for change in one.received]
+    set_now = [c.cookie for c in one.received if c.outcome in ("new", "changed", "same")]
+    held = [each.cookie for each in one.held if each.reason != "expired"]
+    alive |= {_key(one, cookie) for cookie in (*set_now, *held) if cookie}
+    # A cookie that could be sent here and is not in the jar came from a jar that was kept.
+    alive -= {_key(one, cookie) for cookie in (*one.sent, *expired, *gone) if cookie}
+    alive |= {_key(one, cookie) for cookie in one.jar}
+
+
+def _events(one: ExchangeView, key: Key) -> Iterator[Event]:
     """What the request did with the cookie, and then what the answer did to it."""
     sent = [cookie for cookie in one.sent if _key(one, cookie) == key]
     held = [each for each in one.held if _key(one, each.cookie) == key]
@@ -103,7 +133,9 @@ def _events(one: ExchangeView, key: Key, above: bool) -> Iterator[Event]:
     for each in held:
         word = each.reason if each.reason in ("expired", "withheld") else "not sent"
         yield Event(word, "warn", "" if word == each.reason else each.reason)
-    if above and not sent and not held and key[0] == one.client:
+    outcomes = {c.outcome for c in one.received if c.cookie and _key(one, c.cookie) == key}
+    in_jar = any(_key(one, cookie) == key for cookie in one.jar)
+    if in_jar and not sent and not held and "new" not in outcomes:
         yield Event("withheld", "warn", "by the step")
     for change in one.received:
         if change.cookie is not None and _key(one, change.cookie) == key:
@@ -111,20 +143,6 @@ def _events(one: ExchangeView, key: Key, above: bool) -> Iterator[Event]:
             detail = change.refusal or ("" if change.outcome == "deleted" else change.cookie.value)
             tone = "good" if change.renewed else _TONES.get(change.outcome, "muted")
             yield Event(word, tone, detail)
-
-
-def _begins(one: ExchangeView, key: Key) -> set[Key]:
-    """The key, if the jar holds the cookie now."""
-    return {key} if any(_key(one, cookie) == key for cookie in (*one.sent, *one.jar)) else set()
-
-
-def _ends(one: ExchangeView, key: Key) -> bool:
-    gone = [change.cookie for change in one.received if change.outcome == "deleted"]
-    gone += [change.evicted for change in one.received]
-    gone += [each.cookie for each in one.held if each.reason == "expired"]
-    return any(cookie is not None and _key(one, cookie) == key for cookie in gone) and not any(
-        _key(one, cookie) == key for cookie in one.jar
-    )
 
 
 def _cookies(one: ExchangeView) -> Iterator[CookieView]:
