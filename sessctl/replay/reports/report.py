@@ -178,7 +178,8 @@ class DifferenceView:
 class StepView:
     """One step of the scenario. What was not judged (an act, a step of `before`) has no judgement.
 
-    `kind` is request, parallel, wait, jar (`verb` says what is done to it) or hook; `action` says it in words: `GET /cart`.
+    `kind` is request, parallel, wait, jar (`verb` is what is done to it) or hook; `action` says it
+    in words: `GET /cart`.
     `stateful` and `stateless` sum up the answers of both runs: `302 → 200, items=3`.
     """
 
