@@ -69,6 +69,12 @@ def test_schema_prints_the_schema(cli: Cli) -> None:
     assert json.loads(result.stdout)["$defs"]["request"]
 
 
+def test_schema_of_transcripts(cli: Cli) -> None:
+    result = cli("replay", "schema", "--transcript")
+    assert (result.stderr, result.code) == ("", 0)
+    assert "verdict" in result.json()["properties"]
+
+
 def test_schema_stands_beside_the_scenario_where_its_first_line_looks(cli: Cli) -> None:
     assert cli("replay", "schema", "--out-file", "scenario.schema.json").code == 0
     assert (cli.home / "scenario.schema.json").read_text() == cli("replay", "schema").stdout

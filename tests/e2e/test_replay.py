@@ -56,7 +56,8 @@ def test_the_store_is_shown_beside_each_step(
         result = sessctl("replay", "shop.yaml", "--target", app.url, "-b", redis_url, "--why")
     assert (result.code, "kept at the server (redis, session found)" in result.stdout) == (0, True)
     sid = r"\S{1,6}~[0-9a-f]{6}"
-    found = [re.sub(r", \d+ms after the answer", "", one) for one in section(result.stdout, "store")]
+    lines = section(result.stdout, "store")
+    found = [re.sub(r", \d+ms after the answer", "", one) for one in lines]
     wanted = [
         "store redis",
         rf"  1  look around  created {sid}, ends in 1d",
@@ -187,8 +188,7 @@ def test_a_signal_ends_it_and_says_where(home: Path, number: int, code: int) -> 
         out, err = process.communicate(timeout=30)
     assert (out, process.returncode) == (b"", code)
     assert err.endswith(
-        b"note: stopped in the run 'stateful', at step 2; "
-        b"what was sent until then has been sent\n"
+        b"note: stopped in the run 'stateful', at step 2; what was sent until then has been sent\n"
     )
 
 
