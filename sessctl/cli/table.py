@@ -224,7 +224,10 @@ COMMANDS: dict[str, Row] = {
             "schema": Row(
                 "replay:schema",
                 "Print the JSON Schema of scenarios, for editors.",
-                ("sessctl replay schema --out-file scenario.schema.json",),
+                (
+                    "sessctl replay schema --out-file scenario.schema.json",
+                    "sessctl replay schema --transcript",
+                ),
                 (0, 2),
                 ("replay new",),
             ),

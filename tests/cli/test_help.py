@@ -10,10 +10,11 @@ import pytest
 
 from sessctl.cli.commands.help import TOPICS
 from sessctl.cli.table import ALIASES, COMMANDS, FIRST
-from sessctl.demo.server import RunningShop
 from sessctl.demo.sessions import build_demo
 from sessctl.errors import ExitCode
 from tests.support.cli import PIPES, TERMINAL, Cli
+from tests.support.little_apps import logging_in
+from tests.support.raw_http import RawServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -194,7 +195,14 @@ def test_an_unknown_topic_suggests_the_nearest(cli: Cli) -> None:
 
 
 @pytest.fixture
-def at_demo(cli: Cli, tmp_path: Path) -> Iterator[Any]:
+def app() -> Iterator[RawServer]:
+    """The application that the scenario of `replay new` is about."""
+    with RawServer(logging_in()) as server:
+        yield server
+
+
+@pytest.fixture
+def at_demo(cli: Cli, tmp_path: Path, app: RawServer) -> Any:
     """Types an example into a shell that stands in the demo's folder, and says yes."""
     shop = build_demo(tmp_path / "demo", now=datetime.now(UTC))
     secret = shop.secret_path.read_text()
@@ -208,10 +216,9 @@ def at_demo(cli: Cli, tmp_path: Path) -> Iterator[Any]:
     journal = stopped.json()["summary"]["journal"]
     words = {
         "SID": shop.sid, "COOKIE": shop.cookie, "JOURNAL": journal, "REF": "env:SESSION_SECRET",
+        "URL": app.url,
     }  # fmt: skip
-    app = RunningShop()
-    words["URL"] = app.url
-    env = {"SESSION_SECRET": secret.rstrip("\n")}
+    env = {"SESSION_SECRET": secret.rstrip("\n"), "APP_PASSWORD": "correct-horse-9"}
 
     def type_in(example: str) -> Result:
         piped = b""
@@ -227,12 +234,10 @@ def at_demo(cli: Cli, tmp_path: Path) -> Iterator[Any]:
             piped = result.stdout_bytes
         return result
 
-    with app:
-        yield type_in
+    return type_in
 
 
-# Those with --serve run until Ctrl-C: test_demo_serve.py.
-@pytest.mark.parametrize("example", [one for one in EXAMPLES if "--serve" not in one])
+@pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example_works_on_the_demo(at_demo: Any, example: str) -> None:
     result = at_demo(example)
     assert ("error" in result.stderr, result.code) == (False, 0)

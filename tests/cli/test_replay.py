@@ -15,7 +15,6 @@ from tests.support.raw_http import RawServer, reply, saying
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from tests.support.run import Result
 
@@ -134,26 +133,24 @@ def test_the_diagram_has_every_request(replay: Replay, app: RawServer) -> None:
     lines = replay(TWICE, app, "--diagram").stdout.splitlines()
     start = next(n for n, line in enumerate(lines) if line.startswith("  main"))
     assert lines[start : start + 5] == [
-        "  main                    app",
-        "   │─ 1 GET /views ──────►│",
-        "   │◄─ 200, new sid ──────│",
-        "   │─ 2 GET /views (sid) ►│",
-        "   │◄─ 200 ───────────────│",
+        "  main                     app",
+        "   │─ 1 GET /views ────────►│",
+        "   │◄─ 200, new sid ────────│",
+        "   │─ 2 GET /views (sid) ──►│",
+        "   │◄─ 200 ─────────────────│",
     ]
 
 
 def test_a_locale_without_unicode_gets_ascii(replay: Replay, app: RawServer) -> None:
     result = replay(TWICE, app, "--diagram", env={"LANG": "C"})
     assert result.stdout_bytes.isascii()
-    assert "   |- 1 GET /views ------>|\n" in result.stdout
+    assert "   |- 1 GET /views -------->|\n" in result.stdout
 
 
 def test_the_jar_is_shown_short(replay: Replay, app: RawServer) -> None:
     result = replay(TWICE, app, "--show-jar")
     row = next(line for line in result.stdout.splitlines() if line.startswith("main"))
-    assert re.fullmatch(
-        r"main +sid +kQ7xZp~[0-9a-f]{6} +127.0.0.1 +/ +until closed +HttpOnly", row
-    )
+    assert re.fullmatch(r"main +sid +kQ7xZp~[0-9a-f]{6} +127.0.0.1 +/ +until closed +HttpOnly", row)
     assert "kQ7xZp2mVt" in replay(TWICE, app, "--show-jar", "--show-ids").stdout
 
 

@@ -42,6 +42,27 @@ def pages(page: Page) -> Script:
     return script
 
 
+def logging_in() -> Script:
+    """What the starter of `sessctl replay new` expects: /login, /account and /logout."""
+    logged_in: set[str] = set()
+    numbers = count(1)
+
+    def page(_method: str, path: str, cookies: Mapping[str, str]) -> bytes:
+        sid = cookies.get("connect.sid", "")
+        if path == "/login":
+            sid = f"kQ7xZp2mVt9sWc4bNd8rLf{next(numbers):04d}"
+            logged_in.add(sid)
+            cookie = f"Set-Cookie: connect.sid={sid}; Path=/; HttpOnly".encode()
+            return reply(b"", b"Location: /account", cookie, status=b"302 Found")
+        if path == "/logout":
+            logged_in.discard(sid)
+        is_in = sid in logged_in
+        status = b"401 Unauthorized" if path == "/account" and not is_in else b"200 OK"
+        return reply(b"your account" if is_in else b"please log in", status=status)
+
+    return pages(page)
+
+
 def counting(name: str = "sid") -> Script:
     """Counts the visits of each browser at `/views`; whatever else is asked for, is "hello".
 

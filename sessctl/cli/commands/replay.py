@@ -45,11 +45,19 @@ def new(
 
 
 @command("output")
-def schema(run: Run) -> ExitCode:
-    """The JSON Schema of scenarios."""
+def schema(
+    run: Run,
+    *,
+    transcript: Annotated[
+        bool, typer.Option("--transcript", help="That of -o json, instead of scenarios.")
+    ] = False,
+) -> ExitCode:
+    """The JSON Schema of scenarios, or of what replays tell programs."""
+    from sessctl.replay.reports.document import transcript_schema_text
     from sessctl.replay.schema import schema_text
 
-    run.streams.raw(schema_text().encode("ascii"))
+    text = transcript_schema_text() if transcript else schema_text()
+    run.streams.raw(text.encode("ascii"))
     return ExitCode.OK
 
 

@@ -33,7 +33,7 @@ def show(run: Run, study: Study, veil: Veil, *, with_jar: bool, with_diagram: bo
     run.streams.lines(lines if speaks_unicode(run.environ) else _in_ascii(lines))
 
 
-_ASCII = str.maketrans({"→": "->", "│": "|", "─": "-", "►": ">", "◄": "<"})
+_ASCII = str.maketrans({"→": ">", "│": "|", "─": "-", "►": ">", "◄": "<"})
 
 
 def _in_ascii(lines: Iterable[Line]) -> Iterator[Line]:

@@ -22,6 +22,7 @@ _ROLES: dict[str | None, Role] = {
     Judgement.UNSTABLE: "warn",
     Judgement.FAILED: "danger",
 }
+_COMPARED = ("request", "parallel")  # an act does the same in every run
 _EXCERPT = 24  # characters of each side, where nothing but the body differs
 _WIDEST = 48
 _HEADER = ("", "step", "stateful", "stateless", "verdict", "differs", "cookies")
@@ -70,7 +71,7 @@ def _row(step: StepView, record: RecordView) -> list[Piece]:
         (step.key, "muted"),
         (step.name or step.action, "plain"),
         (step.stateful, "danger" if _has_failed(record) else "plain"),
-        (step.stateless if record.exchanges else "", "plain"),
+        (step.stateless if step.kind in _COMPARED else "", "plain"),
         (step.judgement or "", _ROLES.get(step.judgement, "plain")),
         (_differences(step.differences), "plain"),
         (in_a_cell(cookie_acts(record.exchanges)), "plain"),

@@ -63,16 +63,17 @@ def step_views(study: Study, veil: Veil) -> tuple[StepView, ...]:
 
 def _time(study: Study) -> tuple[str | None, float]:
     """When the first request went out, and the seconds until the last answer was there."""
-    spans = [
-        (one.started_ms, one.started_ms + (one.response.timing.total_s * 1000 if one.response else 0))
-        for run in study.transcripts
-        for record in run.steps
-        for one in record.exchanges
-    ]  # fmt: skip
-    if not spans:
+    exchanges = [
+        one for run in study.transcripts for record in run.steps for one in record.exchanges
+    ]
+    if not exchanges:
         return None, 0.0
-    first = min(start for start, _ in spans)
-    return iso(first), round((max(end for _, end in spans) - first) / 1000, 3)
+    first = min(one.started_ms for one in exchanges)
+    last = max(
+        one.started_ms + (one.response.timing.total_s * 1000 if one.response else 0)
+        for one in exchanges
+    )
+    return iso(first), round((last - first) / 1000, 3)
 
 
 def _scenario(study: Study, finding: Finding, veil: Veil) -> ScenarioView:
@@ -128,6 +129,7 @@ def _step(
         name=step.name,
         about=step.about,
         kind=_KINDS[type(step)],
+        verb=step.verb.value if isinstance(step, JarAct) else None,
         action=action(step),
         client=request.client if isinstance(request, Request | JarAct) else None,
         judgement=judged.verdict.judgement.value if judged else None,

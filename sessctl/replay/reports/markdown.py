@@ -35,7 +35,8 @@ def _head(report: Report) -> Iterator[str]:
     yield ""
     yield f"**{_text(report.verdict.sentence)}**"
     yield ""
-    yield f"Target {_text(report.scenario.target)}, {_text(report.started_at or 'nothing was sent')}"
+    started = report.started_at or "nothing was sent"
+    yield f"Target {_text(report.scenario.target)}, {_text(started)}"
     yield ""
 
 

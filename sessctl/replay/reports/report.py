@@ -59,7 +59,7 @@ class ChangeView:
 
 @dataclass(frozen=True, slots=True)
 class BodyView:
-    """A body. `text` is its beginning, None where it is no text; `shortened` says that it goes on."""
+    """A body. `text` is its beginning, None where it is no text; `shortened`: it goes on."""
 
     text: str | None
     size_bytes: int
@@ -178,7 +178,8 @@ class DifferenceView:
 class StepView:
     """One step of the scenario. What was not judged (an act, a step of `before`) has no judgement.
 
-    `kind` is request, parallel, wait, jar or hook; `action` says it in words: `GET /cart`.
+    `kind` is request, parallel, wait, jar (`verb` is what is done to it) or hook; `action` says it
+    in words: `GET /cart`.
     `stateful` and `stateless` sum up the answers of both runs: `302 → 200, items=3`.
     """
 
@@ -186,6 +187,7 @@ class StepView:
     name: str
     about: str
     kind: str
+    verb: str | None
     action: str
     client: str | None
     judgement: str | None

@@ -68,9 +68,7 @@ class Veil:
     def text(self, text: str) -> str:
         """A line or a page in which a credential may stand."""
         if not self._whole:
-            for head, values in self._known.items():
-                text = _shortened(text, head, values)
-            text = self._masker.mask_text(text)
+            text = self._masker.mask_text(self._shortened(text))
         return redact(readable(text))
 
     def value(self, name: str, value: str | None) -> str | None:
@@ -81,7 +79,8 @@ class Veil:
 
     def data(self, data: Any) -> Any:
         """Session data."""
-        return self._inside(data if self._whole else self._masker.mask(data))
+        plain = self._inside(data)
+        return plain if self._whole else self._masker.mask(plain)
 
     def inner(self, path: str, value: Any) -> Any:
         """A part of session data; `path` is `$.cart[0].qty`."""
@@ -116,12 +115,18 @@ class Veil:
         """A body, by its type."""
         if not self._whole:
             if "json" in content_type:
-                text = self._json(text)
+                text = self._json(self._shortened(text))
             elif "x-www-form-urlencoded" in content_type:
                 return self.url(text)
             elif "multipart/form-data" in content_type:
                 text = _PART.sub(lambda m: m[1] + (self.value(m[2], m[3]) or ""), text)
         return self.text(text)
+
+    def _shortened(self, text: str) -> str:
+        if not self._whole:
+            for head, values in self._known.items():
+                text = _shortened(text, head, values)
+        return text
 
     def _json(self, text: str) -> str:
         try:
