@@ -62,6 +62,7 @@ class SqlDialect(ABC):
     name: ClassVar[str]
     driver: ClassVar[str]  # SQLAlchemy's name of dialect and driver
     begin: ClassVar[str] = "BEGIN"
+    write_page: ClassVar[int] = 1000  # sessions of one journal line and one delete
     address: str
     database: str
     label: str
