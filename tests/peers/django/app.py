@@ -1,10 +1,8 @@
 """A real Django with its admin: sessions in its database, forms with CSRF cookie and token.
 
-Started by `tests/support/peer.py` with the path of a new SQLite file; its first line on stdout is
-{"port": N}. One user: admin, password `pears and plums`.
+Started by `tests/support/peer.py` with the path of a new SQLite file. One user: admin, password `pears and plums`.
 """
 
-import json
 import sys
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
@@ -15,6 +13,8 @@ from django.core.management import call_command
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpResponse, JsonResponse
 from django.urls import path
+
+from tests.peers.serving import serve
 
 settings.configure(
     DEBUG=False,
@@ -80,6 +80,4 @@ from django.contrib.auth.models import User  # noqa: E402 - needs the set-up abo
 
 User.objects.create_superuser("admin", "", "pears and plums")
 server = make_server("127.0.0.1", 0, get_wsgi_application(), handler_class=Quiet)
-print(json.dumps({"port": server.server_port}), flush=True)
-sys.stdout = sys.stderr
-server.serve_forever()
+serve(server)

@@ -1,13 +1,12 @@
 """A real Flask application whose session is the signed cookie itself.
 
-Started by `tests/support/peer.py`; its first line on stdout is {"port": N}.
+Started by `tests/support/peer.py`.
 """
-
-import json
-import sys
 
 from flask import Flask, flash, get_flashed_messages, jsonify, redirect, request, session
 from werkzeug.serving import make_server
+
+from tests.peers.serving import serve
 
 app = Flask(__name__)
 app.secret_key = "keyboard cat"
@@ -50,6 +49,4 @@ def logout():
 
 
 server = make_server("127.0.0.1", 0, app, threaded=True)
-print(json.dumps({"port": server.port}), flush=True)
-sys.stdout = sys.stderr
-server.serve_forever()
+serve(server)

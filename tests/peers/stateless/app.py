@@ -1,15 +1,16 @@
 """An application without any state, whose pages are never the same twice: the control app.
 
 Tokens, clocks (seconds and minutes), lists in any order, any number of attributes; it sets cookies
-and never reads one. Started by `tests/support/peer.py`; its first line on stdout is {"port": N}.
+and never reads one. Started by `tests/support/peer.py`.
 """
 
 import json
 import random
 import secrets
-import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.peers.serving import serve
 
 FRUIT = ["apples", "pears", "plums", "figs", "dates", "limes", "grapes", "melons", "quinces"]
 
@@ -84,5 +85,4 @@ class Handler(BaseHTTPRequestHandler):
 
 
 server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-print(json.dumps({"port": server.server_port}), flush=True)
-server.serve_forever()
+serve(server)
