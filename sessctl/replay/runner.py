@@ -139,10 +139,10 @@ class _Run:
         """The record with the answers to earlier cookies that this run was asked for."""
         steps, rewound = dict(self._runner.numbered), {}
         for asked in self._rewinds:
-            step = steps.get(asked.step)
-            value = self._presented.get(asked.step, {}).get(asked.name)
-            if asked.after == record.key and isinstance(step, Request) and value is not None:
-                rewound[asked] = await self._sender.present(step, asked.name, value)
+            step, then = steps.get(asked.step), self._presented.get(asked.step, {})
+            values = {name: then[name] for name in asked.names if name in then}
+            if asked.after == record.key and isinstance(step, Request) and values:
+                rewound[asked] = await self._sender.present(step, values)
         return replace(record, rewound=rewound) if rewound else record
 
     async def _act(self, step: Step) -> str:

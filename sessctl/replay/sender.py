@@ -140,13 +140,14 @@ class Sender:
             url = following
         raise HttpError("redirects", f"more than {MAX_HOPS} redirects, the last to {url}")
 
-    async def present(self, step: Request, name: str, value: str) -> Exchange:
-        """Send a request with another value of one cookie; the jar stays as it is."""
+    async def present(self, step: Request, cookies: Mapping[str, str]) -> Exchange:
+        """Send a request with other values of some cookies; the jar stays as it is."""
         instance, base = self._address(step)
         url = self._check(self._url(step, base))
         jar = self._state.jar(step.client)
         before = jar.copy()
-        jar.set(name, value, url, local_ms())
+        for name, value in cookies.items():
+            jar.set(name, value, url, local_ms())
         draft = outgoing.draft(step, self._state.values)
         exchange = await self._exchange(step, instance, url, draft, From.SAME_SITE)
         jar.restore(before)

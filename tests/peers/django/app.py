@@ -1,6 +1,7 @@
 """A real Django with its admin: sessions in its database, forms with CSRF cookie and token.
 
-Started by `tests/support/peer.py` with the path of a new SQLite file. One user: admin, password `pears and plums`.
+Started by `tests/support/peer.py` with the path of a new SQLite file. One user: admin,
+password `pears and plums`.
 """
 
 import sys

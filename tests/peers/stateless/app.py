@@ -52,6 +52,7 @@ PAGES = {
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one piece, or the body waits 40 ms for an acknowledgement
 
     def do_GET(self):
         path = self.path.partition("?")[0]
