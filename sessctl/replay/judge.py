@@ -32,11 +32,12 @@ _PART = re.compile(r"(?P<whole>.+)\.(sig|\d|C\d)")
 
 @dataclass(frozen=True, slots=True)
 class JudgedStep:
-    """One request step with its answers side by side."""
+    """One request step with its answers side by side; `place` counts the judged steps from 0."""
 
     stateful: StepRecord
     stateless: StepRecord | None
     verdict: StepVerdict
+    place: int = 0
 
     @property
     def key(self) -> str:
@@ -117,7 +118,7 @@ def judge_steps(
             continue
         controls = [run.step(record.key) for run in stateful[1:]]
         others = [run.step(record.key) for run in stateless]
-        found.append(JudgedStep(record, others[0], _judge(record, controls, others)))
+        found.append(JudgedStep(record, others[0], _judge(record, controls, others), len(found)))
     return found
 
 
@@ -168,7 +169,8 @@ def find_carrier(
     csrf = _csrf_cookies(changed)
     candidates = [name for name in keys if keys[name] and name not in csrf]
     if candidates:
-        best = max(candidates, key=lambda name: (name == named, len(keys[name])))
+        login = _first_form(steps)
+        best = max(candidates, key=lambda name: (name == named, *_weight(changed[name], login)))
         count = len(keys[best])
         told = "1 step changes" if count == 1 else f"{count} steps change"
         return Carrier(best, keys, csrf, f"{told} when it is withheld")
@@ -214,6 +216,18 @@ def _csrf_cookies(changed: Mapping[str, Sequence[JudgedStep]]) -> tuple[str, ...
         for name in guards
         if any(pages[name] <= pages[other] for other in changed if other not in guards)
     )
+
+
+def _weight(changed: Sequence[JudgedStep], login: int) -> tuple[int, int, int]:
+    """How much a cookie carries: what is refused or shown otherwise after the login counts first.
+    A theme is on every page, and changes nothing but their looks."""
+    later = [one for one in changed if one.place >= login]
+    firm = [one for one in later if any(d.what != "body" for d in one.verdict.differences)]
+    return len(firm), len(later), len(changed)
+
+
+def _first_form(steps: Sequence[JudgedStep]) -> int:
+    return next((one.place for one in steps if _is_form(one.step)), 0)
 
 
 def _turns_forms_away(changed: Sequence[JudgedStep]) -> bool:

@@ -49,7 +49,8 @@ def read_scenario(steps: str | Path, instances: Sequence[str] = ()) -> Scenario:
         return load_scenario(steps)
     named = "".join(f"\n  {name}: http://127.0.0.1:1" for name in instances)
     head = f"instances:{named}\n" if named else ""
-    return scenario(f"sessctl: 1\n{head}{steps if 'steps:' in steps else 'steps:' + steps}\n")
+    body = steps if "\nsteps:" in steps else f"steps:{steps}"
+    return scenario(f"sessctl: 1\n{head}{body}\n")
 
 
 def play(runner: Runner, mode: Mode = STATEFUL) -> Transcript:
