@@ -11,6 +11,7 @@ they were.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,7 @@ from sessctl.replay.transcript import (
 from sessctl.timespec import format_duration
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
     from sessctl.replay.extract import Answer
     from sessctl.replay.scenario import Capture, Scenario, Step
@@ -85,18 +86,22 @@ class Runner:
 
 
 def numbered(steps: tuple[Step, ...], prefix: str = "") -> list[tuple[str, Step]]:
-    """Every step with its key: repetitions are written out as `6.1`, `6.1#2`."""
+    """Every step with its key; one that is repeated comes as `6.1`, then `6.1#2`, `6.1#3`."""
+    times: Counter[str] = Counter()
     found: list[tuple[str, Step]] = []
-    for number, step in enumerate(steps, 1):
-        key = f"{prefix}{number}"
-        if isinstance(step, Repeat):
-            inner = numbered(step.steps, f"{key}.")
-            for time in range(step.times):
-                mark = f"#{time + 1}" if time else ""
-                found += [(f"{name}{mark}", one) for name, one in inner]
-        else:
-            found.append((key, step))
+    for key, step in _written_out(steps, prefix):
+        times[key] += 1
+        found.append((key if times[key] == 1 else f"{key}#{times[key]}", step))
     return found
+
+
+def _written_out(steps: tuple[Step, ...], prefix: str) -> Iterator[tuple[str, Step]]:
+    for number, step in enumerate(steps, 1):
+        if isinstance(step, Repeat):
+            for _ in range(step.times):
+                yield from _written_out(step.steps, f"{prefix}{number}.")
+        else:
+            yield f"{prefix}{number}", step
 
 
 class _Run:

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sessctl import open_store
 from sessctl.cookies.api import decode_cookie
 from sessctl.replay.join import Fate, Look, StoreWatcher
-from sessctl.replay.transcript import Transcript
 from tests.support.express import ExpressApp
 from tests.support.replay import SCENARIOS, play, runner, study
+
+if TYPE_CHECKING:
+    from sessctl.replay.transcript import Transcript
 
 Shop = Callable[..., tuple[ExpressApp, StoreWatcher]]
 
