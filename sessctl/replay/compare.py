@@ -33,13 +33,15 @@ class Judgement(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is compared of a step's answer. `error` is set where there was none."""
+    """What is compared of a step's answer. `error` is set where there was none, `digest` where
+    `text` is only the beginning of the body."""
 
     status: str = ""
     location: str = ""
     content_type: str = ""
     shown: Mapping[str, str | None] = field(default_factory=dict)
     text: str = ""
+    digest: str = ""
     error: str = ""
 
 
@@ -113,6 +115,7 @@ def _texts_that_differ(
     stateful: Sequence[Facts], stateless: Sequence[Facts]
 ) -> Iterator[Difference]:
     """Location and body, each with the difference that is told best."""
+    told: set[str] = set()
     for what in ("location", "body"):
         name = "text" if what == "body" else what
         left = differences(
@@ -120,6 +123,10 @@ def _texts_that_differ(
         )
         if left:
             yield Difference(what, left[0].ours, left[0].theirs, left[0].doubtful)
+            told.add(what)
+    ours, theirs = {one.digest for one in stateful}, {one.digest for one in stateless}
+    if "body" not in told and len(ours) == 1 and not ours & theirs:
+        yield Difference("body", "another end", "of a body too large to keep")
 
 
 # -- texts -----------------------------------------------------------------------------------------
@@ -267,4 +274,6 @@ def _words_that_differ(
         for word, count in counted[0].items()
         if all(one[word] == count for one in counted) and all(one[word] < count for one in others)
     ]
-    return [TextDifference(word, "", doubtful=True) for word in sorted(lost, key=len)]
+    # What is nowhere on their page says more than what is there less often, such as a tag.
+    lost.sort(key=lambda word: (any(one[word] for one in others), len(word)))
+    return [TextDifference(word, "", doubtful=True) for word in lost]

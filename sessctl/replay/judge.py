@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sessctl.errors import SerializerError
+from sessctl.replay.body import Body
 from sessctl.replay.compare import Difference, Facts, Judgement, StepVerdict, judge
 from sessctl.replay.scenario import Parallel, Request
 from sessctl.serializers import json
@@ -89,7 +90,9 @@ def facts_of(exchange: Exchange) -> Facts:
     if answer is None:
         return Facts(error=str(exchange.error))
     kind = answer.header("content-type") or ""
-    return Facts(str(answer.status), exchange.location, kind, {}, _text(answer, kind))
+    body = exchange.response.body if exchange.response else Body()
+    digest = "" if body.is_whole else body.sha256
+    return Facts(str(answer.status), exchange.location, kind, {}, _text(answer, kind), digest)
 
 
 def _text(answer: Answer, kind: str) -> str:
@@ -208,7 +211,7 @@ def _csrf_cookies(changed: Mapping[str, Sequence[JudgedStep]]) -> tuple[str, ...
     """
     guards = [name for name, found in changed.items() if _turns_forms_away(found)]
     pages = {
-        name: {one.key for one in found if not _is_form(one.step)}
+        name: {one.key for one in found if _is_firm(one) and not _is_form(one.step)}
         for name, found in changed.items()
     }
     return tuple(
@@ -222,8 +225,12 @@ def _weight(changed: Sequence[JudgedStep], login: int) -> tuple[int, int, int]:
     """How much a cookie carries: what is refused or shown otherwise after the login counts first.
     A theme is on every page, and changes nothing but their looks."""
     later = [one for one in changed if one.place >= login]
-    firm = [one for one in later if any(d.what != "body" for d in one.verdict.differences)]
-    return len(firm), len(later), len(changed)
+    return sum(map(_is_firm, later)), len(later), len(changed)
+
+
+def _is_firm(step: JudgedStep) -> bool:
+    """More than the text of a page differs."""
+    return any(one.what != "body" for one in step.verdict.differences)
 
 
 def _first_form(steps: Sequence[JudgedStep]) -> int:
