@@ -165,7 +165,7 @@ def rewinds(
 ) -> tuple[Rewind, ...]:
     """The earlier cookies that are worth presenting again."""
     found: list[Rewind] = []
-    names = parts_of(carrier, cookies_sent(stateful[0]))
+    parts = parts_of(carrier, cookies_sent(stateful[0]))
     changed = next(
         (
             pair
@@ -177,12 +177,12 @@ def rewinds(
     )
     if changed is not None:
         earlier, later = changed
-        found.append(Rewind(later.key, earlier.key, names))
+        found.append(Rewind(later.key, earlier.key, carrier, parts))
     logout = next((one for one in steps if _is_logout(one)), None)
     if logout is not None:
         before = [one for one in steps[: steps.index(logout)] if _is_look(one, carrier)]
         if before:
-            found.append(Rewind(logout.key, before[-1].key, names))
+            found.append(Rewind(logout.key, before[-1].key, carrier, parts))
     return tuple(found)
 
 
@@ -203,19 +203,34 @@ def rewound(
                 continue
             answer, expected = facts_of(exchange), [facts(then), facts(again)]
             without = judged[rewind.step].stateless
+            nobody = facts(without) if without is not None else answer
             is_logout = _is_logout(judged[rewind.after])
             if _alike(expected, answer):
                 yield _came_back(rewind, is_logout)
-            elif is_logout:
+            elif is_logout and _lacks_the_same(expected, answer, nobody):
                 yield Evidence(
                     "the cookie of before is worth nothing after the logout", Kept.SERVER
                 )
-            elif without is None or not _alike([facts(without)], answer):
+            elif is_logout:
+                yield Evidence(
+                    "the cookie of before still works after the logout, and the state goes on",
+                    Kept.SERVER,
+                )
+            elif not _alike([nobody], answer):
                 yield Evidence(
                     f"with the cookie of step {rewind.step} again the state goes on", Kept.SERVER
                 )
             else:
                 yield Evidence(f"the cookie of step {rewind.step} is not taken a second time")
+
+
+def _lacks_the_same(expected: Sequence[Facts], answer: Facts, nobody: Facts) -> bool:
+    """Whether an answer lacks what the one without cookies lacks."""
+    if expected[0].status != nobody.status:
+        return answer.status == nobody.status
+    texts = [one.text for one in expected]
+    lost = {one.ours for one in differences(texts, [nobody.text])}
+    return lost <= {one.ours for one in differences(texts, [answer.text])}
 
 
 def _came_back(rewind: Rewind, is_logout: bool) -> Evidence:

@@ -190,8 +190,8 @@ def whole_cookies(names: Sequence[str]) -> list[str]:
 
 
 def parts_of(name: str, names: Iterable[str]) -> tuple[str, ...]:
-    """The cookies that together make up one: itself, its signature, its pieces."""
-    return tuple(one for one in names if one == name or _is_part(one, (name,)))
+    """The cookies that belong to one: its signature, its pieces."""
+    return tuple(one for one in names if _is_part(one, (name,)))
 
 
 def _is_part(name: str, names: Sequence[str]) -> bool:

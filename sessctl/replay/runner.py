@@ -145,7 +145,7 @@ class _Run:
         steps, rewound = dict(self._runner.numbered), {}
         for asked in self._rewinds:
             step, then = steps.get(asked.step), self._presented.get(asked.step, {})
-            values = {name: then[name] for name in asked.names if name in then}
+            values = {name: then[name] for name in (asked.name, *asked.parts) if name in then}
             if asked.after == record.key and isinstance(step, Request) and values:
                 rewound[asked] = await self._sender.present(step, values)
         return replace(record, rewound=rewound) if rewound else record

@@ -116,12 +116,13 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Rewind:
-    """After the step `after`, send the request of `step` with the cookies `names` as they were
-    then: the one that carries the state, and its parts."""
+    """After the step `after`, send the request of `step` with the cookie `name` as it was then;
+    `parts` are the cookies that belong to it, such as its signature."""
 
     after: str
     step: str
-    names: tuple[str, ...]
+    name: str
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,6 +179,14 @@ def control_app() -> Iterator[PythonApp]:
         yield app
 
 
+def test_one_browser_s_cart_is_not_another_s() -> None:
+    """Two clients, a forged cookie, and a browser that was closed; on the other Express peer."""
+    with ExpressApp(store="memory", secrets=["keyboard cat"]) as app:
+        found = finding(runner(SCENARIOS / "two-browsers.yaml", app.url))
+    assert found.unmet == ()
+    assert [one.step.name or one.key for one in found.steps if one.depends] == ["my cart", "10"]
+
+
 # -- restarts --------------------------------------------------------------------------------------
 
 
@@ -225,7 +233,8 @@ def test_a_study_stops_when_nobody_got_in(shop: Shop) -> None:
     assert whole.finding is not None
     assert [run.mode.title for run in whole.transcripts] == ["stateful"]
     assert whole.finding.sentence.startswith("not compared: the run with cookies failed")
-    assert whole.finding.unmet == ("step 1 (stateful): status: expected 200, found 302",)
+    (unmet,) = whole.finding.unmet
+    assert unmet.endswith("(stateful): status: expected 200, found 302")
 
 
 def test_one_run_of_a_kind_says_so(shop: Shop) -> None:
