@@ -191,19 +191,38 @@ class _Run:
         yield StepEnded(replace(record, problem=problem or record.problem))
 
     async def _parallel(self, key: str, step: Parallel) -> AsyncIterator[Event]:
-        """All at once, all with the jar as it is now."""
+        """All at once, all with the jar as it is now; the store is looked at around the whole."""
         turn = asyncio.Semaphore(_AT_ONCE)
 
-        async def one() -> list[Exchange]:
+        async def one() -> tuple[list[Exchange], str]:
+            found: list[Exchange] = []
             async with turn:
-                return [exchange async for exchange in self._sender.send(step.step)]
+                try:
+                    async for exchange in self._sender.send(step.step, is_watched=False):
+                        found.append(exchange)
+                except HttpError as exc:  # a redirect that is not followed
+                    return found, exc.message
+            return found, ""
 
+        seen = await self._sender.look_before(step.step)
+        tasks = [asyncio.create_task(one()) for _ in range(step.times)]
         exchanges: list[Exchange] = []
-        for done in asyncio.as_completed([one() for _ in range(step.times)]):
-            for exchange in await done:
-                exchanges.append(exchange)
-                yield Exchanged(key, exchange)
-        yield StepEnded(replace(self._record(key, step.step, exchanges), step=step))
+        problems: list[str] = []
+        try:
+            for done in asyncio.as_completed(tasks):
+                found, problem = await done
+                exchanges += found
+                problems += [problem] if problem else []
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        exchanges[-1] = await self._sender.look_after(seen, exchanges[-1])
+        for exchange in exchanges:
+            yield Exchanged(key, exchange)
+        record = self._record(key, step.step, exchanges)
+        problem = next(iter(problems), record.problem)
+        yield StepEnded(replace(record, step=step, problem=problem))
 
     def _record(self, key: str, step: Request, exchanges: list[Exchange]) -> StepRecord:
         last = exchanges[-1]

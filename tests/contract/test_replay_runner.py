@@ -227,6 +227,15 @@ def test_parallel_requests_go_at_once_with_one_jar() -> None:
     assert [one.response.status for one in run.steps[1].exchanges if one.response] == [200] * 5
 
 
+def test_parallel_redirects_that_are_not_followed_are_one_failed_step() -> None:
+    script = saying(reply(b"", b"Location: http://127.0.0.2:9/", status=b"302 Found"))
+    steps = "\n  - parallel: {times: 3, step: {get: /, follow: true}}\n"
+    with RawServer(script) as server:
+        run = play(runner(steps, server.url))
+    assert len(run.steps[0].exchanges) == 3
+    assert run.steps[0].problem.startswith("the redirect leads to http://127.0.0.2:9")
+
+
 def test_waiting_waits() -> None:
     with RawServer(counter) as server:
         run = play(runner("\n  - get: /a\n  - wait: 300ms\n  - get: /b\n", server.url))

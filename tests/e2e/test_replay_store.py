@@ -156,6 +156,24 @@ def test_sessions_for_nobody_are_counted(shop: Shop) -> None:
     assert {one and one.fate for one in seen} == {Fate.CREATED}
 
 
+def test_a_race_is_looked_at_as_a_whole(shop: Shop) -> None:
+    """A look around each request would put them in a row."""
+    app, watcher = shop()
+    steps = """
+  - {name: log in, post: /login, form: {user: tj}}
+  - parallel: {times: 6, step: {get: /count}}
+"""
+    run = play(runner(steps, app.url, watcher=watcher))
+    seen = [one.look for one in run.steps[1].exchanges]
+    assert seen[:-1] == [None] * 5
+    assert seen[-1] is not None
+    assert seen[-1].fate is Fate.CHANGED
+    ((path, old, new),) = [(one.path, one.old, one.new) for one in seen[-1].changes
+                           if not one.path.startswith("$.cookie")]  # fmt: skip
+    assert (path, old) == ("$.count", None)
+    assert 1 <= new <= 6
+
+
 def test_reading_extends_no_life(shop: Shop) -> None:
     app, watcher = shop(cookie={"maxAge": 60_000})
     run = play(runner("\n  - {post: /login, form: {user: tj}}\n", app.url, watcher=watcher))
