@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from sessctl.cookies.api import decode_cookie, sign_cookie, verify_cookie
     from sessctl.errors import SessctlError
     from sessctl.session import Query, Session
-    from sessctl.stores.registry import Access, open_store
+    from sessctl.stores.access import Access
+    from sessctl.stores.registry import open_store
     from sessctl.text import Secret
 
 __version__ = "0.1.0"
@@ -44,7 +45,7 @@ __all__ = [
 ]
 
 _HOME = {
-    "Access": "sessctl.stores.registry",
+    "Access": "sessctl.stores.access",
     "Permissions": "sessctl.admin.plan",
     "Query": "sessctl.session",
     "Secret": "sessctl.text",

@@ -114,7 +114,7 @@ def backend_at_hand(run: Run, *, wanted: bool) -> Backend | None:
     if not wanted and not run.options.backend and not run.environ.get("SESSCTL_BACKEND"):
         from sessctl.cli.presence import may_have_config
 
-        if not may_have_config(run) or not (
+        if not may_have_config(run.options.config, run.cwd, run.environ) or not (
             run.config.default_backend or len(run.config.backends) == 1
         ):
             return None

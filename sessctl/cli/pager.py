@@ -8,16 +8,27 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable
-
-    from sessctl.cli.streams import Streams
+    from collections.abc import Callable, Mapping
 
 
 class Pager:
-    """Holds back a screenful; if more comes, the rest goes through the user's pager."""
+    """Holds back a screenful; if more comes, the rest goes through the user's pager.
 
-    def __init__(self, streams: Streams) -> None:
-        self._streams = streams
+    Args:
+        direct: writes past the pager.
+        flush: called before the pager starts.
+        warn: tells that it cannot be run.
+    """
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        *,
+        direct: Callable[[bytes], object],
+        flush: Callable[[], None],
+        warn: Callable[[str], None],
+    ) -> None:
+        self._environ, self._direct, self._flush, self._warn = environ, direct, flush, warn
         self._held: list[bytes] = []
         self._room = terminal_size()[1] - 1
         self._process: subprocess.Popen[bytes] | None = None
@@ -35,9 +46,9 @@ class Pager:
         import shutil
         import subprocess
 
-        environ = self._streams.environ
+        environ = self._environ
         name = "SESSCTL_PAGER" if "SESSCTL_PAGER" in environ else "PAGER"
-        self._streams.flush()
+        self._flush()
         try:
             words = shlex.split(environ.get(name, "less -FIRX"))
             if not words or words == ["cat"] or shutil.which(words[0]) is None:
@@ -46,7 +57,7 @@ class Pager:
             process = subprocess.Popen(words, stdin=subprocess.PIPE)  # noqa: S603 - the user's own
         except (ValueError, OSError) as exc:
             reason = str(getattr(exc, "strerror", None) or exc).lower()
-            self._streams.say(("warning: ", "warn"), f"{name} cannot be run ({reason}); no pager")
+            self._warn(f"{name} cannot be run ({reason}); no pager")
             self._do_without()
             return
         if process.stdin is not None:
@@ -55,7 +66,7 @@ class Pager:
 
     def _do_without(self) -> None:
         self._room = sys.maxsize
-        self._release(self._streams.direct)
+        self._release(self._direct)
 
     def _release(self, write: Callable[[bytes], object]) -> None:
         for data in self._held:
@@ -67,7 +78,7 @@ class Pager:
 
     def __exit__(self, *exc: object) -> None:
         if self._process is None:
-            self._release(self._streams.direct)
+            self._release(self._direct)
         elif self._process.stdin is not None:
             with suppress(BrokenPipeError):  # the reader quit before the end; nobody minds
                 self._process.stdin.close()

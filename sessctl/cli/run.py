@@ -116,7 +116,9 @@ class Run:
         """The configuration, where there may be a file: else nothing of it is imported."""
         from sessctl.cli.presence import may_have_config
 
-        return self.config if self._config is not None or may_have_config(self) else None
+        known = self._config is not None
+        maybe = known or may_have_config(self.options.config, self.cwd, self.environ)
+        return self.config if maybe else None
 
     def backends(self) -> list[Backend]:
         """The backends meant, at least one. Raises ConfigError."""

@@ -99,10 +99,14 @@ class Streams:
             for line in lines:
                 self.line(*line)
             return
-        with Pager(self) as self._pager:
+        pager = Pager(self.environ, direct=self.direct, flush=self.flush, warn=self._warn)
+        with pager as self._pager:
             for line in lines:
                 self.line(*line)
         self._pager = None
+
+    def _warn(self, message: str) -> None:
+        self.say(("warning: ", "warn"), message)
 
     def _write_out(self, data: bytes) -> None:
         if self._pager is not None:

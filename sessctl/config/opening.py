@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from sessctl.config.model import Backend
 from sessctl.config.secrets import is_reference, resolve
 from sessctl.errors import ConfigError, Refused, SessctlError
-from sessctl.stores.registry import Access, open_store, parse_url, replica_status
+from sessctl.stores.access import Access
+from sessctl.stores.registry import open_store, parse_url, replica_status
 from sessctl.text import Secret
 
 if TYPE_CHECKING:

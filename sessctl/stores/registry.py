@@ -6,11 +6,12 @@ Our own first, then third parties from the entry-point groups `sessctl.engines` 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from sessctl.errors import MissingExtra, Refused, UsageError, did_you_mean
+from sessctl.stores.access import Access
 from sessctl.stores.url import StoreUrl, parse_store_url
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from sessctl.stores.base import Lag, Store
     from sessctl.stores.layouts.base import Layout
-    from sessctl.text import Secret
 
 # URL scheme -> the engine's class.
 ENGINES = {
@@ -55,18 +55,6 @@ _COMING = {
     "memcached": ("pymemcache", "memcached"),
     "node": ("websockets", "node"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """How to open a store, beside its URL. `read_only` is what `open_store` was told by `write`."""
-
-    read_only: bool = True
-    timeout_s: float = 10.0
-    username: str | None = None
-    password: Secret | None = None
-    require_tls: bool = False
-    ca_file: str | None = None
 
 
 def open_store(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sessctl.errors import AccessDenied, StoreError, UsageError
-from sessctl.stores.registry import Access, replica_status
+from sessctl.stores.access import Access
+from sessctl.stores.registry import replica_status
 from tests.support.engines import RedisEngine, now_ms, value
 from tests.support.servers import RedisServer
 

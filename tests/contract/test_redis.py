@@ -20,8 +20,9 @@ from sessctl.errors import (
     UsageError,
 )
 from sessctl.session import Need, Query
+from sessctl.stores.access import Access
 from sessctl.stores.base import Outcome
-from sessctl.stores.registry import Access, open_store
+from sessctl.stores.registry import open_store
 from sessctl.text import Secret
 from tests.support.engines import RedisEngine, now_ms, value
 from tests.support.proxy import Proxy

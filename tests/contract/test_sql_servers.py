@@ -8,9 +8,10 @@ import pytest
 
 from sessctl.errors import AccessDenied, Refused, StoreError, StoreUnreachable, UsageError
 from sessctl.session import Query
+from sessctl.stores.access import Access
 from sessctl.stores.base import Outcome
 from sessctl.stores.engines.sql_writes import next_size
-from sessctl.stores.registry import Access, open_store
+from sessctl.stores.registry import open_store
 from sessctl.text import Secret
 from tests.support.engines import now_ms, value
 from tests.support.mariadb import MariaServer
@@ -98,7 +99,7 @@ def test_a_reader_cannot_write_whatever_it_says(sql: Engine) -> None:
         with pytest.raises(Refused, match="for reading only"):
             store.delete(store.get(["abc"]))
         with pytest.raises(StoreError, match="read-only"):
-            store._dialect.delete(store._table, store._sid, ["abc"], ["(0,1)"])
+            store._dialect.delete(store._table, store._sid, ["abc"])
     assert set(sql.everything()) == {b"abc"}
 
 

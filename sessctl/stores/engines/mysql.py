@@ -32,8 +32,8 @@ from sessctl.text import escape
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sessctl.stores.access import Access
     from sessctl.stores.layouts.base import TableLayout
-    from sessctl.stores.registry import Access
     from sessctl.stores.url import StoreUrl
 
 try:
@@ -178,7 +178,7 @@ class MysqlDialect(SqlDialect):
         hinted = select.with_hint(table, self._by_index) if self._index else select
         return hinted.with_for_update(skip_locked=self._skips_locked)
 
-    def delete(self, table: Any, column: Any, ids: Sequence[Any], places: Sequence[Any]) -> int:
+    def delete(self, table: Any, column: Any, ids: Sequence[Any]) -> int:
         """Row by row through the index of the id, whatever share of the table they are.
 
         A scan would wait for the locks of others, and MariaDB 10.11 scans for more than a sixth of

@@ -13,7 +13,7 @@ from sessctl.stores.engines.mysql import MysqlDialect
 from sessctl.stores.layouts.express import EXPRESS_MYSQL_SESSION
 
 if TYPE_CHECKING:
-    from sessctl.stores.registry import Access
+    from sessctl.stores.access import Access
     from sessctl.stores.url import StoreUrl
 
 _COLUMNS = ("Seconds_Behind_Master", "Seconds_Behind_Source")

@@ -26,10 +26,10 @@ from sessctl.timespec import MAX_MS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from sessctl.stores.access import Access
     from sessctl.stores.base import Lag, Result
     from sessctl.stores.engines.redis_node import Channel
     from sessctl.stores.layouts.base import KeyLayout
-    from sessctl.stores.registry import Access
     from sessctl.stores.url import StoreUrl
 
 _SCAN_COUNT = 1000  # 10 000 is slower and holds the server for 15 ms a call (measured)

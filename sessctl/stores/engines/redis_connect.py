@@ -11,8 +11,8 @@ from sessctl.stores.engines.redis_node import CLIENT_NAME, Node
 from sessctl.stores.url import flags
 
 if TYPE_CHECKING:
+    from sessctl.stores.access import Access
     from sessctl.stores.engines.redis_node import Wire
-    from sessctl.stores.registry import Access
     from sessctl.stores.url import StoreUrl
 
 

@@ -19,6 +19,7 @@ from sessctl.session import Expiry, Need, Problem, Query, Session
 from sessctl.stores.base import Capabilities, Identity, Remarks
 from sessctl.stores.engines.sql_dialect import Moved
 from sessctl.stores.engines.sql_pages import READ_PAGE, SqlPages
+from sessctl.stores.engines.sql_versions import Version, VersionLock, versioned
 from sessctl.stores.engines.sql_writes import SqlWriter
 from sessctl.stores.reader import Reader
 from sessctl.text import encode_id, escape
@@ -27,10 +28,10 @@ from sessctl.timespec import MAX_MS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from sessctl.stores.access import Access
     from sessctl.stores.base import Lag, Result
     from sessctl.stores.engines.sql_dialect import SqlDialect
     from sessctl.stores.layouts.base import TableLayout
-    from sessctl.stores.registry import Access
     from sessctl.stores.url import StoreUrl
 
 _DIALECTS = {
@@ -64,7 +65,8 @@ class SqlStore:
         self._expires = self._table.c[layout.expires]
         self._expiry_ms = dialect.expiry_ms(self._expires, layout).label("sessctl_expiry_ms")
         cells = [dialect.cell(column).label(column.name) for column in self._table.c]
-        self._select = sa.select(*cells, self._expiry_ms).select_from(self._table)
+        version = () if read_only else dialect.row_version()
+        self._select = sa.select(*cells, self._expiry_ms, *version).select_from(self._table)
         self._at = {part: names.index(getattr(layout, part)) for part in ("sid", "data", "expires")}
         self._pages = SqlPages(dialect, layout, self._table, self._columns, self._select)
         self.capabilities = Capabilities(
@@ -118,9 +120,15 @@ class SqlStore:
                 f"table '{self.layout.table}' has no transactions: each delete compares the whole "
                 "row by itself"
             )
+        versions = None
+        if self._dialect.row_version():
+            versions = VersionLock(
+                self._dialect, self.layout, self._table,
+                sid_at=self._at["sid"], expires_at=self._at["expires"],
+            )  # fmt: skip
         return SqlWriter(
             self._dialect, self.layout, self._table, self._columns, self._select,
-            session_of=self._session, sid_at=self._at["sid"],
+            session_of=self._session, sid_at=self._at["sid"], versions=versions,
         )  # fmt: skip
 
     # -- clock and size ---------------------------------------------------------------------------
@@ -173,9 +181,8 @@ class SqlStore:
         found: dict[bytes, Session] = {}
         for start in range(0, len(sids), READ_PAGE):
             some = sids[start : start + READ_PAGE]
-            for row in self._dialect.rows(self._select.where(self._dialect.named(self._sid, some))):
-                session = self._session(row)
-                found[encode_id(session.sid)] = session
+            rows = self._dialect.rows(self._select.where(self._dialect.named(self._sid, some)))
+            found |= {encode_id(session.sid): session for session in self._made(rows)}
         return [found[key] for sid in sids if (key := encode_id(sid)) in found]
 
     def count(self, query: Query) -> int:
@@ -195,7 +202,12 @@ class SqlStore:
 
     def _sessions(self, pages: Iterable[Sequence[Any]]) -> Iterator[Session]:
         for rows in pages:
-            yield from map(self._session, rows)
+            yield from self._made(rows)
+
+    def _made(self, rows: Sequence[Any]) -> Iterator[Session]:
+        """Sessions of a page; to be called before anything else is read."""
+        read_by = self._dialect.reader
+        return (self._session(row, read_by) for row in rows)
 
     def _bare(self) -> Iterator[Session]:
         """Ids alone."""
@@ -215,9 +227,10 @@ class SqlStore:
             conditions.append(sa.or_(holds(user), holds("\\u")))
         return conditions
 
-    def _session(self, row: tuple[Any, ...]) -> Session:
-        """A session of a row: its cells, and the expiry as the database reckons it."""
-        *cells, ends = row
+    def _session(self, row: tuple[Any, ...], read_by: object = None) -> Session:
+        """A session of a row: its cells, the expiry as the database reckons it, its version."""
+        width = len(self._columns)
+        cells, ends, version = tuple(row[:width]), row[width], row[width + 1 :]
         place = self._at["data"]
         value = self._dialect.raw(cells[place], self._columns[place])
         user, _, problem = self._reader.read(value or b"")
@@ -233,7 +246,9 @@ class SqlStore:
             expiry=Expiry.UNKNOWN if expires_ms is None else Expiry.STORE,
             user=user,
             problem=problem,
-            original=tuple(cells),
+            original=versioned(cells, Version(version[0], version[1], read_by))
+            if version
+            else cells,
             reader=self._reader,
         )
 

@@ -116,6 +116,11 @@ class SqlDialect(ABC):
     def _driver_errors() -> tuple[type[Exception], ...]:
         """What the driver raises by itself, outside of SQLAlchemy."""
 
+    @property
+    def reader(self) -> object:
+        """The connection that read the last rows; another one after it broke."""
+        return self._open
+
     def _drop(self) -> None:
         connection, self._open = self._open, None
         if connection is not None:
@@ -248,14 +253,24 @@ class SqlDialect(ABC):
         """The select, its rows locked; those that somebody else holds are left out."""
         return select
 
-    def row_place(self) -> Any:
-        """Where a locked row stands, which finds it faster than its id; None: by the id it is."""
-        return None
+    def row_version(self) -> tuple[Any, ...]:
+        """Where a row stands and who wrote it (see `sql_versions.py`); empty: nobody can tell."""
+        return ()
+
+    def at_places(self, places: Sequence[str]) -> Any:
+        """The row stands at one of these places."""
+        raise NotImplementedError
+
+    def is_due(self, column: Any, layout: TableLayout, grace_ms: int) -> Any:
+        """The expiry lies so far behind the server's clock where it has one, else behind ours."""
+        ends, clock = self.expiry_ms(column, layout), self.now_ms_of_server()
+        if clock is None:
+            clock = self.now_ms()
+        return sa.and_(ends > 0, ends <= clock - grace_ms)
 
     @abstractmethod
-    def delete(self, table: Any, column: Any, ids: Sequence[Any], places: Sequence[Any]) -> int:
-        """Delete the rows of exactly these ids, found by the index alone or by their places; how
-        many it were."""
+    def delete(self, table: Any, column: Any, ids: Sequence[Any]) -> int:
+        """Delete the rows of exactly these ids, found by the index alone; how many it were."""
 
     @abstractmethod
     def insert_absent(self, table: Any, values: dict[str, Any], sid: str) -> bool:

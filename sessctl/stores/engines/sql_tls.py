@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sessctl.errors import Refused
 
 if TYPE_CHECKING:
-    from sessctl.stores.registry import Access
+    from sessctl.stores.access import Access
     from sessctl.stores.url import StoreUrl
 
 

@@ -1,5 +1,6 @@
 """Writes to a table: a page of rows is read again under lock, compared cell by cell with what was
-read before, and only what is equal is deleted or changed, in one short transaction (S1).
+read before, and only what is equal is deleted or changed, in one short transaction (S1). Where the
+database names the versions of a row, a delete compares these first (`sql_versions.py`).
 
 Rows that somebody else holds are not waited for. A commit whose answer was lost is looked into by
 reading again; nothing is ever sent twice.
@@ -8,6 +9,7 @@ reading again; nothing is ever sent twice.
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
@@ -18,10 +20,11 @@ from sessctl.stores.engines.sql_dialect import LostConnection, Moved
 from sessctl.text import encode_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from sessctl.session import Session
     from sessctl.stores.engines.sql_dialect import Column, SqlDialect
+    from sessctl.stores.engines.sql_versions import VersionLock
     from sessctl.stores.layouts.base import TableLayout
 
 WRITE_PAGE = 1000
@@ -35,11 +38,10 @@ Cells = tuple[Any, ...]
 
 
 class Row(NamedTuple):
-    """A row as it is now: its cells, expired by the server's clock or not, where it stands."""
+    """A row as it is now: its cells, expired by the server's clock or not."""
 
     cells: Cells
     due: bool = False
-    place: Any = None
 
 
 Seen = dict[bytes, Row]  # by id
@@ -53,6 +55,7 @@ class SqlWriter:
         select: reads whole rows: the cells, then the expiry in ms.
         session_of: makes a session of such a row.
         sid_at: where the id stands among the cells.
+        versions: where a row's version can be compared instead of its cells.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class SqlWriter:
         *,
         session_of: Callable[[tuple[Any, ...]], Session],
         sid_at: int,
+        versions: VersionLock | None,
     ) -> None:
         self._dialect = dialect
         self._layout = layout
@@ -73,31 +77,52 @@ class SqlWriter:
         self._select = select
         self._session_of = session_of
         self._sid_at = sid_at
+        self._versions = versions
         self._sid = table.c[layout.sid]
         self._atomic = dialect.is_transactional(layout)
         self._size = _FIRST_SIZE  # rows of one transaction
 
     def delete(self, sessions: Sequence[Session], *, grace_ms: int | None) -> list[Result]:
         """See `Store.delete`."""
+        results = {r.sid: r for r in self._delete_versions(sessions, grace_ms)}
 
-        def write(same: list[Session], now: Seen) -> None:
+        def write(same: list[Session]) -> None:
             if not self._atomic:
                 for session in same:
                     self._delete_compared(session)
                 return
             ids = [session.original[self._sid_at] for session in same]
-            places = [now[encode_id(session.sid)].place for session in same]
-            deleted = self._dialect.delete(self._table, self._sid, ids, places)
-            if deleted != len(same):  # a trigger, a rule
-                raise StoreError(f"{len(same)} rows were to go and {deleted} did: none was deleted")
+            _check_all(self._dialect.delete(self._table, self._sid, ids), len(same))
 
-        return self._compare_and_write(sessions, write, Outcome.DELETED, grace_ms=grace_ms)
+        left = [session for session in sessions if session.sid not in results]
+        compared = self._compare_and_write(left, write, Outcome.DELETED, grace_ms=grace_ms)
+        results |= {r.sid: r for r in compared}
+        return [results[session.sid] for session in sessions]
+
+    def _delete_versions(self, sessions: Sequence[Session], grace_ms: int | None) -> list[Result]:
+        """What became of those that stand as they were read; nothing of the others."""
+        versions = self._versions
+        if versions is None:
+            return []
+
+        def delete(page: Sequence[Session]) -> list[Result]:
+            # A connection that broke has taken the versions along that it had read.
+            known = [session for session in page if versions.knows(session)]
+            same = versions.lock(known, grace_ms=grace_ms) if known else []
+            if same:
+                here = self._dialect.at_places([s.original.version.place for s in same])
+                _check_all(self._dialect.execute(sa.delete(self._table).where(here)), len(same))
+            return [Result(session.sid, Outcome.DELETED) for session in same]
+
+        known = [session for session in sessions if versions.knows(session)]
+        lost = partial(self._after_lost_write, done=Outcome.DELETED)
+        return self._in_bites(known, delete, lost, sid_of=_sid)
 
     def set_expiry(self, sessions: Sequence[Session], expires_ms: int | None) -> list[Result]:
         """See `Store.set_expiry`."""
         place = self._columns.index(self._column(self._layout.expires))
 
-        def write(same: list[Session], _: Seen) -> None:
+        def write(same: list[Session]) -> None:
             for session in same:
                 one = self._dialect.named(self._sid, [session.original[self._sid_at]])
                 moved = Moved(expires_ms, session.original[place])
@@ -109,17 +134,7 @@ class SqlWriter:
 
     def put(self, rows: Sequence[tuple[str, Cells]]) -> list[Result]:
         """Insert what is absent; of the rest say whether it is the same."""
-        results: list[Result] = []
-        for page in self._bites(rows):
-            try:
-                with self._dialect.transaction():
-                    put = self._put_page(page)
-            except LostConnection:
-                put = self._after_lost_put(page)
-            except StoreError as exc:  # also of the commit: then none of them was stored
-                put = [Result(sid, Outcome.FAILED, exc.message) for sid, _ in page]
-            results += put
-        return results
+        return self._in_bites(rows, self._put_page, self._after_lost_put, sid_of=lambda row: row[0])
 
     def _put_page(self, page: Sequence[tuple[str, Cells]]) -> list[Result]:
         there = self._now([cells[self._sid_at] for _, cells in page])
@@ -157,78 +172,83 @@ class SqlWriter:
                 values[column.name] = self._dialect.value(cell, column)
         return self._dialect.insert_absent(self._table, values, self._layout.sid)
 
-    def _bites(self, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-        """What one transaction each is to take: less after a slow one, more after quick ones."""
+    def _in_bites(
+        self,
+        items: Sequence[Item],
+        work: Callable[[Sequence[Item]], list[Result]],
+        after_loss: Callable[[Sequence[Item]], list[Result]],
+        *,
+        sid_of: Callable[[Item], str],
+    ) -> list[Result]:
+        """What `work` says, some items in a transaction each: fewer after a slow one, more after
+        quick ones.
+
+        An error, of the commit as well, undoes its transaction. All that follow fail with it: a
+        lock on the table is waited for once, and not by each of them.
+        """
+        results: list[Result] = []
         start = 0
         while start < len(items):
             bite = items[start : start + self._size]
             began = time.monotonic()
-            yield bite
+            try:
+                with self._dialect.transaction():
+                    found = work(bite)
+                self._size = next_size(self._size, len(bite), time.monotonic() - began)
+            except LostConnection:
+                found = after_loss(bite)
+            except StoreError as exc:
+                rest = items[start:]
+                return results + [Result(sid_of(it), Outcome.FAILED, exc.message) for it in rest]
+            results += found  # now that it is committed
             start += len(bite)
-            self._size = next_size(self._size, len(bite), time.monotonic() - began)
+        return results
 
     # -- compare, then write ----------------------------------------------------------------------
 
     def _compare_and_write(
         self,
         sessions: Sequence[Session],
-        write: Callable[[list[Session], Seen], None],
+        write: Callable[[list[Session]], None],
         done: Outcome,
         *,
         grace_ms: int | None = None,
     ) -> list[Result]:
         """One transaction a page: read again, write what is as it was, say what became of each."""
-        results: list[Result] = []
-        for page in self._bites(sessions):
-            same: list[Session] = []
-            try:
-                with self._dialect.transaction():
-                    ids = [session.original[self._sid_at] for session in page]
-                    now = self._now(ids, grace_ms=grace_ms, lock=True)
-                    held = self._held(page, now)
-                    same = [s for s in page if self._is_due(s, now, grace_ms)]
-                    if same:
-                        write(same, now)
-            except LostConnection:
-                results += self._after_lost_write(page, done)
-                continue
-            except StoreError as exc:
-                results += [Result(s.sid, Outcome.FAILED, exc.message) for s in page]
-                continue
+
+        def work(page: Sequence[Session]) -> list[Result]:
+            ids = [session.original[self._sid_at] for session in page]
+            now = self._now(ids, grace_ms=grace_ms, lock=True)
+            held = self._held(page, now)
+            same = [session for session in page if self._is_due(session, now, grace_ms)]
+            if same:
+                write(same)
             written = {session.sid for session in same}
-            results += [
+            return [
                 Result(s.sid, done) if s.sid in written else self._left(s, now, held) for s in page
             ]
-        return results
+
+        lost = partial(self._after_lost_write, done=done)
+        return self._in_bites(sessions, work, lost, sid_of=_sid)
 
     def _now(self, ids: Sequence[Any], *, grace_ms: int | None = None, lock: bool = False) -> Seen:
         """The rows of these ids at this moment, judged by the server's clock where it has one."""
         select = self._select
         if grace_ms is not None:
-            select = select.add_columns(self._due(grace_ms).label("sessctl_due"))
+            expires = self._table.c[self._layout.expires]
+            is_due = self._dialect.is_due(expires, self._layout, grace_ms)
+            # A number and no boolean, which a driver that decodes nothing would take for true: '0'.
+            select = select.add_columns(sa.case((is_due, 1), else_=0).label("sessctl_due"))
         select = select.where(self._dialect.named(self._sid, ids))
-        locks = lock and self._atomic
-        place = self._dialect.row_place() if locks else None
-        if place is not None:
-            select = select.add_columns(place)
+        if lock and self._atomic:
+            select = self._dialect.locking(select)
         width = len(self._columns)
         found: Seen = {}
-        for row in self._dialect.rows(self._dialect.locking(select) if locks else select):
+        for row in self._dialect.rows(select):
             cells = tuple(row[:width])
-            due = grace_ms is not None and str(row[width + 1]) == "1"  # after the expiry in ms
-            found[_key(cells[self._sid_at])] = Row(
-                cells, due, row[-1] if place is not None else None
-            )
+            due = grace_ms is not None and str(row[-1]) == "1"
+            found[_key(cells[self._sid_at])] = Row(cells, due)
         return found
-
-    def _due(self, grace_ms: int) -> Any:
-        expires = self._table.c[self._layout.expires]
-        ends = self._dialect.expiry_ms(expires, self._layout)
-        clock = self._dialect.now_ms_of_server()
-        if clock is None:
-            clock = self._dialect.now_ms()
-        # A number and no boolean, which a driver that decodes nothing would take for true: '0'.
-        return sa.case((sa.and_(ends > 0, ends <= clock - grace_ms), 1), else_=0)
 
     def _is_due(self, session: Session, now: Seen, grace_ms: int | None) -> bool:
         found = now.get(encode_id(session.sid))
@@ -283,6 +303,12 @@ class SqlWriter:
         return next(column for column in self._columns if column.name == name)
 
 
+def _check_all(deleted: int, locked: int) -> None:
+    """Raises StoreError, which rolls back, where a trigger or a rule had its own way."""
+    if deleted != locked:
+        raise StoreError(f"{locked} rows were to go and {deleted} did: none was deleted")
+
+
 def next_size(size: int, done: int, took_s: float) -> int:
     """How many rows the next transaction takes, after one of `done` rows."""
     if took_s > _TRANSACTION_S:
@@ -290,6 +316,10 @@ def next_size(size: int, done: int, took_s: float) -> int:
     if done == size and took_s < _TRANSACTION_S / 4:
         return min(size * 2, WRITE_PAGE)
     return size
+
+
+def _sid(session: Session) -> str:
+    return session.sid
 
 
 def _key(cell: Any) -> bytes:

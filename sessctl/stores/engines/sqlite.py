@@ -26,8 +26,8 @@ from sessctl.text import escape
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sessctl.stores.access import Access
     from sessctl.stores.layouts.base import TableLayout
-    from sessctl.stores.registry import Access
     from sessctl.stores.url import StoreUrl
 
 # The years 2000 to 2100 in seconds: no session is of January 1970 in ms.
@@ -124,7 +124,7 @@ class SqliteDialect(SqlDialect):
     def now_ms_of_server(self) -> Any:
         return None
 
-    def delete(self, table: Any, column: Any, ids: Sequence[Any], places: Sequence[Any]) -> int:
+    def delete(self, table: Any, column: Any, ids: Sequence[Any]) -> int:
         return self.execute(sa.delete(table).where(self.named(column, ids)))
 
     def insert_absent(self, table: Any, values: dict[str, Any], sid: str) -> bool:

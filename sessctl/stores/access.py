@@ -1,0 +1,21 @@
+"""`Access`: how a store is opened, beside its URL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sessctl.text import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Credentials and limits. `read_only` is what `open_store` was told by `write`."""
+
+    read_only: bool = True
+    timeout_s: float = 10.0
+    username: str | None = None
+    password: Secret | None = None
+    require_tls: bool = False
+    ca_file: str | None = None
