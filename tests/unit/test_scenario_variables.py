@@ -85,7 +85,7 @@ def test_secrets_are_fetched_and_not_shown() -> None:
 
 def test_a_given_value_wins_and_a_secret_is_then_not_fetched() -> None:
     found = values("password: {env: NOT_SET}", password="given", more="x")
-    assert found == {"password": "given", "more": "x"}
+    assert found == {"password": Secret("given"), "more": "x"}
 
 
 def test_a_secret_can_be_asked_for() -> None:
