@@ -389,9 +389,9 @@ def test_json_lines_of_one_run_have_no_verdict(replay: Replay, app: RawServer) -
 def test_a_cookie_that_a_message_cuts_is_hidden_too(replay: Replay) -> None:
     """What is expected and found is cut at 60 characters: most of a longer cookie."""
     sid = "Zk3vQ8pLw2XyTb7NcR5mHd9F" * 4
-    text = steps("{get: /, expect: {cookie: {sid: x}}}")
+    text = steps("{get: /, expect: {cookie: {sid: {value: x}}}}")
     with RawServer(saying(reply(b"", f"Set-Cookie: sid={sid}".encode()))) as server:
         result = replay(text, server)
-    assert "cookie sid: expected x, found Zk3vQ8~" in result.stdout
+    assert "cookie sid value: expected x, found Zk3vQ8~" in result.stdout
     assert sid[:12] not in result.stdout
     assert result.code == 1

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from sessctl.errors import ConfirmationNeeded, UsageError
 from sessctl.replay.variables import fill, fill_data, names_in, shown, variables
+from sessctl.text import Secret
 from tests.support.scenarios import scenario
-
-if TYPE_CHECKING:
-    from sessctl.text import Secret
 
 CANARY = "CANARY-hunter2-9f3e"
 
