@@ -70,3 +70,17 @@ def subject(request: pytest.FixtureRequest) -> Subject:
     """An empty store of each engine."""
     found: Subject = request.getfixturevalue(f"{request.param}_subject")
     return found
+
+
+@pytest.fixture(params=["redis", "postgres", "mysql"])
+def served(request: pytest.FixtureRequest) -> Subject:
+    """An empty store of each engine that is a server, behind a port."""
+    found: Subject = request.getfixturevalue(f"{request.param}_subject")
+    return found
+
+
+@pytest.fixture(params=["postgres", "mysql"])
+def rows(request: pytest.FixtureRequest) -> Subject:
+    """An empty table of each SQL server."""
+    found: Subject = request.getfixturevalue(f"{request.param}_subject")
+    return found

@@ -42,7 +42,7 @@ class Victim:
         file_limit: int | None = None,
         program: Sequence[str] = (),
     ) -> None:
-        home.mkdir(exist_ok=True)
+        home.mkdir(parents=True, exist_ok=True)
         self.home = home
         self._before = set(journals(home))
         limit = [] if file_limit is None else [sys.executable, "-ISc", _LIMITED, str(file_limit)]

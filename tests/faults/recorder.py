@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shlex
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from redis import Redis
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Set
 
 # The oracle of S12: nothing that a dry run or a listing sends may be anything else.
 READING = frozenset(
@@ -18,6 +18,26 @@ READING = frozenset(
         "ROLE", "SCAN", "SELECT", "STRLEN", "TIME", "TYPE",
     )
 )  # fmt: skip
+SQL_READING = frozenset(("BEGIN", "COMMIT", "ROLLBACK", "SELECT", "SET", "SHOW", "START"))
+
+
+@contextmanager
+def asked(subject: Any) -> Iterator[list[list[str]]]:
+    """The words of everything that a server is asked; complete when the block has ended."""
+    server = subject.engine.server
+    if subject.name == "redis":
+        with recorded(server.port) as commands:
+            yield commands
+    else:
+        found: list[list[str]] = []
+        with server.recorded() as statements:
+            yield found
+        found += [statement.split() for statement in statements]
+
+
+def reading(subject: Any) -> Set[str]:
+    """The words that an engine may be asked by who only reads."""
+    return READING if subject.name == "redis" else SQL_READING
 
 
 @contextmanager
@@ -52,9 +72,13 @@ def _words(command: str) -> list[str]:
         return command.split(" ")
 
 
-def writing(commands: list[list[str]]) -> list[list[str]]:
-    """Those that are not on the list of what reads."""
-    return [words for words in commands if words[0].upper() not in READING]
+def writing(commands: list[list[str]], reading: Set[str] = READING) -> list[list[str]]:
+    """Those that are not on the list of what reads; a read that locks is none."""
+    return [
+        words
+        for words in commands
+        if words[0].upper() not in reading or "FOR UPDATE" in " ".join(words[1:]).upper()
+    ]
 
 
 def parse_commands(stream: bytes) -> Iterator[list[bytes]]:

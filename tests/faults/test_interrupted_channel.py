@@ -1,6 +1,6 @@
 """S8: whatever interrupts a read, the next answer belongs to the question that was asked.
 
-A signal handler that raises may strike anywhere, in our code or in redis-py's, between a command
+A signal handler that raises may strike anywhere, in our code or in a driver's, between a command
 and its reply or while a connection is being closed because of an earlier exception.
 """
 
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sessctl.session import Query
-from tests.faults.stores import stored
+from tests.faults.stores import HOUR_MS, stored
+from tests.support.engines import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,9 +25,14 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from sessctl.stores.base import Store
-    from tests.faults.stores import RedisSubject
+    from tests.faults.stores import Subject
 
 SESSIONS = 600
+# SQLAlchemy's lines are left to real signals: at the end of a `with lock` a trace raises where the
+# interpreter looks for none, and the lock is never released.
+FOLDERS = ("/sessctl/stores/", "/redis/", "/psycopg/", "/pymysql/")
+# A connection to a SQL server takes 30 ms, and thousands of lines.
+FEW_STEPS = 60
 
 
 # A connection that is interrupted while it opens is closed by the garbage collector.
@@ -47,13 +53,10 @@ class Interrupted(Exception):
 
 
 @pytest.fixture
-def values(redis_subject: RedisSubject, rng: Random) -> dict[str, bytes]:
+def values(subject: Subject, rng: Random) -> dict[str, bytes]:
     """Sessions in the store: every value is another."""
     found = {f"sid-{number}": stored(rng) for number in range(SESSIONS)}
-    with redis_subject.client.pipeline(transaction=False) as pipe:
-        for name, raw in found.items():
-            pipe.execute_command("SET", f"sess:{name}", raw)
-        pipe.execute()
+    subject.replace([(name, raw, now_ms() + HOUR_MS) for name, raw in found.items()])
     return found
 
 
@@ -105,7 +108,7 @@ def interrupted(read: Callable[[Store], Any], store: Store, after_s: float) -> b
     return False
 
 
-def strike_at_random(subject: RedisSubject, values, rng: Random, *, moments: int) -> None:
+def strike_at_random(subject: Subject, values, rng: Random, *, moments: int) -> None:
     hits = 0
     with subject.open() as store, alarms():
         for _ in range(moments):
@@ -115,23 +118,23 @@ def strike_at_random(subject: RedisSubject, values, rng: Random, *, moments: int
             took_s = time.perf_counter() - started
             hits += interrupted(read, store, rng.uniform(1e-6, took_s))
             check(store, values, rng)
-    print(f"{hits} of {moments} reads interrupted, no answer mixed up")
+    print(f"{subject.name}: {hits} of {moments} reads interrupted, no answer mixed up")
     assert hits > moments // 3
 
 
-def test_interrupted_at_random_microseconds(redis_subject, values, rng) -> None:
-    strike_at_random(redis_subject, values, rng, moments=200)
+def test_interrupted_at_random_microseconds(subject, values, rng) -> None:
+    strike_at_random(subject, values, rng, moments=200)
 
 
 @pytest.mark.long
-def test_interrupted_at_many_random_microseconds(redis_subject, values, rng) -> None:
-    strike_at_random(redis_subject, values, rng, moments=1000)
+def test_interrupted_at_many_random_microseconds(subject, values, rng) -> None:
+    strike_at_random(subject, values, rng, moments=1000)
 
 
 class Tripwire:
     """Raises at the nth step of the code under test; `steps` counts them.
 
-    A step is a line, or an instruction, of sessctl's stores or redis-py. Where the interpreter
+    A step is a line, or an instruction, of sessctl's stores or a driver. Where the interpreter
     looks for signals is among them.
     """
 
@@ -149,7 +152,7 @@ class Tripwire:
 
     def _enter(self, frame: FrameType, event: str, arg: Any) -> Any:
         name = frame.f_code.co_filename
-        if "/sessctl/stores/" not in name and "/redis/" not in name:
+        if not any(folder in name for folder in FOLDERS):
             return None
         frame.f_trace_opcodes = self._event == "opcode"
         return self._step
@@ -162,7 +165,9 @@ class Tripwire:
         return self._step
 
 
-def strike_everywhere(subject: RedisSubject, values, rng: Random, *, opcodes: bool) -> None:
+def strike_everywhere(
+    subject: Subject, values, rng: Random, *, opcodes: bool, most: int | None = None
+) -> None:
     kept = sys.gettrace()
     total = 0
     with subject.open() as store:
@@ -176,8 +181,9 @@ def strike_everywhere(subject: RedisSubject, values, rng: Random, *, opcodes: bo
             read()
             with Tripwire(None, opcodes=opcodes) as free:
                 read()
-            assert free.steps > 20, way
-            for step in range(1, free.steps + 1):
+            assert free.steps > (20 if way != "clock" or subject.name != "sqlite" else 0), way
+            steps = range(1, free.steps + 1)
+            for step in steps if most is None else sorted(rng.sample(steps, min(most, len(steps)))):
                 check(store, values, rng)  # connected, and nothing left over
                 try:
                     with Tripwire(step, opcodes=opcodes):
@@ -186,14 +192,17 @@ def strike_everywhere(subject: RedisSubject, values, rng: Random, *, opcodes: bo
                     total += 1
                 check(store, values, rng)
     sys.settrace(kept)
-    print(f"interrupted at each of {total} {'instructions' if opcodes else 'lines'}")
-    assert total > 100
+    print(f"{subject.name}: interrupted at {total} {'instructions' if opcodes else 'lines'}")
+    assert total > 50
 
 
-def test_interrupted_at_every_line(redis_subject, values, rng) -> None:
-    strike_everywhere(redis_subject, values, rng, opcodes=False)
+def test_interrupted_at_every_line(subject, values, rng) -> None:
+    most = None if subject.name == "redis" else FEW_STEPS
+    strike_everywhere(subject, values, rng, opcodes=False, most=most)
 
 
 @pytest.mark.long
-def test_interrupted_at_every_instruction(redis_subject, values, rng) -> None:
-    strike_everywhere(redis_subject, values, rng, opcodes=True)
+@pytest.mark.timeout(1200)
+def test_interrupted_at_every_instruction(subject, values, rng) -> None:
+    most = None if subject.name == "redis" else 2000
+    strike_everywhere(subject, values, rng, opcodes=True, most=most)

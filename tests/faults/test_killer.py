@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Report = tuple[int, dict[str, Any]]  # exit code, JSON
 
-SESSIONS = 3_000  # six pages
+SESSIONS = 3_000  # three pages and more
 JOURNAL_BYTES = 300_000  # about, of so many
 
 
@@ -50,7 +50,7 @@ class Hunt:
         journal = journals(folder / "whole")[0]
         self._size = journal.stat().st_size
         self._pages = sum(1 for _ in open_journal(journal).pages())
-        assert self._pages >= 6
+        assert self._pages >= 3
         done = sessctl(
             "restore", "--last", "--yes", *subject.lapsed, "-b", subject.url, home=folder / "whole"
         )
@@ -275,5 +275,5 @@ def test_a_purge_goes_on_when_the_server_is_back(mortal, tmp_path, rng) -> None:
 @pytest.mark.timeout(600)
 def test_server_killed_twenty_times(mortal, tmp_path, rng) -> None:
     for number in range(20):
-        told = lose_the_server(mortal, tmp_path / str(number), rng, rng.uniform(0.02, 0.9))
+        told = lose_the_server(mortal, tmp_path / str(number), rng, rng.uniform(0.02, 0.7))
         print(f"server killed: {told}")

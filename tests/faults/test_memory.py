@@ -25,8 +25,11 @@ GROWTH_MIB = 4.0
 def fill(subject: Subject, count: int, rng: Random) -> None:
     """So many sessions, and no time wasted: one value for all, which is 300 bytes."""
     raw = stored(rng, size=150)
-    ends = now_ms() + (HOUR_MS if subject.name == "redis" else -HOUR_MS)
-    subject.replace([(sid(rng), raw, ends) for _ in range(count)])
+    now = now_ms()
+    live = 1 if subject.name == "redis" else 20  # a table in which all are over is refused
+    subject.replace(
+        [(sid(rng), raw, now + (-HOUR_MS if number % live else HOUR_MS)) for number in range(count)]
+    )
 
 
 def peaks(
@@ -47,7 +50,9 @@ def peaks(
 @pytest.mark.parametrize("scale", [1, pytest.param(5, marks=pytest.mark.long)])
 def test_memory_does_not_grow_with_the_store(subject, home, rng, scale) -> None:
     few = peaks(subject, home, rng, FEW, restore=scale > 1)
-    many = peaks(subject, home, rng, MANY * scale, restore=scale > 1)
+    # It is the filling that takes its time on a server.
+    most = MANY if subject.name in ("redis", "sqlite") else MANY // 2
+    many = peaks(subject, home, rng, most * scale, restore=scale > 1)
     for command, peak in many.items():
         grown = peak - few[command]
         print(f"{subject.name} {command}: {few[command]:.1f} -> {peak:.1f} MiB ({grown:+.1f})")

@@ -97,6 +97,7 @@ class MariaServer(Daemon):
             *("--no-defaults", f"--datadir={self.data}", "--skip-test-db"),
             # root without a password, for whoever can reach the socket in our folder
             "--auth-root-authentication-method=normal",
+            f"--tmpdir={self.dir}",  # a server that starts sweeps the one they would share
             *("--skip-name-resolve", "--innodb-log-file-size=4M", "--debug-no-sync"),
         )
 
@@ -108,6 +109,7 @@ class MariaServer(Daemon):
             f"--datadir={self.data}",
             f"--socket={self._socket}",
             f"--pid-file={self.dir / 'pid'}",
+            f"--tmpdir={self.dir}",
             "--bind-address=127.0.0.1",
             f"--port={self.port}",
             "--skip-name-resolve",

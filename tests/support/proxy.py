@@ -90,29 +90,33 @@ class Proxy(Relay):
 
     `lose_reply(word)`: the next request that holds this word reaches the server and is done, then
     the connection is cut without its reply. `lose_request(word)`: it never reaches the server.
-    `vanish(word)`: as the first, and from then on nobody can connect.
+    `vanish(word)`: as the first, and from then on nobody can connect. Of several words each waits
+    for the one before it, in a request of its own.
     """
 
     def __init__(self, port: int) -> None:
-        self._lose: tuple[bytes, str] | None = None
+        self._words: list[bytes] = []
+        self._what = ""
         self._cut: dict[int, str] = {}
         super().__init__(port)
 
-    def lose_reply(self, word: bytes) -> None:
-        self._lose = (word, "reply")
+    def lose_reply(self, *words: bytes) -> None:
+        self._words, self._what = list(words), "reply"
 
-    def lose_request(self, word: bytes) -> None:
-        self._lose = (word, "request")
+    def lose_request(self, *words: bytes) -> None:
+        self._words, self._what = list(words), "request"
 
-    def vanish(self, word: bytes) -> None:
-        self._lose = (word, "server")
+    def vanish(self, *words: bytes) -> None:
+        self._words, self._what = list(words), "server"
 
     def kept(self, kind: Kind, data: bytes, link: int) -> int | None:
-        if kind == "request" and self._lose is not None and self._lose[0] in data:
-            (_, what), self._lose = self._lose, None
-            if what == "request":
+        if kind == "request" and self._words and self._words[0] in data:
+            del self._words[0]
+            if self._words:
+                return None
+            if self._what == "request":
                 return 0
-            self._cut[link] = what  # when the server has answered
+            self._cut[link] = self._what  # when the server has answered
         elif kind == "reply" and link in self._cut:
             if self._cut[link] == "server":
                 self._cut_all()

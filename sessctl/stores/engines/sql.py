@@ -19,7 +19,7 @@ from sessctl.session import Expiry, Need, Problem, Query, Session
 from sessctl.stores.base import Capabilities, Identity, Remarks
 from sessctl.stores.engines.sql_dialect import Moved
 from sessctl.stores.engines.sql_pages import READ_PAGE, SqlPages
-from sessctl.stores.engines.sql_writes import WRITE_PAGE, SqlWriter
+from sessctl.stores.engines.sql_writes import SqlWriter
 from sessctl.stores.reader import Reader
 from sessctl.text import encode_id, escape
 from sessctl.timespec import MAX_MS
@@ -45,10 +45,9 @@ _DIALECTS = {
 class SqlStore:
     """Sessions in a table. Open it with `SqlStore.open` or `sessctl.open_store`."""
 
-    page_size = WRITE_PAGE
-
     def __init__(self, dialect: SqlDialect, layout: TableLayout, *, read_only: bool) -> None:
         self.layout = layout
+        self.page_size = dialect.write_page
         self.remarks = Remarks(dict.fromkeys(dialect.notes))
         scope = f"{layout.schema}.{layout.table}" if layout.schema else layout.table
         self.identity = Identity(

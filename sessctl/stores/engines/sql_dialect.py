@@ -62,6 +62,7 @@ class SqlDialect(ABC):
     name: ClassVar[str]
     driver: ClassVar[str]  # SQLAlchemy's name of dialect and driver
     begin: ClassVar[str] = "BEGIN"
+    write_page: ClassVar[int] = 1000  # sessions of one journal line and one delete
     address: str
     database: str
     label: str
@@ -98,9 +99,13 @@ class SqlDialect(ABC):
         except StoreError:
             raise
         except BaseException as exc:
-            if not isinstance(exc, (sa.exc.SQLAlchemyError, *self._driver_errors())):
+            # SQLAlchemy wraps what strikes while it prepares a statement.
+            struck: BaseException = getattr(exc, "orig", None) or exc
+            if not isinstance(struck, (sa.exc.SQLAlchemyError, *self._driver_errors())):
                 self._drop()  # an interrupt leaves a reply behind that is not the next one's
-                raise
+                if struck is exc:
+                    raise
+                raise struck from None
             mapped = self._error(exc)
             if isinstance(mapped, StoreUnreachable):
                 self._drop()
@@ -120,10 +125,11 @@ class SqlDialect(ABC):
                 connection.close()
 
     def close(self) -> None:
-        """Close the connection."""
-        if self._open is not None:
+        """Close the connection; whoever asks again gets another one."""
+        connection, self._open = self._open, None
+        if connection is not None:
             with suppress(sa.exc.SQLAlchemyError, *self._driver_errors()):
-                self._open.close()
+                connection.close()
         self._engine.dispose()
 
     # -- statements -------------------------------------------------------------------------------

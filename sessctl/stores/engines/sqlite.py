@@ -41,6 +41,7 @@ class SqliteDialect(SqlDialect):
     driver = "sqlite"
     begin = "BEGIN IMMEDIATE"  # the write lock first
     database = ""
+    write_page = 500  # there is one write lock for everybody
 
     def __init__(self, url: StoreUrl, access: Access, layout: TableLayout) -> None:
         flags(dict(url.options), (), "sqlite")
