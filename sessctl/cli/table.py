@@ -191,11 +191,22 @@ COMMANDS: dict[str, Row] = {
     ),
     "replay": Row(
         "replay:",
-        "Scripts of requests that show what an app's sessions do.",
-        ("sessctl replay new shop.yaml", "sessctl replay lint orders.yaml"),
-        (0, 1, 2),
+        "Play requests with cookies and without: what an app remembers, and where.",
+        ("sessctl replay new shop.yaml", "sessctl replay orders.yaml --target URL --why"),
+        (0, 1, 2, 3, 4),
         ("help",),
         {
+            DEFAULT: Row(
+                "replay_file:replay",
+                "Play a scenario with cookies and without, compare, explain.",
+                (
+                    "sessctl replay orders.yaml --target URL",
+                    "sessctl replay orders.yaml --target URL --why --report html=orders.html",
+                    "sessctl replay orders.yaml --target URL --stateless",
+                ),
+                (0, 1, 2, 3, 4, 130, 143),
+                ("replay new", "replay lint"),
+            ),
             "new": Row(
                 "replay:new",
                 "Write a commented scenario to start from.",
@@ -213,7 +224,10 @@ COMMANDS: dict[str, Row] = {
             "schema": Row(
                 "replay:schema",
                 "Print the JSON Schema of scenarios, for editors.",
-                ("sessctl replay schema --out-file scenario.schema.json",),
+                (
+                    "sessctl replay schema --out-file scenario.schema.json",
+                    "sessctl replay schema --transcript",
+                ),
                 (0, 2),
                 ("replay new",),
             ),
@@ -239,4 +253,4 @@ COMMANDS: dict[str, Row] = {
 }
 ALIASES = {"ls": "list", "rm": "expire", "forge": "sign"}
 # On top of the help, in this order.
-FIRST = ("list", "show", "decode", "verify", "sign", "expire", "purge", "restore", "demo")
+FIRST = ("list", "show", "decode", "verify", "sign", "expire", "purge", "restore", "replay", "demo")

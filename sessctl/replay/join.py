@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from sessctl.errors import SerializerError
+from sessctl.replay.jar import Outcome
 from sessctl.session import Query
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class _Before:
+    cookies: Mapping[str, str]
     sid: str
     session: Session | None
     sessions: int
@@ -99,12 +101,17 @@ class StoreWatcher:
 
     def _before(self, cookies: Mapping[str, str]) -> _Before:
         sid = self._sid_of(cookies) or ""
-        return _Before(sid, self._get(sid), self._store.count(Query()))
+        return _Before(cookies, sid, self._get(sid), self._store.count(Query()))
 
     def _after(self, seen: _Before, exchange: Exchange) -> Look:
         begun = time.monotonic()
-        cookies = {cookie.name: cookie.value for cookie in exchange.cookies}
-        sid = self._sid_of(cookies) or seen.sid
+        # Not the jar: it may hold a cookie that this request was not to carry.
+        kept = {
+            change.cookie.name: change.cookie.value
+            for change in exchange.changes
+            if change.cookie and change.outcome in (Outcome.NEW, Outcome.CHANGED, Outcome.SAME)
+        }
+        sid = self._sid_of({**seen.cookies, **kept}) or seen.sid
         while True:
             look = self._compare(seen, sid)
             waited = time.monotonic() - begun

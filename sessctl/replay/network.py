@@ -183,7 +183,7 @@ def _tls_failed(url: Url, exc: ssl.SSLError) -> HttpError:
         return HttpError(
             "tls",
             f"the certificate of {url.origin} is not trusted ({exc.verify_message.rstrip('.')})",
-            hint="`ca_file` names a certificate authority of your own",
+            hint="--ca-file names a certificate authority of your own",
         )
     reason = (exc.reason or "handshake failed").lower().replace("_", " ")
     return HttpError(

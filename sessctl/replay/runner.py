@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
     from sessctl.replay.extract import Answer
+    from sessctl.replay.jar import Jar
     from sessctl.replay.scenario import Capture, Scenario, Step
     from sessctl.replay.sender import App
     from sessctl.replay.variables import Value
@@ -82,7 +83,7 @@ class Runner:
                         break
         finally:
             await run.close()
-        yield RunEnded(Transcript(mode, tuple(records), complete))
+        yield RunEnded(Transcript(mode, tuple(records), complete, run.jars))
 
 
 def numbered(steps: tuple[Step, ...], prefix: str = "") -> list[tuple[str, Step]]:
@@ -114,6 +115,10 @@ class _Run:
         jars = {name: jar.copy() for name, jar in runner.app.options.jars.items()}
         self._state = State(mode, dict(runner.values), jars)
         self._sender = Sender(runner.app, self._state)
+
+    @property
+    def jars(self) -> Mapping[str, Jar]:
+        return self._state.jars
 
     async def close(self) -> None:
         await self._sender.close()

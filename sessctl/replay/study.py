@@ -29,13 +29,31 @@ from sessctl.replay.scenario import Parallel, Request
 from sessctl.replay.transcript import CONTROL, STATEFUL, STATELESS, Mode, RunEnded, Transcript
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from sessctl.replay.runner import Runner
+    from sessctl.replay.scenario import Step
     from sessctl.replay.transcript import Event, Rewind
 
 REWIND = Mode(rewinding=True)
 _MAX_LOOKS = 4  # runs of a kind; one place in a thousand of random noise is taken for state then
+
+
+@dataclass(frozen=True, slots=True)
+class Asserted:
+    """A verdict that the scenario asks for: of a step (`what` is `step 3`), or of itself."""
+
+    what: str
+    wanted: str
+    found: str
+    place: str = ""  # in the file
+
+    @property
+    def holds(self) -> bool:
+        return self.wanted == self.found
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.what}: expected '{self.wanted}', found '{self.found}'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +62,9 @@ class Finding:
 
     Attributes:
         complete: False where the stateful run failed, so that nothing was compared.
-        unmet: expectations of steps and of the whole scenario that did not hold, in words.
+        unmet: expectations of steps and of the whole scenario that did not hold, in words, each
+            behind its place: `shop.yaml:12:9: step 3 log in (stateful): status: expected ...`.
+        asserted: the verdicts that the scenario asks for, those that hold too.
     """
 
     steps: tuple[JudgedStep, ...]
@@ -54,6 +74,7 @@ class Finding:
     complete: bool = True
     has_control: bool = True
     unmet: tuple[str, ...] = ()
+    asserted: tuple[Asserted, ...] = ()
     store: str = ""  # what the store is called in the sentence, where a session was found
 
     @property
@@ -104,29 +125,29 @@ class Study:
 
     async def run(self) -> AsyncIterator[Event]:
         """The events of all runs. `finding` stands when the last has ended."""
-        async for event in self._play(STATEFUL):
+        async for event in self.play(STATEFUL):
             yield event
         stateful = self.transcripts[-1]
-        if not stateful.complete or stateful.failed:
+        if not stateful.complete:
             self.finding = self._failed(stateful)
             return
-        async for event in self._play(STATELESS):
+        async for event in self.play(STATELESS):
             yield event
         if self.control:
-            async for event in self._play(CONTROL):
+            async for event in self.play(CONTROL):
                 yield event
         steps = judge_steps(self._with_cookies, self._without_any)
         look = 1
         while self.control and look < _MAX_LOOKS and any(s.verdict.is_doubtful for s in steps):
             look += 1
             for mode in (STATELESS, CONTROL):
-                async for event in self._play(replace(mode, look=look)):
+                async for event in self.play(replace(mode, look=look)):
                     yield event
             steps = judge_steps(self._with_cookies, self._without_any)
         without: dict[str, Transcript] = {}
         if self.why and any(step.depends for step in steps):
             for name in whole_cookies(cookies_sent(stateful)):
-                async for event in self._play(Mode(withheld=name)):
+                async for event in self.play(Mode(withheld=name)):
                     yield event
                 without[name] = self.transcripts[-1]
         named = self.runner.scenario.session_cookie
@@ -137,7 +158,7 @@ class Study:
             found += evidence.seen(carrier.name, steps, runs)
             rewinds = evidence.rewinds(carrier.name, steps, runs)
             if rewinds:
-                async for event in self._play(REWIND, rewinds):
+                async for event in self.play(REWIND, rewinds):
                     yield event
                 found += evidence.rewound(self.transcripts[-1], steps, stateful)
         self.finding = self._conclude(steps, carrier, found, self.control)
@@ -152,7 +173,8 @@ class Study:
     def _without_any(self) -> list[Transcript]:
         return [one for one in self.transcripts if not one.mode.stateful]
 
-    async def _play(self, mode: Mode, rewinds: Sequence[Rewind] = ()) -> AsyncIterator[Event]:
+    async def play(self, mode: Mode, rewinds: Sequence[Rewind] = ()) -> AsyncIterator[Event]:
+        """The events of one run, which joins the transcripts."""
         async for event in self.runner.play(mode, rewinds):
             if isinstance(event, RunEnded):
                 self.transcripts.append(event.transcript)
@@ -176,22 +198,21 @@ class Study:
             tuple(steps), carrier, evidence.kept(found), tuple(found),
             has_control=has_control, store=self.store if in_store else "",
         )  # fmt: skip
-        runs = [run for run in self.transcripts[1:] if not run.mode.withheld]
+        runs = [run for run in self.transcripts if not run.mode.withheld]
         unmet = [line for run in runs for line in _unmet(run)]
-        unmet += [*_undepending(steps), *self._unmet_whole(finding)]
-        return replace(finding, unmet=tuple(unmet))
+        asserted = [*_asserted_of_steps(steps), *self._asserted_of_whole(finding)]
+        unmet += [str(one) for one in asserted if not one.holds]
+        return replace(finding, unmet=tuple(unmet), asserted=tuple(asserted))
 
-    def _unmet_whole(self, finding: Finding) -> list[str]:
-        """What the scenario expects of itself and is not so."""
-        wanted, unmet = self.runner.scenario.expect, []
-        verdict = "stateful" if finding.is_stateful else "stateless"
-        if wanted.verdict not in (None, verdict):
-            unmet.append(f"verdict: expected {wanted.verdict}, found {verdict}")
-        if wanted.carrier not in (None, finding.carrier.name):
-            unmet.append(f"carrier: expected {wanted.carrier}, found {finding.carrier.name}")
-        if wanted.kept is not None and _KEPT[wanted.kept] is not finding.kept:
-            unmet.append(f"kept: expected {_KEPT[wanted.kept]}, found {finding.kept}")
-        return unmet
+    def _asserted_of_whole(self, finding: Finding) -> Iterator[Asserted]:
+        wanted, file = self.runner.scenario.expect, self.runner.scenario.file
+        if wanted.verdict is not None:
+            verdict = "stateful" if finding.is_stateful else "stateless"
+            yield Asserted("verdict", wanted.verdict, verdict, file)
+        if wanted.carrier is not None:
+            yield Asserted("carrier", wanted.carrier, finding.carrier.name or "not told", file)
+        if wanted.kept is not None:
+            yield Asserted("kept", _KEPT[wanted.kept], finding.kept, file)
 
 
 _KEPT = {"cookie": Kept.COOKIE, "server": Kept.SERVER, "both": Kept.BOTH}
@@ -202,18 +223,25 @@ def _unmet(transcript: Transcript) -> list[str]:
     for record in transcript.failed:
         if not transcript.mode.stateful and not record.failures:
             continue  # without cookies anything may fail, and that is what is compared
-        where = f"step {record.key} ({transcript.mode.title})"
-        found += [f"{where}: {failure.message}" for failure in record.failures]
-        found += [f"{where}: {record.problem}"] if record.problem else []
+        where = f"{_called(record.key, record.step)} ({transcript.mode.title})"
+        found += [f"{one.check.place}: {where}: {one.message}" for one in record.failures]
+        found += [f"{record.step.place}: {where}: {record.problem}"] if record.problem else []
     return found
 
 
-def _undepending(steps: Sequence[JudgedStep]) -> list[str]:
-    found = []
+def _asserted_of_steps(steps: Sequence[JudgedStep]) -> Iterator[Asserted]:
     for step in steps:
         request = step.step.step if isinstance(step.step, Parallel) else step.step
         wanted = request.expect.depends if isinstance(request, Request) else None
-        if wanted is not None and wanted != step.depends:
-            said = "depends on state" if wanted else "the same"
-            found.append(f"step {step.key}: expected '{said}', found '{step.verdict.judgement}'")
-    return found
+        if wanted is not None:
+            said = Judgement.DEPENDS if wanted else Judgement.SAME
+            found = step.verdict.judgement
+            # Not to depend is all that is asked, and an unstable step does not.
+            met = wanted == step.depends
+            place = str(step.step.place)
+            yield Asserted(f"step {step.key}", said, said if met else found, place)
+
+
+def _called(key: str, step: Step) -> str:
+    """`step 3`, or `step 3 log in` where it has a name."""
+    return f"step {key} {step.name}".rstrip()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sessctl.errors import HttpError
     from sessctl.replay.cookie import Cookie
     from sessctl.replay.expect import Failure
-    from sessctl.replay.jar import Change, Choice
+    from sessctl.replay.jar import Change, Choice, Jar
     from sessctl.replay.join import Look
     from sessctl.replay.message import Request as Sent
     from sessctl.replay.message import Response
@@ -155,11 +155,17 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """A whole run. `complete` is False where it stopped at a failed step."""
+    """A whole run.
+
+    Attributes:
+        complete: False where it stopped at a failed step.
+        jars: what each client holds at its end.
+    """
 
     mode: Mode
     steps: tuple[StepRecord, ...]
     complete: bool = True
+    jars: Mapping[str, Jar] = field(default_factory=dict)
 
     def step(self, key: str) -> StepRecord | None:
         return next((one for one in self.steps if one.key == key), None)

@@ -113,7 +113,8 @@ def variables(
     found: dict[str, Value] = {}
     for variable in scenario.variables:
         if given and variable.name in given:
-            found[variable.name] = given[variable.name]
+            text = given[variable.name]
+            found[variable.name] = Secret(text) if variable.reference is not None else text
         elif variable.reference is not None:
             label = variable.label or variable.name
             found[variable.name] = resolve(

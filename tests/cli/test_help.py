@@ -13,8 +13,11 @@ from sessctl.cli.table import ALIASES, COMMANDS, FIRST
 from sessctl.demo.sessions import build_demo
 from sessctl.errors import ExitCode
 from tests.support.cli import PIPES, TERMINAL, Cli
+from tests.support.little_apps import logging_in
+from tests.support.raw_http import RawServer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from sessctl.cli.table import Row
@@ -192,7 +195,14 @@ def test_an_unknown_topic_suggests_the_nearest(cli: Cli) -> None:
 
 
 @pytest.fixture
-def at_demo(cli: Cli, tmp_path: Path) -> Any:
+def app() -> Iterator[RawServer]:
+    """The application that the scenario of `replay new` is about."""
+    with RawServer(logging_in()) as server:
+        yield server
+
+
+@pytest.fixture
+def at_demo(cli: Cli, tmp_path: Path, app: RawServer) -> Any:
     """Types an example into a shell that stands in the demo's folder, and says yes."""
     shop = build_demo(tmp_path / "demo", now=datetime.now(UTC))
     secret = shop.secret_path.read_text()
@@ -206,8 +216,9 @@ def at_demo(cli: Cli, tmp_path: Path) -> Any:
     journal = stopped.json()["summary"]["journal"]
     words = {
         "SID": shop.sid, "COOKIE": shop.cookie, "JOURNAL": journal, "REF": "env:SESSION_SECRET",
+        "URL": app.url,
     }  # fmt: skip
-    env = {"SESSION_SECRET": secret.rstrip("\n")}
+    env = {"SESSION_SECRET": secret.rstrip("\n"), "APP_PASSWORD": "correct-horse-9"}
 
     def type_in(example: str) -> Result:
         piped = b""

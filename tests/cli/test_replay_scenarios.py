@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sessctl.cli.table import COMMANDS, DEFAULT
 from sessctl.replay.load import load_scenario
 from tests.support.scenarios import SHOP
 
@@ -68,6 +67,12 @@ def test_schema_prints_the_schema(cli: Cli) -> None:
     result = cli("replay", "schema")
     assert (result.stderr, result.code) == ("", 0)
     assert json.loads(result.stdout)["$defs"]["request"]
+
+
+def test_schema_of_transcripts(cli: Cli) -> None:
+    result = cli("replay", "schema", "--transcript")
+    assert (result.stderr, result.code) == ("", 0)
+    assert "verdict" in result.json()["properties"]
 
 
 def test_schema_stands_beside_the_scenario_where_its_first_line_looks(cli: Cli) -> None:
@@ -153,23 +158,6 @@ def test_a_hostile_key_is_shown_inert(cli: Cli) -> None:
 # -- the word behind `replay` ----------------------------------------------------------------------
 
 
-def test_a_file_is_no_command_yet(cli: Cli) -> None:
-    result = cli("replay", "shop.yaml")
-    assert (result.stdout, result.code) == ("", 2)
-    assert result.stderr == (
-        "sessctl: error: no such command 'replay shop.yaml'\n"
-        "  hint: sessctl replay takes new, lint, schema\n"
-    )
-
-
-@pytest.fixture
-def with_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A table in which `replay FILE` is a command: lint stands in for it."""
-    lint = COMMANDS["replay"].children["lint"]
-    monkeypatch.setitem(COMMANDS["replay"].children, DEFAULT, lint)
-
-
-@pytest.mark.usefixtures("with_default")
 @pytest.mark.parametrize(
     "words",
     [["shop.yaml"], ["shop.yaml", "-o", "json"], ["-o", "json", "shop.yaml"], ["-q", "lint.har"]],
@@ -178,25 +166,23 @@ def test_a_first_word_that_names_no_command_is_the_file(cli: Cli, words: list[st
     write(cli, BAD)
     write(cli, BAD, "lint.har")
     result = cli("replay", *words)
-    assert "gett" in result.stdout
-    assert (result.stderr, result.code) == ("", 1)
+    assert "gett" in result.stderr
+    assert (result.stdout, result.code) == ("", 2)
 
 
-@pytest.mark.usefixtures("with_default")
 def test_commands_and_their_typos_stay_what_they_are(cli: Cli) -> None:
     assert cli("replay", "schema").code == 0
     result = cli("replay", "shcema")
     assert (result.code, "did you mean 'replay schema'?" in result.stderr) == (2, True)
 
 
-@pytest.mark.usefixtures("with_default")
 def test_help_lists_the_file_among_the_commands(
     cli: Cli, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cli("replay", "--help")
-    assert "\n  FILE    Check scenarios" in capsys.readouterr().out
+    assert "\n  FILE    Play a scenario" in capsys.readouterr().out
     cli("replay", "shop.yaml", "--help")
-    assert "Usage: sessctl replay FILE" in capsys.readouterr().out
+    assert "Usage: sessctl replay FILE [OPTIONS]\n" in capsys.readouterr().out
 
 
 def test_the_topic_has_a_scenario_that_lints(cli: Cli) -> None:

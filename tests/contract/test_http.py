@@ -494,7 +494,7 @@ def tls_failure(folder: Path, *, trusting: bool = True) -> HttpError:
 def test_an_unknown_certificate_authority_is_not_trusted(certificates: Path) -> None:
     error = tls_failure(certificates, trusting=False)
     assert "is not trusted (" in error.message
-    assert error.hint == "`ca_file` names a certificate authority of your own"
+    assert error.hint == "--ca-file names a certificate authority of your own"
 
 
 def test_a_certificate_for_another_host_is_not_trusted(tmp_path: Path) -> None:

@@ -45,11 +45,23 @@ def new(
 
 
 @command("output")
-def schema(run: Run) -> ExitCode:
-    """The JSON Schema of scenarios."""
-    from sessctl.replay.schema import schema_text
+def schema(
+    run: Run,
+    *,
+    transcript: Annotated[
+        bool, typer.Option("--transcript", help="That of -o json, instead of scenarios.")
+    ] = False,
+) -> ExitCode:
+    """The JSON Schema of scenarios, or of what replays tell programs."""
+    if transcript:
+        from sessctl.replay.reports.document import transcript_schema_text
 
-    run.streams.raw(schema_text().encode("ascii"))
+        text = transcript_schema_text()
+    else:
+        from sessctl.replay.schema import schema_text
+
+        text = schema_text()
+    run.streams.raw(text.encode("ascii"))
     return ExitCode.OK
 
 
