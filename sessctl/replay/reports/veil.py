@@ -165,13 +165,12 @@ class Veil:
 def _shortened(text: str, head: str, values: Sequence[str]) -> str:
     """The text without values that begin so: a message may have cut one, and then its beginning
     would still be most of a session id."""
-    at = text.find(head)
-    while at >= 0:
+    pieces, done = [], 0
+    while (at := text.find(head, done)) >= 0:
         length, value = max((_alike(one, text, at), one) for one in values)
-        shown = short_id(value)
-        text = text[:at] + shown + text[at + length :]
-        at = text.find(head, at + len(shown))
-    return text
+        pieces += [text[done:at], short_id(value)]
+        done = at + length
+    return "".join([*pieces, text[done:]])
 
 
 def _alike(value: str, text: str, at: int) -> int:
