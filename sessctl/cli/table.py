@@ -235,9 +235,13 @@ COMMANDS: dict[str, Row] = {
     ),
     "demo": Row(
         "demo:demo",
-        "A store of sample sessions and a short tour; needs no service.",
-        ("sessctl demo",),
-        (0, 2),
+        "A store of sample sessions and a short tour, or a shop to try; needs no service.",
+        (
+            "sessctl demo",
+            "sessctl demo --serve",
+            "sessctl demo --serve --port 3000 --store memory --set rolling=yes",
+        ),
+        (0, 2, 3, 130, 143),
         ("help",),
     ),
     "help": Row(

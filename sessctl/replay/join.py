@@ -179,7 +179,7 @@ _ABSENT = object()
 
 
 def _walk(path: str, old: Any, new: Any, found: list[DataChange]) -> None:
-    if len(found) > _MAX_CHANGES or (type(old) is type(new) and old == new):
+    if len(found) > _MAX_CHANGES:
         return
     if isinstance(old, dict) and isinstance(new, dict):
         for key in dict.fromkeys([*old, *new]):
@@ -190,7 +190,7 @@ def _walk(path: str, old: Any, new: Any, found: list[DataChange]) -> None:
             ours = old[place] if place < len(old) else _ABSENT
             theirs = new[place] if place < len(new) else _ABSENT
             _walk(f"{path}[{place}]", ours, theirs, found)
-    else:
+    elif type(old) is not type(new) or old != new:  # 1, 1.0 and true are equal, and not the same
         found.append(
             DataChange(path, None if old is _ABSENT else old, None if new is _ABSENT else new)
         )

@@ -13,14 +13,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sessctl.limits import MIB, Budget
+from sessctl.limits import KIB, Budget
 from sessctl.replay.problems import Place, Problem, ScenarioError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# 100 000 nodes take about 3 s to read; a scenario of a thousand steps has some 10 000.
-SCENARIO_BUDGET = Budget(value_bytes=1 * MIB, depth=50, nodes=100_000)
+# 50 000 nodes take 2.6 s to read, and a step has some 15: three thousand steps.
+SCENARIO_BUDGET = Budget(value_bytes=512 * KIB, depth=50, nodes=50_000)
 
 
 @dataclass(frozen=True, slots=True)

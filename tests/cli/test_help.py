@@ -237,7 +237,8 @@ def at_demo(cli: Cli, tmp_path: Path, app: RawServer) -> Any:
     return type_in
 
 
-@pytest.mark.parametrize("example", EXAMPLES)
+# Those with --serve run until Ctrl-C: test_demo_serve.py.
+@pytest.mark.parametrize("example", [one for one in EXAMPLES if "--serve" not in one])
 def test_an_example_works_on_the_demo(at_demo: Any, example: str) -> None:
     result = at_demo(example)
     assert ("error" in result.stderr, result.code) == (False, 0)

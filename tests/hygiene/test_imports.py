@@ -35,8 +35,10 @@ DRIVERS = ["redis", "hiredis", "sqlalchemy", "sqlite3", "psycopg", "pymysql", "p
 NETWORK = ["socket", "ssl", "asyncio", "http", "urllib.request", "email"]
 RENDERING = ["rich", "pygments", "markdown_it"]
 CONFIGURATION = ["tomllib", "tomlkit", "msgspec", "dotenv", "platformdirs", "keyring"]
-HEAVY = ["importlib.metadata", "pydantic", "sessctl.demo", "unittest", "multiprocessing"]
-HEAVY += ["sessctl.replay", "h11"]
+HEAVY = [
+    *("importlib.metadata", "pydantic", "sessctl.demo", "jinja2"),
+    *("unittest", "multiprocessing", "sessctl.replay", "h11"),
+]
 EVERYTHING = [*DRIVERS, *NETWORK, *RENDERING, *CONFIGURATION, *HEAVY]
 
 

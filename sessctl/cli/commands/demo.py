@@ -1,4 +1,4 @@
-"""`sessctl demo`: sample sessions in an SQLite file and a tour through the commands."""
+"""`sessctl demo`: sample sessions and a tour through the commands; with --serve, a shop."""
 
 from __future__ import annotations
 
@@ -6,21 +6,59 @@ import shlex
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from sessctl.cli.options import command
 from sessctl.demo.sessions import build_demo
 from sessctl.demo.tour import NEXT, TOUR
-from sessctl.errors import ExitCode, SessctlError
+from sessctl.errors import ExitCode, SessctlError, UsageError
 
 if TYPE_CHECKING:
     from sessctl.cli.run import Run
     from sessctl.demo.tour import Step
 
 
+def _option(*names: str, help: str, **more: Any) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel="Shop", show_default=False, **more)
+
+
 @command("output")
-def demo(run: Run) -> ExitCode:
-    """Build the store, run the tour, say what to type next."""
+def demo(
+    run: Run,
+    *,
+    serve: Annotated[bool, _option("--serve", help="Open the demo shop until Ctrl-C.")] = False,
+    port: Annotated[
+        int | None, _option("--port", help="Listen there; else on a free one.", metavar="N")
+    ] = None,
+    store: Annotated[
+        str | None,
+        _option("--store", help="memory, sqlite (else), or a URL of these.", metavar="STORE"),
+    ] = None,
+    secret_from: Annotated[
+        list[str] | None,
+        _option("--secret-from", help="Sign with this; newest first.", metavar="REF"),
+    ] = None,
+    set: Annotated[
+        list[str] | None,
+        _option("--set", help="rolling=yes, max-age=10s, keep=cookie ...", metavar="KEY=VALUE"),
+    ] = None,
+) -> ExitCode:
+    """Open the shop, or build the store, run the tour, say what to type next."""
+    if serve:
+        from sessctl.cli.demo_shop import serve_shop  # 30 ms with the server; the tour has none
+
+        given, settings = secret_from or [], set or []
+        return serve_shop(
+            run, port=port or 0, store=store or "sqlite", references=given, settings=settings
+        )
+    if port is not None or store is not None or secret_from or set:
+        raise UsageError("--port, --store, --secret-from and --set need --serve")
+    return _tour(run)
+
+
+def _tour(run: Run) -> ExitCode:
     folder = Path(tempfile.mkdtemp(prefix="sessctl-demo-"))
     shop = build_demo(folder, now=datetime.now(UTC))
     line = run.streams.line

@@ -119,6 +119,12 @@ def _secrets() -> Iterator[str]:
     )
 
 
+def _scenarios() -> Iterator[str]:
+    from sessctl.cli.scenarios import TEXT
+
+    yield from TEXT.splitlines()
+
+
 def _undo() -> Iterator[str]:
     yield from (
         "expire and purge write the sessions to a journal, page by page, before they delete them:",
@@ -136,12 +142,6 @@ def _undo() -> Iterator[str]:
         "--journal=ids keeps ids and digests: proof of an erasure, no way back. --no-journal keeps",
         "nothing. A journal holds live credentials: its folder is yours alone (0700).",
     )
-
-
-def _scenarios() -> Iterator[str]:
-    from sessctl.cli.scenarios import TEXT
-
-    yield from TEXT.splitlines()
 
 
 TOPICS: dict[str, tuple[str, Callable[[], Iterator[str]]]] = {
