@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from sessctl.replay.transcript import Event, Rewind
 
 REWIND = Mode(rewinding=True)
-_MAX_LOOKS = 4  # runs of a kind; one place in a thousand of random noise is taken for state then
+MAX_LOOKS = 4  # runs of a kind; one place in a thousand of random noise is taken for state then
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ class Study:
                 yield event
         steps = judge_steps(self._with_cookies, self._without_any)
         look = 1
-        while self.control and look < _MAX_LOOKS and any(s.verdict.is_doubtful for s in steps):
+        while self.control and look < MAX_LOOKS and any(s.verdict.is_doubtful for s in steps):
             look += 1
             for mode in (STATELESS, CONTROL):
                 async for event in self.play(replace(mode, look=look)):

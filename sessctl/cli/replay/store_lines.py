@@ -97,11 +97,10 @@ def _value(value: Any) -> str:
 
 def _left_behind(runs: Sequence[RunView]) -> Iterator[Line]:
     """Sessions of requests without a cookie: nobody will ever come back for them."""
+    run = next((one for one in runs if not one.stateful), None)
     stores = [
         exchange.store
-        for run in runs
-        if not run.stateful
-        for record in run.steps
+        for record in (run.steps if run else ())
         for exchange in record.exchanges
         if exchange.store is not None
     ]

@@ -165,12 +165,11 @@ class Veil:
 def _shortened(text: str, head: str, values: Sequence[str]) -> str:
     """The text without values that begin so: a message may have cut one, and then its beginning
     would still be most of a session id."""
-    pieces, done, at = [], 0, text.find(head)
-    while at >= 0:
+    pieces, done = [], 0
+    while (at := text.find(head, done)) >= 0:
         length, value = max((_alike(one, text, at), one) for one in values)
         pieces += [text[done:at], short_id(value)]
         done = at + length
-        at = text.find(head, done)
     return "".join([*pieces, text[done:]])
 
 
