@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from sessctl.cookies.api import decode_cookie
 from sessctl.errors import SessctlError
 from sessctl.replay.compare import differences
-from sessctl.replay.join import Fate
 from sessctl.replay.judge import cookies_sent, facts, facts_of, parts_of
+from sessctl.replay.look import Fate
 from sessctl.replay.scenario import Request, RunHook
 from sessctl.replay.transcript import Rewind
 

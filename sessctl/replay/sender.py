@@ -28,7 +28,7 @@ from sessctl.timespec import local_ms
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-    from sessctl.replay.join import Look
+    from sessctl.replay.look import Look
     from sessctl.replay.network import Network
     from sessctl.replay.scenario import Request
     from sessctl.replay.state import State

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sessctl.replay.cookie import Cookie
     from sessctl.replay.expect import Failure
     from sessctl.replay.jar import Change, Choice, Jar
-    from sessctl.replay.join import Look
+    from sessctl.replay.look import Look
     from sessctl.replay.message import Request as Sent
     from sessctl.replay.message import Response
     from sessctl.replay.scenario import Step

@@ -13,7 +13,8 @@ import pytest
 
 from sessctl import open_store
 from sessctl.cookies.api import decode_cookie
-from sessctl.replay.join import Fate, Look, StoreWatcher
+from sessctl.replay.join import StoreWatcher
+from sessctl.replay.look import Fate, Look
 from tests.support.express import ExpressApp
 from tests.support.replay import SCENARIOS, play, runner, study
 

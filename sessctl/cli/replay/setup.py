@@ -141,7 +141,7 @@ def _values(run: Run, scenario: Scenario, wanted: Wanted) -> dict[str, Value]:
         given[name] = text
         if known[name].reference is not None:
             run.warn(f"--var {name}=... shows the secret in the process list and the history")
-    return variables(scenario, environ=run.environ, asker=run, given=given)
+    return variables(scenario.variables, environ=run.environ, asker=run, given=given)
 
 
 def _jars(wanted: Wanted) -> dict[str, Jar]:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from sessctl.cli.columns import aligned
-from sessctl.replay.join import Fate
+from sessctl.replay.look import Fate
 from sessctl.text import shorten
 from sessctl.timespec import format_duration, parse_iso_ms
 
