@@ -107,8 +107,8 @@ def shorten(text: str, width: int) -> str:
 
 MASK = "***"
 _SENSITIVE_KEY = (
-    r"(?i:passw|passphrase|token|secret|csrf|xsrf|auth(?!or)|api_?key|private|credential|otp|"
-    r"card|cvv|iban|ssn)"
+    r"(?i:passw|passphrase|token|secret|csrf|xsrf|auth(?!or(?!i[sz]))|api_?key|private|credential|"
+    r"otp|card|cvv|iban|ssn)"
 )
 _SHAPES = (
     r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*",  # JWT

@@ -41,6 +41,9 @@ Requests also take: as (a client with its own jar), at (an instance), query, hea
 Values come from css and cookie (both with attr), xpath, json: $.a[0], regex (first group), header,
   and the words status, url, body, session (created changed renewed unchanged gone none, of the
   store's session). css and xpath need: pip install 'sessctl[replay]'
-Expected: an equal text, or equals contains matches gt lt exists not same-as. Of a cookie also:
-  set changed deleted secure httponly samesite path domain max-age prefix value.
+Expected of these: {status: 200, json: {$.n: 3}, header: {Location: /}, body: {contains: pear}}; and
+  value: {NAME: ..} of what was captured or shown. An equal text, or equals contains matches gt lt
+  exists not same-as. Of a cookie also: set changed deleted secure httponly samesite path domain
+  max-age prefix value.
+Tampering: how is flip, truncate, unsign, or swap (with: NAME of a kept jar takes its signature).
 Texts stay as typed (no, 012, 1:30). ${name} inside {..} and [..] needs quotes."""

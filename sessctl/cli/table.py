@@ -191,7 +191,7 @@ COMMANDS: dict[str, Row] = {
     ),
     "replay": Row(
         "replay:",
-        "Play requests with cookies and without: what does an app remember, and where?",
+        "Play requests with cookies and without: what an app remembers, and where.",
         ("sessctl replay new shop.yaml", "sessctl replay orders.yaml --target URL --why"),
         (0, 1, 2, 3, 4),
         ("help",),

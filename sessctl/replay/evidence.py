@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from sessctl.cookies.api import decode_cookie
 from sessctl.errors import SessctlError
 from sessctl.replay.compare import differences
-from sessctl.replay.join import Fate
-from sessctl.replay.judge import facts, facts_of
+from sessctl.replay.judge import cookies_sent, facts, facts_of, parts_of
+from sessctl.replay.look import Fate
 from sessctl.replay.scenario import Request, RunHook
 from sessctl.replay.transcript import Rewind
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from sessctl.replay.compare import Facts
     from sessctl.replay.judge import JudgedStep
-    from sessctl.replay.transcript import Exchange, Transcript
+    from sessctl.replay.transcript import Exchange, StepRecord, Transcript
 
 _LOGOUT = re.compile(r"(?i)log-?out|sign-?out|log out|sign out|/session/delete")
 _SHORTEST_ID = 11  # characters: 64 bits in base64. A signed count looks like a signed id else.
@@ -42,15 +42,22 @@ class Kept(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One thing that was seen. `points_to` is None where it only adds to the picture."""
+    """One thing that was seen.
+
+    Attributes:
+        points_to: None where it only adds to the picture.
+        is_weak: it counts only where nothing stronger was seen.
+    """
 
     text: str
     points_to: Kept | None = None
+    is_weak: bool = False
 
 
 def kept(evidence: Sequence[Evidence]) -> Kept:
     """What the evidence says together."""
-    found = {one.points_to for one in evidence} - {None}
+    strong = {one.points_to for one in evidence if not one.is_weak} - {None}
+    found = strong or {one.points_to for one in evidence} - {None}
     if found == {Kept.COOKIE}:
         return Kept.COOKIE
     if found == {Kept.SERVER}:
@@ -62,13 +69,13 @@ def kept(evidence: Sequence[Evidence]) -> Kept:
 
 
 def seen(
-    carrier: str, steps: Sequence[JudgedStep], stateful: Transcript, control: Transcript | None
+    carrier: str, steps: Sequence[JudgedStep], stateful: Sequence[Transcript]
 ) -> Iterator[Evidence]:
-    """Evidence out of the stateful run alone."""
-    yield from _decoded(carrier, stateful)
-    yield from _moved_on(carrier, steps, control)
-    yield from _restarted(steps, stateful)
-    yield from _stored(stateful)
+    """Evidence out of the stateful runs alone: the one that is judged, then its controls."""
+    yield from _decoded(carrier, stateful[0])
+    yield from _moved_on(carrier, steps, stateful[1:])
+    yield from _restarted(carrier, steps, stateful[0])
+    yield from _stored(stateful[0])
 
 
 def _decoded(carrier: str, stateful: Transcript) -> Iterator[Evidence]:
@@ -91,19 +98,22 @@ def _decoded(carrier: str, stateful: Transcript) -> Iterator[Evidence]:
 
 
 def _moved_on(
-    carrier: str, steps: Sequence[JudgedStep], control: Transcript | None
+    carrier: str, steps: Sequence[JudgedStep], controls: Sequence[Transcript]
 ) -> Iterator[Evidence]:
-    """The same request was answered otherwise: with the same cookie, or with another?"""
-    for earlier, later in _pairs(steps, control):
-        one, other = sent_value(earlier, carrier), sent_value(later, carrier)
-        if one is not None and one == other:
+    """The same request was answered otherwise: with the same cookies, or with another?"""
+    pairs = _pairs(steps, controls)
+    for earlier, later in pairs:
+        cookies = _sent(earlier)
+        if carrier in cookies and cookies == _sent(later):
             yield Evidence(
                 f"steps {earlier.key} and {later.key} are answered differently "
                 "while the cookie's value stays the same",
                 Kept.SERVER,
             )
             return
-        if one is not None and other is not None:
+    for earlier, later in pairs:
+        one, other = sent_value(earlier, carrier), sent_value(later, carrier)
+        if one is not None and other is not None and one != other:
             yield Evidence(
                 f"the cookie's value changes between steps {earlier.key} and {later.key}, "
                 "as the answer does"
@@ -111,19 +121,35 @@ def _moved_on(
             return
 
 
-def _restarted(steps: Sequence[JudgedStep], stateful: Transcript) -> Iterator[Evidence]:
+def _restarted(
+    carrier: str, steps: Sequence[JudgedStep], stateful: Transcript
+) -> Iterator[Evidence]:
+    """What was asked for before a restart is asked for again, with the cookie of before."""
+    keys = [one.key for one in stateful.steps]
     hooks = [one for one in stateful.steps if isinstance(one.step, RunHook)]
-    restart = next((one for one in hooks if _RESTART.search(one.step.hook)), None)  # type: ignore[attr-defined]
+    restart = next((one for one in hooks if _RESTART.search(_hook_name(one))), None)
     if restart is None:
         return
-    keys = [one.key for one in stateful.steps]
-    after = [one for one in steps if keys.index(one.key) > keys.index(restart.key)]
-    if not after:
-        return
+    at = keys.index(restart.key)
+    before = [one for one in steps if keys.index(one.key) < at and _is_look(one, carrier)]
+    asked = {_asks(one) for one in before}
+    values = {sent_value(one, carrier) for one in before}
+    after = [
+        one
+        for one in steps
+        if keys.index(one.key) > at
+        and isinstance(one.step, Request)
+        and _asks(one) in asked
+        and sent_value(one, carrier) in values
+    ]
     if any(one.depends for one in after):
         yield Evidence("it is still there after the restart")
-    else:
+    elif after:
         yield Evidence("it is gone after the restart: it was in the memory of the app", Kept.SERVER)
+
+
+def _hook_name(record: StepRecord) -> str:
+    return record.step.hook if isinstance(record.step, RunHook) else ""
 
 
 def _stored(stateful: Transcript) -> Iterator[Evidence]:
@@ -138,23 +164,28 @@ def _stored(stateful: Transcript) -> Iterator[Evidence]:
 
 
 def rewinds(
-    carrier: str, steps: Sequence[JudgedStep], control: Transcript | None
+    carrier: str, steps: Sequence[JudgedStep], stateful: Sequence[Transcript]
 ) -> tuple[Rewind, ...]:
     """The earlier cookies that are worth presenting again."""
     found: list[Rewind] = []
-    pairs = _pairs(steps, control)
+    parts = parts_of(carrier, cookies_sent(stateful[0]))
     changed = next(
-        (pair for pair in pairs if sent_value(pair[0], carrier) != sent_value(pair[1], carrier)),
+        (
+            pair
+            for pair in _pairs(steps, stateful[1:])
+            if all(_is_look(one, carrier) for one in pair)
+            and sent_value(pair[0], carrier) != sent_value(pair[1], carrier)
+        ),
         None,
     )
     if changed is not None:
         earlier, later = changed
-        found.append(Rewind(later.key, earlier.key, carrier))
+        found.append(Rewind(later.key, earlier.key, carrier, parts))
     logout = next((one for one in steps if _is_logout(one)), None)
     if logout is not None:
         before = [one for one in steps[: steps.index(logout)] if _is_look(one, carrier)]
         if before:
-            found.append(Rewind(logout.key, before[-1].key, carrier))
+            found.append(Rewind(logout.key, before[-1].key, carrier, parts))
     return tuple(found)
 
 
@@ -167,28 +198,53 @@ def rewound(
         run: the one in which they were presented.
         stateful: another one, which shows what differs by itself.
     """
-    logouts = {one.key for one in steps if _is_logout(one)}
+    judged = {one.key: one for one in steps}
     for record in run.steps:
         for rewind, exchange in record.rewound.items():
             then, again = run.step(rewind.step), stateful.step(rewind.step)
             if then is None or again is None or exchange.response is None:
                 continue
-            came_back = _alike(facts(then), facts_of(exchange), facts(again))
-            if rewind.after in logouts and came_back:
-                yield Evidence("the cookie of before still works after the logout", Kept.COOKIE)
-            elif rewind.after in logouts:
+            answer, expected = facts_of(exchange), [facts(then), facts(again)]
+            without = judged[rewind.step].stateless
+            nobody = facts(without) if without is not None else answer
+            is_logout = _is_logout(judged[rewind.after])
+            if _alike(expected, answer):
+                yield _came_back(rewind, is_logout)
+            elif is_logout and _lacks_the_same(expected, answer, nobody):
                 yield Evidence(
                     "the cookie of before is worth nothing after the logout", Kept.SERVER
                 )
-            elif came_back:
+            elif is_logout:
                 yield Evidence(
-                    f"with the cookie of step {rewind.step} again the state goes back to it",
-                    Kept.COOKIE,
+                    "the cookie of before still works after the logout, and the state goes on",
+                    Kept.SERVER,
                 )
-            else:
+            elif not _alike([nobody], answer):
                 yield Evidence(
                     f"with the cookie of step {rewind.step} again the state goes on", Kept.SERVER
                 )
+            else:
+                yield Evidence(f"the cookie of step {rewind.step} is not taken a second time")
+
+
+def _lacks_the_same(expected: Sequence[Facts], answer: Facts, nobody: Facts) -> bool:
+    """Whether an answer lacks what the one without cookies lacks."""
+    if expected[0].status != nobody.status:
+        return answer.status == nobody.status
+    texts = [one.text for one in expected]
+    lost = {one.ours for one in differences(texts, [nobody.text])}
+    return lost <= {one.ours for one in differences(texts, [answer.text])}
+
+
+def _came_back(rewind: Rewind, is_logout: bool) -> Evidence:
+    if is_logout:
+        # Weak: an app may keep the session and only tell the browser to forget its cookie.
+        return Evidence(
+            "the cookie of before still works after the logout", Kept.COOKIE, is_weak=True
+        )
+    return Evidence(
+        f"with the cookie of step {rewind.step} again the state goes back to it", Kept.COOKIE
+    )
 
 
 def _is_logout(step: JudgedStep) -> bool:
@@ -205,21 +261,22 @@ def _is_look(step: JudgedStep, carrier: str) -> bool:
         step.depends
         and isinstance(request, Request)
         and request.method == "GET"
+        and len(step.stateful.exchanges) == 1  # presented again, a redirect is not followed
         and sent_value(step, carrier) is not None
     )
 
 
 def _pairs(
-    steps: Sequence[JudgedStep], control: Transcript | None
+    steps: Sequence[JudgedStep], controls: Sequence[Transcript]
 ) -> list[tuple[JudgedStep, JudgedStep]]:
     """The same GET, asked twice and answered otherwise, beyond what differs by itself."""
     found = []
     looks = [one for one in steps if one.depends and isinstance(one.step, Request)]
     for place, earlier in enumerate(looks):
-        again = control.step(earlier.key) if control else None
+        again = [one for run in controls if (one := run.step(earlier.key)) is not None]
         for later in looks[place + 1 :]:
             if _asks(earlier) == _asks(later) and not _alike(
-                facts(earlier.stateful), facts(later.stateful), facts(again) if again else None
+                [facts(earlier.stateful), *map(facts, again)], facts(later.stateful)
             ):
                 found.append((earlier, later))
     return found
@@ -235,15 +292,20 @@ def _asks(step: JudgedStep) -> tuple[str, ...]:
 
 def sent_value(step: JudgedStep, carrier: str) -> str | None:
     """The cookie's value as the step's first request carried it."""
+    return _sent(step).get(carrier)
+
+
+def _sent(step: JudgedStep) -> dict[str, str]:
     sent = step.stateful.exchanges[0].choice.sent if step.stateful.exchanges else ()
-    return next((cookie.value for cookie in sent if cookie.name == carrier), None)
+    return {cookie.name: cookie.value for cookie in sent}
 
 
 def _exchanges(transcript: Transcript) -> Iterator[Exchange]:
     return (one for record in transcript.steps for one in record.exchanges)
 
 
-def _alike(one: Facts, other: Facts, again: Facts | None) -> bool:
-    if one.status != other.status:
-        return False
-    return not differences(one.text, other.text, again.text if again else None)
+def _alike(ours: Sequence[Facts], other: Facts) -> bool:
+    """Whether an answer is as the first of ours, but for what differs by itself."""
+    return ours[0].status == other.status and not differences(
+        [one.text for one in ours], [other.text]
+    )

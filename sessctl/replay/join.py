@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from sessctl.errors import SerializerError
 from sessctl.replay.jar import Outcome
+from sessctl.replay.look import DataChange, Fate, Look
 from sessctl.session import Query
 
 if TYPE_CHECKING:
@@ -25,49 +25,6 @@ if TYPE_CHECKING:
 _SETTLE_S = 0.3  # some libraries save after the answer has gone
 _PAUSE_S = 0.03
 _MAX_CHANGES = 50
-
-
-class Fate(StrEnum):
-    """What an exchange did to the session."""
-
-    CREATED = "created"
-    CHANGED = "changed"
-    RENEWED = "renewed"
-    UNCHANGED = "unchanged"
-    GONE = "gone"
-    NONE = "none"
-
-
-@dataclass(frozen=True, slots=True)
-class DataChange:
-    """One value inside a session's data: `path` is `$.cart[0].qty`; None is absent."""
-
-    path: str
-    old: Any
-    new: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """The store around one exchange.
-
-    Attributes:
-        sid: whose session; empty where the request led to none.
-        replaced: the sid before, where the answer brought another one (a login that regenerates).
-        expiry_moved_ms: how much later it ends; None where either end is not known.
-        sessions: how many there are, before and after.
-        waited_ms: how long after the answer the reading was.
-    """
-
-    fate: Fate
-    sid: str = ""
-    replaced: str = ""
-    before: Session | None = None
-    after: Session | None = None
-    changes: tuple[DataChange, ...] = ()
-    expiry_moved_ms: int | None = None
-    sessions: tuple[int, int] = (0, 0)
-    waited_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +58,7 @@ class StoreWatcher:
 
     def _before(self, cookies: Mapping[str, str]) -> _Before:
         sid = self._sid_of(cookies) or ""
-        return _Before(cookies, sid, self._get(sid), self._store.count(Query()))
+        return _Before(cookies, sid, self._get(sid), self._count())
 
     def _after(self, seen: _Before, exchange: Exchange) -> Look:
         begun = time.monotonic()
@@ -121,7 +78,7 @@ class StoreWatcher:
         return replace(look, waited_ms=round(waited * 1000))
 
     def _compare(self, seen: _Before, sid: str) -> Look:
-        session, sessions = self._get(sid), (seen.sessions, self._store.count(Query()))
+        session, sessions = self._get(sid), (seen.sessions, self._count())
         if sid != seen.sid and seen.sid:
             old = seen.session
             fate = Fate.CREATED if session else (Fate.GONE if old else Fate.NONE)
@@ -136,6 +93,9 @@ class StoreWatcher:
             moved = session.expires_ms - old.expires_ms
         fate = _fate(old, session, changes, moved)
         return Look(fate, sid, "", old, session, changes, moved, sessions)
+
+    def _count(self) -> int:
+        return self._store.count(Query())
 
     def _get(self, sid: str) -> Session | None:
         found = self._store.get([sid]) if sid else []
@@ -179,7 +139,7 @@ _ABSENT = object()
 
 
 def _walk(path: str, old: Any, new: Any, found: list[DataChange]) -> None:
-    if len(found) > _MAX_CHANGES or (type(old) is type(new) and old == new):
+    if len(found) > _MAX_CHANGES:
         return
     if isinstance(old, dict) and isinstance(new, dict):
         for key in dict.fromkeys([*old, *new]):
@@ -190,7 +150,7 @@ def _walk(path: str, old: Any, new: Any, found: list[DataChange]) -> None:
             ours = old[place] if place < len(old) else _ABSENT
             theirs = new[place] if place < len(new) else _ABSENT
             _walk(f"{path}[{place}]", ours, theirs, found)
-    else:
+    elif type(old) is not type(new) or old != new:  # 1, 1.0 and true are equal, and not the same
         found.append(
             DataChange(path, None if old is _ABSENT else old, None if new is _ABSENT else new)
         )

@@ -20,11 +20,11 @@ from sessctl.replay.scenario import (
     RunHook,
     Scenario,
     Step,
-    Variable,
     Verdict,
     Wait,
 )
 from sessctl.replay.schema import find_problems
+from sessctl.replay.variables import Variable
 from sessctl.replay.yaml_reader import SCENARIO_BUDGET, Mapping, Node, Scalar, read_yaml
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ they were.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,7 @@ from sessctl.replay.transcript import (
 from sessctl.timespec import format_duration
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
     from sessctl.replay.extract import Answer
     from sessctl.replay.jar import Jar
@@ -86,18 +87,22 @@ class Runner:
 
 
 def numbered(steps: tuple[Step, ...], prefix: str = "") -> list[tuple[str, Step]]:
-    """Every step with its key: repetitions are written out as `6.1`, `6.1#2`."""
+    """Every step with its key; one that is repeated comes as `6.1`, then `6.1#2`, `6.1#3`."""
+    times: Counter[str] = Counter()
     found: list[tuple[str, Step]] = []
-    for number, step in enumerate(steps, 1):
-        key = f"{prefix}{number}"
-        if isinstance(step, Repeat):
-            inner = numbered(step.steps, f"{key}.")
-            for time in range(step.times):
-                mark = f"#{time + 1}" if time else ""
-                found += [(f"{name}{mark}", one) for name, one in inner]
-        else:
-            found.append((key, step))
+    for key, step in _written_out(steps, prefix):
+        times[key] += 1
+        found.append((key if times[key] == 1 else f"{key}#{times[key]}", step))
     return found
+
+
+def _written_out(steps: tuple[Step, ...], prefix: str) -> Iterator[tuple[str, Step]]:
+    for number, step in enumerate(steps, 1):
+        if isinstance(step, Repeat):
+            for _ in range(step.times):
+                yield from _written_out(step.steps, f"{prefix}{number}.")
+        else:
+            yield f"{prefix}{number}", step
 
 
 class _Run:
@@ -144,16 +149,10 @@ class _Run:
         """The record with the answers to earlier cookies that this run was asked for."""
         steps, rewound = dict(self._runner.numbered), {}
         for asked in self._rewinds:
-            step = steps.get(asked.step)
-            # A signature, or the rest of a long value, may be a cookie beside it: `session.sig`.
-            cookies = {
-                name: value
-                for name, value in self._presented.get(asked.step, {}).items()
-                if name == asked.name or name.startswith(f"{asked.name}.")
-            }
-            is_due = asked.after == record.key and asked.name in cookies
-            if is_due and isinstance(step, Request):
-                rewound[asked] = await self._sender.present(step, cookies)
+            step, then = steps.get(asked.step), self._presented.get(asked.step, {})
+            values = {name: then[name] for name in (asked.name, *asked.parts) if name in then}
+            if asked.after == record.key and isinstance(step, Request) and values:
+                rewound[asked] = await self._sender.present(step, values)
         return replace(record, rewound=rewound) if rewound else record
 
     async def _act(self, step: Step) -> str:
@@ -199,19 +198,38 @@ class _Run:
         yield StepEnded(replace(record, problem=problem or record.problem))
 
     async def _parallel(self, key: str, step: Parallel) -> AsyncIterator[Event]:
-        """All at once, all with the jar as it is now."""
+        """All at once, all with the jar as it is now; the store is looked at around the whole."""
         turn = asyncio.Semaphore(_AT_ONCE)
 
-        async def one() -> list[Exchange]:
+        async def one() -> tuple[list[Exchange], str]:
+            found: list[Exchange] = []
             async with turn:
-                return [exchange async for exchange in self._sender.send(step.step)]
+                try:
+                    async for exchange in self._sender.send(step.step, is_watched=False):
+                        found.append(exchange)
+                except HttpError as exc:  # a redirect that is not followed
+                    return found, exc.message
+            return found, ""
 
+        seen = await self._sender.look_before(step.step)
+        tasks = [asyncio.create_task(one()) for _ in range(step.times)]
         exchanges: list[Exchange] = []
-        for done in asyncio.as_completed([one() for _ in range(step.times)]):
-            for exchange in await done:
-                exchanges.append(exchange)
-                yield Exchanged(key, exchange)
-        yield StepEnded(replace(self._record(key, step.step, exchanges), step=step))
+        problems: list[str] = []
+        try:
+            for done in asyncio.as_completed(tasks):
+                found, problem = await done
+                exchanges += found
+                problems += [problem] if problem else []
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        exchanges[-1] = await self._sender.look_after(seen, exchanges[-1])
+        for exchange in exchanges:
+            yield Exchanged(key, exchange)
+        record = self._record(key, step.step, exchanges)
+        problem = next(iter(problems), record.problem)
+        yield StepEnded(replace(record, step=step, problem=problem))
 
     def _record(self, key: str, step: Request, exchanges: list[Exchange]) -> StepRecord:
         last = exchanges[-1]

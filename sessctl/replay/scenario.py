@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from sessctl.replay.extract import Source
     from sessctl.replay.problems import Place
+    from sessctl.replay.variables import Variable
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -234,16 +235,6 @@ class Hook:
     run: tuple[str, ...]
     ready: str | None = None
     within_s: float = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """A value by name: a `text`, or a `reference` to a secret as in the configuration."""
-
-    name: str
-    text: str | None = None
-    reference: str | None = None
-    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)

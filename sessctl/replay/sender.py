@@ -28,7 +28,7 @@ from sessctl.timespec import local_ms
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-    from sessctl.replay.join import Look
+    from sessctl.replay.look import Look
     from sessctl.replay.network import Network
     from sessctl.replay.scenario import Request
     from sessctl.replay.state import State
@@ -93,8 +93,11 @@ class Sender:
         for client in self._clients.values():
             await client.close()
 
-    async def send(self, step: Request) -> AsyncIterator[Exchange]:
+    async def send(self, step: Request, *, is_watched: bool = True) -> AsyncIterator[Exchange]:
         """The exchanges of a request, its redirects and its retries.
+
+        Args:
+            is_watched: look at the store around each exchange.
 
         Raises:
             HttpError: a redirect that is not followed; what came before it has been yielded.
@@ -107,7 +110,7 @@ class Sender:
             if time and step.retry:
                 await asyncio.sleep(step.retry.every_s)
             last: Exchange | None = None
-            async for exchange in self._hops(step, instance, base):
+            async for exchange in self._hops(step, instance, base, is_watched):
                 last = exchange
                 yield exchange
             if last is None or step.retry is None or self._is_enough(step, last):
@@ -119,12 +122,16 @@ class Sender:
         until = step.retry.until
         return until is None or not expect.failures(until, last.answer, self._state.values)
 
-    async def _hops(self, step: Request, instance: str, base: Url) -> AsyncIterator[Exchange]:
+    async def _hops(
+        self, step: Request, instance: str, base: Url, is_watched: bool
+    ) -> AsyncIterator[Exchange]:
         url = self._check(self._url(step, base))
         draft = outgoing.draft(step, self._state.values)
         source, own = From.SAME_SITE, True
         for _ in range(MAX_HOPS + 1):
+            seen = await self._before(step, url, source, own=own) if is_watched else None
             exchange = await self._exchange(step, instance, url, draft, source, own=own)
+            exchange = await self.look_after(seen, exchange)
             yield exchange
             status = exchange.response.status if exchange.response else 0
             if not step.follow or status not in _REDIRECTS or not exchange.location:
@@ -153,6 +160,23 @@ class Sender:
         jar.restore(before)
         return exchange
 
+    async def look_before(self, step: Request) -> object:
+        """What the store holds for the cookies that a step is about to send; for `look_after`."""
+        base = self._app.target if step.at in (None, ROUND_ROBIN) else self._address(step)[1]
+        return await self._before(step, self._url(step, base), From.SAME_SITE, own=True)
+
+    async def look_after(self, seen: object, exchange: Exchange) -> Exchange:
+        """The exchange with what it did to the store, if `seen` says what was there before."""
+        if self._app.watcher is None or seen is None:
+            return exchange
+        return replace(exchange, look=await self._app.watcher.after(seen, exchange))
+
+    async def _before(self, step: Request, url: Url, source: From, *, own: bool) -> object:
+        if self._app.watcher is None:
+            return None
+        _, pairs = self._cookies(step, url, local_ms(), source, own=own)
+        return await self._app.watcher.before(dict(pairs))
+
     async def _exchange(
         self,
         step: Request,
@@ -167,9 +191,6 @@ class Sender:
         choice, pairs = self._cookies(step, url, now, source, own=own)
         line = b"; ".join(encode_id(f"{k}={v}" if k else v) for k, v in pairs) or None
         sent = Sent(draft.method, url, draft.headers(line, own=own), draft.body)
-        seen = None
-        if self._app.watcher is not None:
-            seen = await self._app.watcher.before(dict(pairs))
         response, error = None, None
         try:
             response = await self.client(step.client, step.timeout_s).send(sent)
@@ -178,14 +199,11 @@ class Sender:
         jar = self._state.jar(step.client) if self._state.mode.stateful else Jar()
         lines = response.set_cookie if response else []
         changes = jar.receive(lines, url, local_ms(), source=source)
-        exchange = Exchange(
+        return Exchange(
             step.client, instance, sent, choice, tuple(k for k, _ in pairs if k not in
             {cookie.name for cookie in choice.sent}), response, error, tuple(changes),
             jar.choose(url, local_ms()).sent, now,
         )  # fmt: skip
-        if self._app.watcher is not None:
-            exchange = replace(exchange, look=await self._app.watcher.after(seen, exchange))
-        return exchange
 
     def _cookies(
         self, step: Request, url: Url, now: int, source: From, *, own: bool

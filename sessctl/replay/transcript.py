@@ -5,7 +5,7 @@ A runner emits these as events; whoever wants the whole collects them in a `Tran
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sessctl.replay.extract import Answer, SeenCookie
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sessctl.replay.cookie import Cookie
     from sessctl.replay.expect import Failure
     from sessctl.replay.jar import Change, Choice, Jar
-    from sessctl.replay.join import Look
+    from sessctl.replay.look import Look
     from sessctl.replay.message import Request as Sent
     from sessctl.replay.message import Response
     from sessctl.replay.scenario import Step
@@ -30,13 +30,15 @@ class Mode:
     """How the cookies are handled in a run.
 
     `stateful`: jars carried. `stateless`: no cookie is ever sent. `withheld` names one cookie that
-    a stateful run does not send; `rewinding` presents earlier cookies again.
+    a stateful run does not send; `rewinding` presents earlier cookies again. `look` counts the runs
+    of a kind, where one was not enough.
     """
 
     stateful: bool = True
     withheld: str = ""
     control: bool = False
     rewinding: bool = False
+    look: int = 1
 
     @property
     def must_succeed(self) -> bool:
@@ -45,6 +47,8 @@ class Mode:
 
     @property
     def title(self) -> str:
+        if self.look > 1:
+            return f"{replace(self, look=1).title}, look {self.look}"
         if not self.stateful:
             return "stateless"
         if self.withheld:
@@ -113,11 +117,13 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Rewind:
-    """After the step `after`, send the request of `step` with the cookie `name` as it was then."""
+    """After the step `after`, send the request of `step` with the cookie `name` as it was then;
+    `parts` are the cookies that belong to it, such as its signature."""
 
     after: str
     step: str
     name: str
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

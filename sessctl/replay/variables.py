@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sessctl.config.secrets import Asker, resolve
@@ -13,14 +14,23 @@ from sessctl.errors import UsageError, did_you_mean
 from sessctl.text import MASK, Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    from sessctl.replay.scenario import Scenario
 
 NAME = r"[A-Za-z_][A-Za-z0-9_-]*"
 _HOLE = re.compile(rf"\$\$\{{|\$\{{(?:({NAME})\}})?")
 
 Value = str | Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A value by name: a `text`, or a `reference` to a secret as in the configuration."""
+
+    name: str
+    text: str | None = None
+    reference: str | None = None
+    label: str = ""
 
 
 def names_in(text: str) -> list[str]:
@@ -94,24 +104,24 @@ def fill_data(data: Any, values: Mapping[str, Value]) -> Any:
 
 
 def variables(
-    scenario: Scenario,
+    declared: Iterable[Variable],
     *,
     environ: Mapping[str, str],
     asker: Asker,
     given: Mapping[str, str] | None = None,
 ) -> dict[str, Value]:
-    """The scenario's variables with their values, secrets fetched.
+    """Variables with their values, secrets fetched.
 
     A text may use those above it; with a secret in it, it is a secret itself.
 
     Args:
-        given: values that win over the scenario's.
+        given: values that win over the declared ones.
 
     Raises:
         UsageError: a secret is not there, or nobody can be asked (ConfirmationNeeded).
     """
     found: dict[str, Value] = {}
-    for variable in scenario.variables:
+    for variable in declared:
         if given and variable.name in given:
             text = given[variable.name]
             found[variable.name] = Secret(text) if variable.reference is not None else text

@@ -77,7 +77,7 @@ def test_the_table_has_both_runs_and_the_verdict(replay: Replay, app: RawServer)
 def test_how_often_it_is_played_is_said_before(replay: Replay, app: RawServer) -> None:
     assert replay(TWICE, app).stderr == (
         f"note: 3 runs against {app.url}: stateful, stateless, control; "
-        "at most one more with earlier cookies\n"
+        "at most 7 more, where noise is in doubt and with earlier cookies\n"
     )
     assert "; then one for each cookie, withheld;" in replay(TWICE, app, "--why").stderr
     assert replay(TWICE, app, "-q").stderr == ""
@@ -378,3 +378,20 @@ def test_a_jar_that_is_none_is_named(replay: Replay, app: RawServer) -> None:
     result = replay(TWICE, app, "--jar", "cookies.txt")
     assert (result.stdout, result.code, app.requests) == ("", 7, [])
     assert "line 1 has 1 fields" in result.stderr
+
+
+def test_json_lines_of_one_run_have_no_verdict(replay: Replay, app: RawServer) -> None:
+    events = replay(TWICE, app, "--stateless", "-o", "jsonl").json_lines()
+    assert {event["run"] for event in events} == {"stateless"}
+    assert events[-1] == {"event": "end", "run": "stateless", "complete": True}
+
+
+def test_a_cookie_that_a_message_cuts_is_hidden_too(replay: Replay) -> None:
+    """What is expected and found is cut at 60 characters: most of a longer cookie."""
+    sid = "Zk3vQ8pLw2XyTb7NcR5mHd9F" * 4
+    text = steps("{get: /, expect: {cookie: {sid: {value: x}}}}")
+    with RawServer(saying(reply(b"", f"Set-Cookie: sid={sid}".encode()))) as server:
+        result = replay(text, server)
+    assert "cookie sid value: expected x, found Zk3vQ8~" in result.stdout
+    assert sid[:12] not in result.stdout
+    assert result.code == 1

@@ -85,7 +85,8 @@ def test_no_spelling_of_a_location_leads_elsewhere(cli: Cli, second: RawServer, 
 def test_an_allowed_host_gets_no_header_of_the_step(cli: Cli) -> None:
     """Cookies of 127.0.0.1 go to every port of it, as in browsers; what the author wrote does not,
     and another name gets nothing at all."""
-    text = f"sessctl: 1\nsteps:\n  - get: /\n  - {{post: /go, form: {{a: b}}, follow: true, {HEADERS}}}\n"
+    step = f"{{post: /go, form: {{a: b}}, follow: true, {HEADERS}}}"
+    text = f"sessctl: 1\nsteps:\n  - get: /\n  - {step}\n"
     with RawServer(saying(reply(b"mine now"))) as other:
         to = f"http://localhost:{other.port}/take"
         with leading(to, 307) as first:

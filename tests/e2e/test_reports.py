@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -105,6 +106,18 @@ def test_an_unknown_format_is_named(express: Study) -> None:
         render("htm", express)
     assert caught.value.message == "there is no report format 'htm'"
     assert "html" in str(caught.value.hint)
+
+
+def test_a_page_that_repeats_a_cookie_takes_no_longer_than_it_is_long() -> None:
+    """Eight times the length may take more than eight times as long, but not fifty."""
+    spent = []
+    for size in (65_536, 524_288):
+        with RawServer(saying(reply(b"a" * size, b"Set-Cookie: sid=" + b"a" * 20))) as app:
+            found = study(runner("\n  - {get: /}", app.url), control=False)
+        begun = time.process_time()
+        render("json", found)
+        spent.append(time.process_time() - begun)
+    assert spent[1] < 50 * max(spent[0], 0.01)
 
 
 # -- the document ----------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ STEPS = """
     about: {name}
     show: {{{word}: {{json: $.text}}}}
   - {{name: again, get: '/again', show: {{text: {{json: $.text}}}}}}
-  - {{name: page, get: /page, expect: {{status: 500}}}}
+  - {{name: page, get: /page, stateless: {{status: 500}}, expect: {{depends: true}}}}
 """
 
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from sessctl.errors import ConfirmationNeeded, UsageError
 from sessctl.replay.variables import fill, fill_data, names_in, shown, variables
+from sessctl.text import Secret
 from tests.support.scenarios import scenario
-
-if TYPE_CHECKING:
-    from sessctl.text import Secret
 
 CANARY = "CANARY-hunter2-9f3e"
 
@@ -85,7 +82,7 @@ def test_secrets_are_fetched_and_not_shown() -> None:
 
 def test_a_given_value_wins_and_a_secret_is_then_not_fetched() -> None:
     found = values("password: {env: NOT_SET}", password="given", more="x")
-    assert found == {"password": "given", "more": "x"}
+    assert found == {"password": Secret("given"), "more": "x"}
 
 
 def test_a_secret_can_be_asked_for() -> None:

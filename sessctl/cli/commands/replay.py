@@ -53,10 +53,14 @@ def schema(
     ] = False,
 ) -> ExitCode:
     """The JSON Schema of scenarios, or of what replays tell programs."""
-    from sessctl.replay.reports.document import transcript_schema_text
-    from sessctl.replay.schema import schema_text
+    if transcript:
+        from sessctl.replay.reports.document import transcript_schema_text
 
-    text = transcript_schema_text() if transcript else schema_text()
+        text = transcript_schema_text()
+    else:
+        from sessctl.replay.schema import schema_text
+
+        text = schema_text()
     run.streams.raw(text.encode("ascii"))
     return ExitCode.OK
 

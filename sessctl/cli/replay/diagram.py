@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sessctl.cli.columns import cut
 from sessctl.cli.replay.words import cookie_acts, in_a_cell
-from sessctl.replay.join import Fate
+from sessctl.replay.look import Fate
 from sessctl.text import escape
 
 if TYPE_CHECKING:

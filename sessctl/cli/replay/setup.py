@@ -23,7 +23,7 @@ from sessctl.replay.load import load_scenario
 from sessctl.replay.runner import Runner
 from sessctl.replay.scenario import MAIN, JarAct, JarVerb, Repeat, RunHook, requests_of
 from sessctl.replay.sender import App, Options
-from sessctl.replay.study import Study
+from sessctl.replay.study import MAX_LOOKS, Study
 from sessctl.replay.url import parse_url
 from sessctl.replay.variables import fill, variables
 
@@ -108,7 +108,10 @@ def runs_in_words(wanted: Wanted, target: Url) -> str:
     names = ["stateful", "stateless", *(["control"] if wanted.control else [])]
     words = f"{len(names)} runs against {target.origin}: {', '.join(names)}"
     words += "; then one for each cookie, withheld" if wanted.why else ""
-    return f"{words}; at most one more with earlier cookies"
+    if not wanted.control:
+        return f"{words}; at most 1 more, with earlier cookies"
+    more = 2 * (MAX_LOOKS - 1) + 1
+    return f"{words}; at most {more} more, where noise is in doubt and with earlier cookies"
 
 
 # -- what is in the options ------------------------------------------------------------------------
@@ -138,7 +141,7 @@ def _values(run: Run, scenario: Scenario, wanted: Wanted) -> dict[str, Value]:
         given[name] = text
         if known[name].reference is not None:
             run.warn(f"--var {name}=... shows the secret in the process list and the history")
-    return variables(scenario, environ=run.environ, asker=run, given=given)
+    return variables(scenario.variables, environ=run.environ, asker=run, given=given)
 
 
 def _jars(wanted: Wanted) -> dict[str, Jar]:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from sessctl.cli.columns import aligned
-from sessctl.replay.join import Fate
+from sessctl.replay.look import Fate
 from sessctl.text import shorten
 from sessctl.timespec import format_duration, parse_iso_ms
 
@@ -97,11 +97,10 @@ def _value(value: Any) -> str:
 
 def _left_behind(runs: Sequence[RunView]) -> Iterator[Line]:
     """Sessions of requests without a cookie: nobody will ever come back for them."""
+    run = next((one for one in runs if not one.stateful), None)
     stores = [
         exchange.store
-        for run in runs
-        if not run.stateful
-        for record in run.steps
+        for record in (run.steps if run else ())
         for exchange in record.exchanges
         if exchange.store is not None
     ]

@@ -128,8 +128,9 @@ class RedisStore:
 
     def __init__(self, url: str, *, clock: Clock = local_ms) -> None:
         # 97 ms with the driver; only this store needs it
+        from sessctl.stores.access import Access
         from sessctl.stores.engines.redis_connect import Target
-        from sessctl.stores.registry import Access, parse_url
+        from sessctl.stores.registry import parse_url
 
         self._prefix = encode_id(CONNECT_REDIS.prefix)
         self._clock = clock

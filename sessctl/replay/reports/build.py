@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sessctl.replay.compare import Judgement
 from sessctl.replay.judge import facts
 from sessctl.replay.reports.exchanges import Exchanges
 from sessctl.replay.reports.report import (
@@ -132,7 +133,7 @@ def _step(
         verb=step.verb.value if isinstance(step, JarAct) else None,
         action=action(step),
         client=request.client if isinstance(request, Request | JarAct) else None,
-        judgement=judged.verdict.judgement.value if judged else None,
+        judgement=_judgement(judged, study),
         differences=tuple(
             DifferenceView(
                 one.what,
@@ -144,6 +145,14 @@ def _step(
         stateful=_summary(records.get("stateful"), veil),
         stateless=_summary(records.get("stateless"), veil),
     )
+
+
+def _judgement(judged: JudgedStep | None, study: Study) -> str | None:
+    """Where the first run failed nothing was compared; what failed is known all the same."""
+    if judged is None or (study.finding and not study.finding.complete
+                          and judged.verdict.judgement is not Judgement.FAILED):  # fmt: skip
+        return None
+    return judged.verdict.judgement.value
 
 
 def action(step: Step) -> str:

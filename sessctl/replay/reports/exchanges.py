@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sessctl.errors import SerializerError
-from sessctl.replay.join import Fate
+from sessctl.replay.look import Fate
 from sessctl.replay.reports.report import (
     BodyView,
     ChangeView,
@@ -24,7 +24,7 @@ from sessctl.timespec import iso
 if TYPE_CHECKING:
     from sessctl.replay.cookie import Cookie
     from sessctl.replay.jar import Change
-    from sessctl.replay.join import Look
+    from sessctl.replay.look import Look
     from sessctl.replay.message import Headers, Response
     from sessctl.replay.message import Request as Sent
     from sessctl.replay.reports.veil import Veil

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 # A shorter value (`dark`, `1`) would be struck out of ordinary words.
 _SHORTEST = 8
-_PAIR = re.compile(r"([^&=?#\s]+)=([^&#\s]*)")
-_PART = re.compile(r'(name="([^"\r\n]*)".*?\r\n\r\n)(.*?)(?=\r\n--)', re.DOTALL)
+_BETWEEN_PAIRS = re.compile(r"([&?#\s])")
+_FIELD = re.compile(r'\bname="([^"\r\n]{0,200})"')
 # It asks for credentials, and holds none.
 _HARMLESS = ("www-authenticate", "proxy-authenticate")
 
@@ -91,7 +91,7 @@ class Veil:
 
     def url(self, url: str) -> str:
         """A URL, or a form's body: `name=value` pairs between `&`."""
-        return self.text(_PAIR.sub(lambda m: f"{m[1]}={self._pair(m[1], m[2])}", url))
+        return self.text("".join(map(self._pair, _BETWEEN_PAIRS.split(url))))
 
     def header(self, name: str, value: str) -> str:
         """A header's value; of cookies only what a name is given."""
@@ -119,7 +119,7 @@ class Veil:
             elif "x-www-form-urlencoded" in content_type:
                 return self.url(text)
             elif "multipart/form-data" in content_type:
-                text = _PART.sub(lambda m: m[1] + (self.value(m[2], m[3]) or ""), text)
+                text = "\r\n--".join(map(self._part, text.split("\r\n--")))
         return self.text(text)
 
     def _shortened(self, text: str) -> str:
@@ -136,9 +136,16 @@ class Veil:
         except (ValueError, RecursionError):
             return text
 
-    def _pair(self, name: str, value: str) -> str:
+    def _pair(self, pair: str) -> str:
+        name, mark, value = pair.partition("=")
         hides = not self._whole and value and self._masker.hides(unquote(name).replace("-", "_"))
-        return MASK if hides else value
+        return f"{name}{mark}{MASK}" if hides else pair
+
+    def _part(self, part: str) -> str:
+        """One part of a multipart body."""
+        head, blank, value = part.partition("\r\n\r\n")
+        name = _FIELD.search(head)
+        return f"{head}{blank}{self.value(name[1], value) if name else value}"
 
     def _cookie(self, pair: str) -> str:
         name, mark, value = pair.partition("=")
@@ -158,13 +165,12 @@ class Veil:
 def _shortened(text: str, head: str, values: Sequence[str]) -> str:
     """The text without values that begin so: a message may have cut one, and then its beginning
     would still be most of a session id."""
-    at = text.find(head)
-    while at >= 0:
+    pieces, done = [], 0
+    while (at := text.find(head, done)) >= 0:
         length, value = max((_alike(one, text, at), one) for one in values)
-        shown = short_id(value)
-        text = text[:at] + shown + text[at + length :]
-        at = text.find(head, at + len(shown))
-    return text
+        pieces += [text[done:at], short_id(value)]
+        done = at + length
+    return "".join([*pieces, text[done:]])
 
 
 def _alike(value: str, text: str, at: int) -> int:

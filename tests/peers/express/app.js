@@ -3,72 +3,15 @@
 // Everything is set by one JSON object in SESSCTL_PEER; see `tests/support/express.py` for its keys.
 // It prints {"port":N} when ready and ends when stdin closes, so no test can leave one behind.
 
-const fs = require("node:fs");
 const { promisify } = require("node:util");
 const express = require("express");
 const flash = require("connect-flash");
 const passport = require("passport");
 const session = require("express-session");
 const { Strategy } = require("passport-local");
+const { defined, openStore } = require("./stores.js");
 
 const config = JSON.parse(process.env.SESSCTL_PEER ?? "{}");
-
-function defined(object) {
-  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined));
-}
-
-async function redisStore() {
-  const { createClient } = require("redis");
-  const { RedisStore } = require("connect-redis");
-  const socket = config.redisCa ? { tls: true, ca: fs.readFileSync(config.redisCa) } : undefined;
-  // No offline queue: a dead server must be an error now, not a request that hangs.
-  const client = createClient(defined({ url: config.redisUrl, socket, disableOfflineQueue: true }));
-  client.on("error", (error) => console.error(`redis: ${error.message}`));
-  await client.connect();
-  const { prefix, disableTTL, disableTouch } = config;
-  // JSON holds no function: `ttlAlways` stands for connect-redis' `ttl: () => seconds`.
-  const ttl = config.ttlAlways === undefined ? config.ttl : () => config.ttlAlways;
-  return new RedisStore(defined({ client, prefix, ttl, disableTTL, disableTouch }));
-}
-
-function memoryStore() {
-  return undefined; // express-session's own
-}
-
-function sqliteStore() {
-  const SQLiteStore = require("connect-sqlite3")(session);
-  const { dir, db, table, concurrentDb } = config;
-  const store = new SQLiteStore(defined({ dir, db, table, concurrentDb }));
-  return new Promise((resolve) => store.client.once("connect", () => resolve(store)));
-}
-
-// Neither SQL store deletes by a timer here: what is over has to stay for sessctl to find.
-function postgresStore() {
-  const PGStore = require("connect-pg-simple")(session);
-  const { pgUrl, pgCa, schemaName, table: tableName, ttl, disableTouch } = config;
-  const conObject = defined({ connectionString: pgUrl, ssl: authority(pgCa) });
-  const rest = { createTableIfMissing: true, pruneSessionInterval: false };
-  return new PGStore(defined({ conObject, schemaName, tableName, ttl, disableTouch, ...rest }));
-}
-
-async function mysqlStore() {
-  const MySQLStore = require("express-mysql-session")(session);
-  const { mysqlUrl, mysqlCa, table: tableName, columnNames, expiration, disableTouch } = config;
-  const { hostname: host, port, username, password, pathname } = new URL(mysqlUrl);
-  const [user, secret, database] = [username, password, pathname.slice(1)].map(decodeURIComponent);
-  const where = { host, port: Number(port || 3306), user, password: secret, database };
-  const options = { expiration, disableTouch, clearExpired: false };
-  options.schema = defined({ tableName, columnNames });
-  // Its own pool takes no certificate: who wants TLS hands over one that does.
-  const pool = mysqlCa && require("mysql2/promise").createPool({ ...where, ssl: authority(mysqlCa) });
-  const store = new MySQLStore(defined({ ...(pool ? {} : where), ...options }), pool);
-  await store.onReady();
-  return store;
-}
-
-function authority(file) {
-  return file === undefined ? undefined : { ca: fs.readFileSync(file, "utf8") };
-}
 
 // Routes save before they answer: by itself express-session reports a failed save only after
 // the 200 is on its way, and a test could not tell.
@@ -157,16 +100,8 @@ function useActs(app) {
   });
 }
 
-const STORES = {
-  memory: memoryStore,
-  redis: redisStore,
-  sqlite3: sqliteStore,
-  pg: postgresStore,
-  mysql: mysqlStore,
-};
-
 async function main() {
-  const store = await STORES[config.store]();
+  const store = await openStore(config);
   const app = express();
   app.use(express.json({ strict: false, limit: "16mb" }));
   app.use(
