@@ -78,7 +78,7 @@ def _conclusion(verdict: VerdictView) -> Iterator[Line]:
     for one in verdict.evidence:
         yield row("evidence", one.text, (f" → {one.points_to}" if one.points_to else "", "muted"))
     if verdict.verdict != "not compared" and not verdict.has_control:
-        text = "noise was not removed: in one run nothing tells it from state (--runs 2 does)"
+        text = "noise was not removed: without a control run nothing tells it from state"
         yield row("note", (text, "warn"))
     for text in verdict.unmet:
         yield row("failed", (text, "danger"))
