@@ -80,8 +80,18 @@ class MariaServer(Daemon):
 
     def empty(self) -> None:
         with self.connect(db=None) as connection, connection.cursor() as cursor:
+            # The log begins anew, so that a replica need not live through all earlier tests.
+            cursor.execute("RESET MASTER")
             cursor.execute("DROP DATABASE IF EXISTS shop")
-            cursor.execute("CREATE DATABASE shop")
+            self._found(cursor)
+
+    def _found(self, cursor: Any) -> None:
+        """The database and its users; what a replica learns first."""
+        cursor.execute("CREATE DATABASE shop")
+        cursor.execute("CREATE OR REPLACE USER app@'%%' IDENTIFIED BY %s", (self.password,))
+        cursor.execute("GRANT ALL ON shop.* TO app@'%'")
+        cursor.execute("CREATE OR REPLACE USER replica@'%' IDENTIFIED BY 'replica'")
+        cursor.execute("GRANT REPLICATION SLAVE ON *.* TO replica@'%'")
 
     def replica(self, *, apply_delay_s: int = 0) -> MariaReplica:
         """Start a read-only replica of this server."""
@@ -149,11 +159,7 @@ class MariaServer(Daemon):
             )
             for (host,) in cursor.fetchall():
                 cursor.execute("DROP USER root@%s", (host,))
-            cursor.execute("CREATE DATABASE shop")
-            cursor.execute("CREATE USER app@'%%' IDENTIFIED BY %s", (self.password,))
-            cursor.execute("GRANT ALL ON shop.* TO app@'%'")
-            cursor.execute("CREATE USER replica@'%' IDENTIFIED BY 'replica'")
-            cursor.execute("GRANT REPLICATION SLAVE ON *.* TO replica@'%'")
+            self._found(cursor)
 
     def _answers(self) -> bool:
         # PyMySQL forgets to close a socket that cannot be connected.
