@@ -18,13 +18,8 @@ import sqlalchemy as sa
 
 from sessctl.errors import MissingExtra, StoreError, UsageError
 from sessctl.stores.engines.mysql_errors import Duplicate, store_error
-from sessctl.stores.engines.sql_dialect import (
-    LOCK_TIMEOUT_S,
-    STATEMENT_TIMEOUT_S,
-    Column,
-    Moved,
-    SqlDialect,
-)
+from sessctl.stores.engines.sql_connection import LOCK_TIMEOUT_S, STATEMENT_TIMEOUT_S
+from sessctl.stores.engines.sql_dialect import Column, Moved, SqlDialect
 from sessctl.stores.engines.sql_tls import check_wanted, remark
 from sessctl.stores.url import flags
 from sessctl.text import escape

@@ -27,13 +27,8 @@ from sessctl.errors import (
 )
 from sessctl.stores.base import Lag
 from sessctl.stores.engines.postgres_errors import store_error
-from sessctl.stores.engines.sql_dialect import (
-    LOCK_TIMEOUT_S,
-    STATEMENT_TIMEOUT_S,
-    Column,
-    Moved,
-    SqlDialect,
-)
+from sessctl.stores.engines.sql_connection import LOCK_TIMEOUT_S, STATEMENT_TIMEOUT_S
+from sessctl.stores.engines.sql_dialect import Column, Moved, SqlDialect
 from sessctl.stores.engines.sql_tls import check_wanted, remark
 from sessctl.stores.layouts.base import Unit
 from sessctl.stores.url import flags

@@ -16,7 +16,8 @@ import sqlalchemy as sa
 
 from sessctl.errors import StoreError
 from sessctl.stores.base import Outcome, Result
-from sessctl.stores.engines.sql_dialect import LostConnection, Moved
+from sessctl.stores.engines.sql_connection import LostConnection
+from sessctl.stores.engines.sql_dialect import Moved
 from sessctl.text import encode_id
 
 if TYPE_CHECKING:
