@@ -1,53 +1,32 @@
-"""What is particular to PostgreSQL: psycopg, its errors, dates without a zone, row locks.
+"""What is particular to PostgreSQL: how cells, dates without a zone and row locks are spelled.
 
 Source: PostgreSQL 15, psycopg 3.3. Every cell is read as text, as PostgreSQL itself writes it, and
 written back through the same conversion: json keeps its spelling, infinity and dates before Christ
 never reach a driver that cannot hold them, and what is compared is what is stored.
-
-A `timestamp` without zone holds the wall clock of the connection that wrote it. node-postgres sets
-no zone, so that it is the server's own (or the database's); ours must be the same, whatever PGTZ
-says.
 """
 
 from __future__ import annotations
 
-import os
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
-from sessctl.errors import (
-    AccessDenied,
-    ConfigError,
-    MissingExtra,
-    StoreError,
-    UsageError,
-)
+from sessctl.errors import AccessDenied, ConfigError, StoreError
 from sessctl.stores.base import Lag
+from sessctl.stores.engines.postgres_connect import DRIVER_ERRORS, Target
 from sessctl.stores.engines.postgres_errors import store_error
-from sessctl.stores.engines.sql_connection import LOCK_TIMEOUT_S, STATEMENT_TIMEOUT_S
 from sessctl.stores.engines.sql_dialect import Column, Moved, SqlDialect
-from sessctl.stores.engines.sql_tls import check_wanted, remark
+from sessctl.stores.engines.sql_tls import remark
 from sessctl.stores.layouts.base import Unit
-from sessctl.stores.url import flags
 from sessctl.text import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from sessctl.stores.access import Access
     from sessctl.stores.layouts.base import TableLayout
     from sessctl.stores.url import StoreUrl
-
-try:
-    import psycopg
-except ImportError:
-    raise MissingExtra("a postgresql store", "postgres") from None
-
-_OPTIONS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "host")
-_VERIFYING = ("verify-full",)
 
 
 class PostgresDialect(SqlDialect):
@@ -58,68 +37,25 @@ class PostgresDialect(SqlDialect):
     begin = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
     def __init__(self, url: StoreUrl, access: Access, layout: TableLayout) -> None:
-        options = dict(url.options)
-        flags(options, _OPTIONS, "postgresql")
-        self._url, self._access = url, access
-        self._socket = options.get("host")
-        self.database = url.path.strip("/")
-        if not self.database:
-            raise UsageError(
-                "the PostgreSQL URL names no database", hint="write postgresql://host/database"
-            )
-        host = self._socket or url.host or "localhost"
-        self.address = host if self._socket else f"{host}:{url.port or 5432}"
-        self.label = f"{host}/{self.database}"
-        ca_file = options.get("sslrootcert") or access.ca_file
-        mode = options.get("sslmode") or ("verify-full" if access.ca_file else None)
-        self._verifies = mode in _VERIFYING
-        check_wanted(url, access, verifies=self._verifies, write="?sslmode=verify-full")
-        self._tls = {
-            "sslmode": mode,
-            "sslrootcert": ca_file,
-            "sslcert": options.get("sslcert"),
-            "sslkey": options.get("sslkey"),
-        }
+        self._target = Target.of(url, access)
+        self.database = self._target.database
+        self.address, self.label = self._target.address, self._target.label
         self._types: dict[str, str] = {}
         self._has_versions = False
         super().__init__()
         with self._mapped():
             driver: Any = self._connection.connection.driver_connection
-            said = remark(url, encrypted=driver.pgconn.ssl_in_use, verifies=self._verifies)
+            encrypted = driver.pgconn.ssl_in_use
+        said = remark(url, encrypted=encrypted, verifies=self._target.verifies)
         self.notes += [said] if said else []
         self._zone = self._checked_zone(layout)
 
     def _connect(self) -> Any:
-        given: dict[str, Any] = {
-            key: value for key, value in self._tls.items() if value is not None
-        }
-        password = self._access.password or self._url.password
-        with _without_pgtz():
-            connection = psycopg.connect(
-                host=self._socket or self._url.host or "localhost",
-                port=self._url.port or 5432,
-                dbname=self.database,
-                user=self._access.username or self._url.username,
-                password=password.reveal_text() if password else None,
-                application_name="sessctl",
-                connect_timeout=max(round(self._access.timeout_s), 2),
-                autocommit=True,
-                **given,
-            )
-        settings = {
-            "lock_timeout": f"{LOCK_TIMEOUT_S}s",
-            "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
-            "idle_in_transaction_session_timeout": "10s",
-            "bytea_output": "hex",
-            "default_transaction_read_only": "on" if self._access.read_only else "off",
-        }
-        # In one message, and none of them at the connecting itself: poolers refuse options there.
-        connection.execute("; ".join(f"SET {name} = '{it}'" for name, it in settings.items()))
-        return connection
+        return self._target.connect()
 
     @staticmethod
     def _driver_errors() -> tuple[type[Exception], ...]:
-        return (psycopg.Error,)
+        return DRIVER_ERRORS
 
     def _checked_zone(self, layout: TableLayout) -> str | None:
         """The zone of dates without one, known to the server; None: the connection's own."""
@@ -404,14 +340,3 @@ def _is_storable(sid: Any) -> bool:
         return "\0" not in sid and bool(sid.encode())
     except UnicodeEncodeError:
         return False
-
-
-@contextmanager
-def _without_pgtz() -> Iterator[None]:
-    """libpq sends PGTZ as the connection's zone; that of the server has to stand."""
-    kept = os.environ.pop("PGTZ", None)
-    try:
-        yield
-    finally:
-        if kept is not None:
-            os.environ["PGTZ"] = kept
