@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
-from sessctl.errors import AccessDenied, ConfigError, StoreError
-from sessctl.stores.base import Lag
+from sessctl.errors import ConfigError, StoreError
+from sessctl.stores.engines import postgres_catalog as catalog
 from sessctl.stores.engines.postgres_connect import DRIVER_ERRORS, Target
 from sessctl.stores.engines.postgres_errors import store_error
 from sessctl.stores.engines.sql_dialect import Column, Moved, SqlDialect
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sessctl.stores.access import Access
+    from sessctl.stores.base import Lag
     from sessctl.stores.layouts.base import TableLayout
     from sessctl.stores.url import StoreUrl
 
@@ -172,44 +173,11 @@ class PostgresDialect(SqlDialect):
     # -- the table --------------------------------------------------------------------------------
 
     def columns(self, layout: TableLayout) -> list[Column]:
-        known = self.rows(
-            sa.text(
-                "SELECT c.oid::bigint, relkind, relkind = 'r' AND NOT relhassubclass AND "
-                "coalesce(amname, 'heap') = 'heap' FROM pg_class AS c LEFT JOIN pg_am AS m "
-                "ON m.oid = relam WHERE c.oid = to_regclass(:table)"
-            ).bindparams(table=self._quoted(layout))
-        )
-        if not known:
-            where = f"{self.address}/{self.database}"
-            tables = self.rows(
-                sa.text(
-                    "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname "
-                    "NOT IN ('pg_catalog', 'information_schema') ORDER BY 1 LIMIT 10"
-                )
-            )
-            names = ", ".join(escape(row[0]) for row in tables) or "no tables"
-            raise StoreError(
-                f"no table '{escape(layout.table)}' in {escape(where)}",
-                hint=f"it has {names}; set `schema` and `table` of the backend",
-            )
-        # Rows of partitions and of heirs stand at places of their own; a table that another access
-        # method keeps may say anything.
-        ((oid, kind, self._has_versions),) = known
-        if kind not in ("r", "p"):
-            raise StoreError(
-                f"'{escape(layout.table)}' is no table", hint="a view cannot be administered"
-            )
-        rows = self.rows(
-            sa.text(
-                "SELECT attname, format_type(atttypid, atttypmod), attgenerated <> '' "
-                "OR attidentity = 'a' FROM pg_attribute "
-                "WHERE attrelid = :oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
-            ).bindparams(oid=oid)
-        )
-        found = [Column(name, kind, generated) for name, kind, generated in rows]
-        self._types = {column.name: column.type for column in found}
+        found = catalog.look_at(self, self._quoted(layout), shown=layout.table)
+        self._has_versions = found.has_versions
+        self._types = {column.name: column.type for column in found.columns}
         self._check_expiry_type(layout)
-        return found
+        return found.columns
 
     def _check_expiry_type(self, layout: TableLayout) -> None:
         kind = self._types.get(layout.expires)
@@ -224,44 +192,15 @@ class PostgresDialect(SqlDialect):
             )
 
     def is_unique(self, layout: TableLayout) -> bool:
-        return bool(
-            self.scalar(
-                sa.text(
-                    "SELECT count(*) FROM pg_index AS i JOIN pg_attribute AS a "
-                    "ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] "
-                    "WHERE i.indrelid = to_regclass(:table) AND i.indisunique AND i.indisvalid "
-                    "AND i.indnkeyatts = 1 AND i.indpred IS NULL AND a.attname = :column"
-                ).bindparams(table=self._quoted(layout), column=layout.sid)
-            )
-        )
+        return catalog.is_unique(self, self._quoted(layout), layout.sid)
 
     def has_expiry_index(self, layout: TableLayout) -> bool:
         """PostgreSQL sorts by the id within one expiry only, as it reads along the index."""
-        return bool(
-            self.scalar(
-                sa.text(
-                    "SELECT count(*) FROM pg_index AS i JOIN pg_attribute AS a "
-                    "ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] "
-                    "JOIN pg_class AS c ON c.oid = i.indexrelid JOIN pg_am AS m ON m.oid = c.relam "
-                    "WHERE i.indrelid = to_regclass(:table) AND i.indisvalid "
-                    "AND i.indpred IS NULL AND m.amname = 'btree' AND a.attname = :column"
-                ).bindparams(table=self._quoted(layout), column=layout.expires)
-            )
-        )
+        return catalog.begins_an_index(self, self._quoted(layout), layout.expires)
 
     def cascades(self, layout: TableLayout) -> str:
         """Foreign keys that go along, delete triggers, rules."""
-        found = self.rows(
-            sa.text(
-                "SELECT 'foreign key of ' || conrelid::regclass::text FROM pg_constraint "
-                "WHERE confrelid = to_regclass(:table) AND confdeltype IN ('c', 'n', 'd') "
-                "UNION ALL SELECT 'trigger ' || tgname FROM pg_trigger "
-                "WHERE tgrelid = to_regclass(:table) AND NOT tgisinternal AND tgtype & 8 <> 0 "
-                "UNION ALL SELECT 'rule ' || rulename FROM pg_rewrite "
-                "WHERE ev_class = to_regclass(:table)"
-            ).bindparams(table=self._quoted(layout))
-        )
-        return escape(str(found[0][0])) if found else ""
+        return catalog.cascades(self, self._quoted(layout))
 
     def _quoted(self, layout: TableLayout) -> str:
         """The table as the server finds it, by the schema of the layout or the search path."""
@@ -274,27 +213,11 @@ class PostgresDialect(SqlDialect):
         kind = self._types.get(layout.expires, "")
         if self._zone or layout.unit is not Unit.TIMESTAMP or kind.endswith("with time zone"):
             return ""
-        roles = self.scalar(
-            sa.text(
-                "SELECT string_agg(DISTINCT setrole::regrole::text, ', ') FROM pg_db_role_setting, "
-                "unnest(setconfig) AS one WHERE setrole <> 0 AND one ILIKE 'timezone=%'"
-            )
-        )
-        return f"a time zone is set for the role {escape(str(roles))}" if roles else ""
+        roles = catalog.roles_with_a_zone(self)
+        return f"a time zone is set for the role {roles}" if roles else ""
 
     def lags(self) -> list[Lag]:
-        """`pg_stat_replication`: how old what a replica has not replayed yet is, or its silence."""
-        rows = self.rows(
-            sa.text(
-                "SELECT coalesce(client_addr::text, application_name, '?'), "
-                "CASE WHEN replay_lsn >= pg_current_wal_lsn() THEN 0 ELSE extract(epoch FROM "
-                "greatest(replay_lag, clock_timestamp() - reply_time)) END, state IS NULL "
-                "FROM pg_stat_replication"
-            )
-        )
-        if any(hidden for _, _, hidden in rows):
-            raise AccessDenied("this user may not see replicas", hint="GRANT pg_monitor")
-        return [Lag(escape(name), None if s is None else float(s)) for name, s, _ in rows]
+        return catalog.replica_lags(self)
 
     def takes_no_writes(self) -> bool:
         return bool(self.scalar(sa.select(sa.func.pg_is_in_recovery())))
@@ -307,13 +230,7 @@ class PostgresDialect(SqlDialect):
         )
         if counted <= 10_000:
             return counted
-        guess = self.scalar(
-            sa.text(
-                "SELECT greatest(reltuples, 0)::bigint FROM pg_class "
-                "WHERE oid = to_regclass(:table)"
-            ).bindparams(table=self._quoted(layout))
-        )
-        return max(int(guess or 0), counted)
+        return max(catalog.planned_rows(self, self._quoted(layout)), counted)
 
     def now_ms(self) -> int:
         return int(self.scalar(sa.select(self.now_ms_of_server())))
