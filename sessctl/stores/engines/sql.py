@@ -127,7 +127,7 @@ class SqlStore:
             )  # fmt: skip
         return SqlWriter(
             self._dialect, self.layout, self._table, self._columns, self._select,
-            session_of=self._rows.session, sid_at=self._rows.sid_at, versions=versions,
+            sid_at=self._rows.sid_at, versions=versions,
         )  # fmt: skip
 
     # -- clock and size ---------------------------------------------------------------------------
