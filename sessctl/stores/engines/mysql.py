@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from sessctl.errors import StoreError
-from sessctl.stores.engines.mysql_connect import DRIVER_ERRORS, Target
+from sessctl.stores.engines.mysql_connect import DRIVER_ERRORS, MysqlTarget
 from sessctl.stores.engines.mysql_errors import Duplicate, store_error
 from sessctl.stores.engines.sql_dialect import Column, Moved, SqlDialect
 from sessctl.stores.engines.sql_tls import remark
@@ -41,7 +41,7 @@ class MysqlDialect(SqlDialect):
     begin = "START TRANSACTION"
 
     def __init__(self, url: StoreUrl, access: Access, layout: TableLayout) -> None:
-        self._target = Target.of(url, access)
+        self._target = MysqlTarget.of(url, access)
         self.database = self._target.database
         self.address, self.label = self._target.address, self._target.label
         self._index: str | None = None

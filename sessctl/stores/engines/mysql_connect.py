@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sessctl.errors import MissingExtra, UsageError
 from sessctl.stores.engines.sql_connection import LOCK_TIMEOUT_S, STATEMENT_TIMEOUT_S
+from sessctl.stores.engines.sql_target import SqlTarget
 from sessctl.stores.engines.sql_tls import check_wanted
 from sessctl.stores.url import flags
 
@@ -30,16 +31,11 @@ _OPTIONS = ("ssl-mode", "ssl-ca", "ssl-cert", "ssl-key", "unix_socket")
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """Which server and database, and how to get there.
+class MysqlTarget(SqlTarget):
+    """How to get to a MySQL database; `mode` is one of MySQL's words for TLS."""
 
-    `socket` is the file of a unix socket, `mode` one of MySQL's words for TLS.
-    """
+    default_port = 3306
 
-    url: StoreUrl
-    access: Access
-    database: str
-    socket: str | None
     mode: str
     ca_file: str | None
     cert_file: str | None
@@ -81,29 +77,14 @@ class Target:
         """The server's host name has to be the certificate's."""
         return self.mode == "VERIFY_IDENTITY"
 
-    @property
-    def host(self) -> str:
-        """The host's name, or the file of the socket."""
-        return self.socket or self.url.host or "localhost"
-
-    @property
-    def address(self) -> str:
-        """host:port, or the file of the socket."""
-        return self.socket or f"{self.host}:{self.url.port or 3306}"
-
-    @property
-    def label(self) -> str:
-        return f"{self.host}/{self.database}"
-
     def connect(self) -> Any:
         """A connection in autocommit, its limits and its zone set. Raises `DRIVER_ERRORS`."""
-        password = self.access.password or self.url.password
         where = {"unix_socket": self.socket} if self.socket else {}
         connection = pymysql.connect(
             host=self.url.host or "localhost",
-            port=self.url.port or 3306,
-            user=self.access.username or self.url.username,
-            password=password.reveal_text() if password else "",
+            port=self.port,
+            user=self.username,
+            password=self.password.reveal_text() if self.password else "",
             database=self.database,
             charset="utf8mb4",
             autocommit=True,

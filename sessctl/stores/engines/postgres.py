@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from sessctl.errors import ConfigError, StoreError
 from sessctl.stores.engines import postgres_catalog as catalog
-from sessctl.stores.engines.postgres_connect import DRIVER_ERRORS, Target
+from sessctl.stores.engines.postgres_connect import DRIVER_ERRORS, PostgresTarget
 from sessctl.stores.engines.postgres_errors import store_error
 from sessctl.stores.engines.sql_dialect import Column, Moved, SqlDialect
 from sessctl.stores.engines.sql_tls import remark
@@ -38,7 +38,7 @@ class PostgresDialect(SqlDialect):
     begin = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
     def __init__(self, url: StoreUrl, access: Access, layout: TableLayout) -> None:
-        self._target = Target.of(url, access)
+        self._target = PostgresTarget.of(url, access)
         self.database = self._target.database
         self.address, self.label = self._target.address, self._target.label
         self._types: dict[str, str] = {}

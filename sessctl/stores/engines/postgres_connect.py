@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sessctl.errors import MissingExtra, UsageError
 from sessctl.stores.engines.sql_connection import LOCK_TIMEOUT_S, STATEMENT_TIMEOUT_S
+from sessctl.stores.engines.sql_target import SqlTarget
 from sessctl.stores.engines.sql_tls import check_wanted
 from sessctl.stores.url import flags
 
@@ -35,16 +36,11 @@ _OPTIONS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "host")
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """Which server and database, and how to get there.
+class PostgresTarget(SqlTarget):
+    """How to get to a PostgreSQL database; `tls` is what libpq is told."""
 
-    `socket` is the folder of a unix socket, `tls` what libpq is told.
-    """
+    default_port = 5432
 
-    url: StoreUrl
-    access: Access
-    database: str
-    socket: str | None
     tls: dict[str, str]
 
     @classmethod
@@ -78,31 +74,16 @@ class Target:
         """The server's host name has to be the certificate's."""
         return self.tls.get("sslmode") == "verify-full"
 
-    @property
-    def host(self) -> str:
-        """The host's name, or the folder of the socket."""
-        return self.socket or self.url.host or "localhost"
-
-    @property
-    def address(self) -> str:
-        """host:port, or the folder of the socket."""
-        return self.socket or f"{self.host}:{self.url.port or 5432}"
-
-    @property
-    def label(self) -> str:
-        return f"{self.host}/{self.database}"
-
     def connect(self) -> psycopg.Connection[Any]:
         """A connection in autocommit, its limits and its zone set. Raises `psycopg.Error`."""
         options: dict[str, Any] = dict(self.tls)
-        password = self.access.password or self.url.password
         with _without_pgtz():
             connection = psycopg.connect(
                 host=self.host,
-                port=self.url.port or 5432,
+                port=self.port,
                 dbname=self.database,
-                user=self.access.username or self.url.username,
-                password=password.reveal_text() if password else None,
+                user=self.username,
+                password=self.password.reveal_text() if self.password else None,
                 application_name="sessctl",
                 connect_timeout=max(round(self.access.timeout_s), 2),
                 autocommit=True,
