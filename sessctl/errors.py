@@ -8,6 +8,7 @@
     ├── StoreError                3   store.failed
     │   ├── StoreUnreachable      3   store.unreachable
     │   └── AccessDenied          3   store.denied
+    ├── HttpError                 3   http.<kind>
     ├── Refused                   4   refused
     │   ├── GuardRefused          4   refused.<guard>
     │   └── ConfirmationNeeded    4   refused.confirmation
@@ -139,6 +140,22 @@ class AccessDenied(StoreError):
     """The store knows us and says no: wrong password, missing right."""
 
     code = "store.denied"
+
+
+class HttpError(SessctlError):
+    """A request got no answer, or one that cannot be taken whole.
+
+    `kind` is the word of `code` after `http.`: refused, unreachable, timeout, tls, closed,
+    malformed, too-large, encoding.
+    """
+
+    code = "http.failed"
+    exit_code = ExitCode.UNREACHABLE
+
+    def __init__(self, kind: str, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.kind = kind
+        self.code = f"http.{kind}"
 
 
 class Refused(SessctlError):

@@ -75,6 +75,11 @@ def encode_id(sid: str) -> bytes:
     return sid.encode("utf-8", "surrogateescape")
 
 
+def readable(text: str) -> str:
+    """Text that can be encoded: bytes that were not UTF-8 become replacement characters."""
+    return text if is_utf8(text) else encode_id(text).decode("utf-8", "replace")
+
+
 def digest(data: bytes) -> str:
     """Six hexadecimal characters that tell two values apart without showing either."""
     return sha256(data).hexdigest()[:6]
@@ -102,8 +107,8 @@ def shorten(text: str, width: int) -> str:
 
 MASK = "***"
 _SENSITIVE_KEY = (
-    r"(?i:passw|passphrase|token|secret|csrf|xsrf|auth(?!or)|api_?key|private|credential|otp|"
-    r"card|cvv|iban|ssn)"
+    r"(?i:passw|passphrase|token|secret|csrf|xsrf|auth(?!or(?!i[sz]))|api_?key|private|credential|"
+    r"otp|card|cvv|iban|ssn)"
 )
 _SHAPES = (
     r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*",  # JWT
@@ -111,6 +116,8 @@ _SHAPES = (
     r"(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])(?=[^0-9]*[0-9])[A-Za-z0-9_\-+/=]{24,}",
     r"[0-9a-f]{32,}",
 )
+# What a token can be made of, long enough to be one; no path, which has capitals and digits too.
+_WORD = r"(?a:(?<![\w/.-])[\w+.-][\w+/.-]{23,}={0,2})"
 
 
 class Masker:
@@ -119,6 +126,7 @@ class Masker:
     def __init__(self, keys: Iterable[str] = (), shapes: Iterable[str] = ()) -> None:
         self._keys = {key.lower() for key in keys}
         self._sensitive = re.compile(_SENSITIVE_KEY)
+        self._word = re.compile(_WORD)
         self._shapes = [re.compile(shape) for shape in (*_SHAPES, *shapes)]
 
     def mask(self, data: Any) -> Any:
@@ -126,7 +134,7 @@ class Masker:
         if isinstance(data, dict):
             return {
                 key: MASK
-                if self._hides(str(key)) and value not in (None, "", {}, [])
+                if self.hides(str(key)) and value not in (None, "", {}, [])
                 else self.mask(value)
                 for key, value in data.items()
             }
@@ -136,7 +144,12 @@ class Masker:
             return MASK
         return data
 
-    def _hides(self, key: str) -> bool:
+    def mask_text(self, text: str) -> str:
+        """The same for a page or a line: each word that looks like a secret is replaced."""
+        return self._word.sub(lambda m: MASK if self._looks_secret(m[0]) else m[0], text)
+
+    def hides(self, key: str) -> bool:
+        """Whether what stands under this key is hidden, whatever it is."""
         return key.lower() in self._keys or self._sensitive.search(key) is not None
 
     def _looks_secret(self, text: str) -> bool:

@@ -19,7 +19,7 @@ from sessctl.cli.options import merge, root_parameters
 from sessctl.cli.report import report, report_usage
 from sessctl.cli.run import Run
 from sessctl.cli.streams import DISK_ERRORS, OutputFailed, PipeClosed, Streams
-from sessctl.cli.table import ALIASES, COMMANDS, Row
+from sessctl.cli.table import ALIASES, COMMANDS, DEFAULT, Row
 from sessctl.errors import ExitCode, SessctlError, nearest
 
 if TYPE_CHECKING:
@@ -48,24 +48,33 @@ class LazyGroup(PlainHelp, TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name = args[0] if args else ""
-        if name and self.get_command(ctx, name) is None and not name.startswith("-"):
+        if name and self.get_command(ctx, name) is None:
             known = [*self.rows, *(ALIASES if not self.path else ())]
             near = nearest(name, known)
             where = f"{self.path} " if self.path else ""
-            ctx.fail(
-                f"no such command '{where}{name}'."
-                + (f" Did you mean '{where}{near}'?" if near else " See sessctl --help.")
-            )
+            if DEFAULT in self.rows and not (near and name.isalpha()):
+                return super().resolve_command(ctx, [DEFAULT, *args])
+            if not name.startswith("-"):
+                others = f" {self._known()}" if self.path else " See sessctl --help."
+                ctx.fail(
+                    f"no such command '{where}{name}'."
+                    + (f" Did you mean '{where}{near}'?" if near else others)
+                )
         return super().resolve_command(ctx, args)
+
+    def _known(self) -> str:
+        return f"sessctl {self.path} takes {', '.join(self.rows)}"
 
 
 def _load(path: str, name: str, row: Row) -> Any:
     """A typer command, or a group, for one row of the table."""
     if row.children:
         kind = type("Children", (LazyGroup,), {"rows": row.children, "path": path})
+        # An option in front of the file is the default command's: `replay --stateless shop.yaml`.
+        settings = {**_SETTINGS, "ignore_unknown_options": DEFAULT in row.children}
         group = typer.Typer(
             cls=kind, name=name, help=row.summary, add_completion=False, no_args_is_help=True,
-            rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=_SETTINGS,
+            rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=settings,
         )  # fmt: skip
         group.callback()(lambda: None)
         return build(group)

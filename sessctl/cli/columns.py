@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sessctl.text import escape, shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from sessctl.cli.run import Run
     from sessctl.cli.streams import Line, Piece
@@ -16,13 +16,25 @@ if TYPE_CHECKING:
 _MEASURED = 200
 _WIDEST = 60
 _WHOLE = 1000  # paths are there to be copied
+_NARROWEST = 6
 _GAP = "  "
 
 
 def aligned(
-    header: Sequence[str], rows: Iterable[Sequence[Piece]], *, widest: int = _WIDEST
+    header: Sequence[str],
+    rows: Iterable[Sequence[Piece]],
+    *,
+    widest: int = _WIDEST,
+    room: int | None = None,
+    yielding: Collection[int] = (),
 ) -> Iterator[Line]:
-    """Lines of aligned cells, cut at `widest`. Cells are escaped before they are measured."""
+    """Lines of aligned cells. Cells are escaped before they are measured.
+
+    Args:
+        widest: cells are cut there.
+        room: columns of the terminal; the widest cells are cut further until a line fits.
+        yielding: the columns that are cut before the others.
+    """
     from rich.cells import cell_len  # wide characters take two columns; 8 ms
 
     def safe(row: Sequence[Piece]) -> list[Piece]:
@@ -36,6 +48,11 @@ def aligned(
     for row in first:
         for index, (text, _) in enumerate(row):
             widths[index] = max(widths[index], cell_len(text))
+    if room is not None:
+        widths = _narrowed(widths, room, yielding)
+        source = (_cut(row, widths) for row in source)
+        first = [_cut(row, widths) for row in first]
+        header = [text for text, _ in _cut([(name, "muted") for name in header], widths)]
     if header:
         yield _padded([(name.upper(), "muted") for name in header], widths, cell_len)
     for row in chain(first, source):
@@ -46,6 +63,32 @@ def write_table(run: Run, header: Sequence[str], rows: Iterable[Sequence[str]]) 
     """A plain table of texts on standard output, through the pager if it is long."""
     plain: Iterator[list[Piece]] = ([(text, "plain") for text in row] for row in rows)
     run.streams.lines(aligned(() if run.options.no_headers else header, plain, widest=_WHOLE))
+
+
+def _narrowed(widths: Sequence[int], room: int, yielding: Collection[int]) -> list[int]:
+    """The same widths with as much taken off the widest as it needs."""
+    found = list(widths)
+    for places in (yielding, range(len(found))):
+        while sum(found) + len(_GAP) * (len(found) - 1) > room:
+            widest = max(places, key=lambda place: found[place], default=0)
+            if not places or found[widest] <= _NARROWEST:
+                break
+            found[widest] -= 1
+    return found
+
+
+def _cut(row: Sequence[Piece], widths: Sequence[int]) -> list[Piece]:
+    return [cut(cell, width) for cell, width in zip(row, widths, strict=False)]
+
+
+def cut(cell: Piece, width: int) -> Piece:
+    """An escaped text that takes `width` columns at the most, and says that it was cut."""
+    from rich.cells import cell_len, set_cell_size
+
+    text, role = cell
+    if cell_len(text) <= width:
+        return cell
+    return set_cell_size(text, max(width - 3, 1)) + "...", role
 
 
 def _padded(row: Sequence[Piece], widths: Sequence[int], cell_len: object) -> Line:

@@ -40,7 +40,9 @@ def _help(command: Any, ctx: Any, path: str) -> Iterator[str]:
         return
     yield row.summary
     yield ""
-    yield f"Usage: {ctx.command_path} {' '.join(command.collect_usage_pieces(ctx))}"
+    # The file of a group's default command stands in its path already.
+    pieces = [one for one in command.collect_usage_pieces(ctx) if command.name != one.strip("{}")]
+    yield f"Usage: {ctx.command_path} {' '.join(pieces)}"
     names = [alias for alias, name in ALIASES.items() if name == path]
     if names:
         yield f"Also spelled: {', '.join(names)}"

@@ -6,7 +6,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 from sessctl.errors import SerializerError
-from sessctl.text import encode_id, is_utf8, short_id
+from sessctl.text import encode_id, is_utf8, readable, short_id
 from sessctl.timespec import iso, to_ms
 
 if TYPE_CHECKING:
@@ -90,11 +90,6 @@ def shortened_location(session: Session) -> str:
     if not session.sid:
         return session.location
     return session.location.replace(session.sid, short_id(session.sid))
-
-
-def readable(text: str) -> str:
-    """Text that can be encoded: bytes that were not UTF-8 become replacement characters."""
-    return text if is_utf8(text) else encode_id(text).decode("utf-8", "replace")
 
 
 def cookie_item(

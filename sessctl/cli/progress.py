@@ -6,6 +6,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from sessctl.text import escape
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -29,7 +31,8 @@ class Progress:
     """Done, total, rate and time left; rich draws it, and is imported only if it is needed."""
 
     def __init__(self, run: Run, label: str, total: int | None) -> None:
-        self._run, self._label, self._total = run, label, total
+        self._run, self._total = run, total
+        self._label = escape(label)  # a run is called after a cookie, whose name is a stranger's
         self._started = self._said = time.monotonic()
         self._done = 0
         self._bar: Any = None
@@ -61,7 +64,7 @@ class Progress:
         )
 
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM while a store is being changed: finish the page and stop; twice: now."""
+"""SIGINT and SIGTERM in a long command: finish what has begun and stop; twice: now."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Flag:
 
 
 @contextmanager
-def stoppable(streams: Streams) -> Iterator[Flag]:
+def stoppable(streams: Streams, *, saying: str = "stopping after this page") -> Iterator[Flag]:
     """A handler that only sets a flag: no exception may enter a driver's call (S8)."""
     flag = Flag()
     codes = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
@@ -37,7 +37,7 @@ def stoppable(streams: Streams) -> Iterator[Flag]:
         if flag.code is not None:
             os._exit(int(code))  # the journal is true at every moment
         flag.code = code
-        os.write(2, b"stopping after this page; once more stops now\n")
+        os.write(2, f"{saying}; once more stops now\n".encode())
 
     if not _main_thread():
         yield flag

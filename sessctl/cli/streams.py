@@ -78,6 +78,10 @@ class Streams:
             self._colour[name] = wants_colour(colour, is_terminal=terminal, environ=self.environ)
         self._pages = pager
 
+    def stop_paging(self) -> None:
+        """What follows is to be read as it comes, and not screen by screen."""
+        self._pages = False
+
     @property
     def colours_stderr(self) -> bool:
         """Colour is on for standard error."""

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+# A group's child of this name is what a first word that names no child is for: in
+# `sessctl replay shop.yaml` the file. Its row stands first, and help shows it as it is typed.
+DEFAULT = "FILE"
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One command. `target` is `module:function` below `sessctl.cli.commands`."""
+    """One command. `target` is `module:function` below `sessctl.cli.commands`.
+
+    A group's own target is empty behind the colon; `children` are its commands, `DEFAULT` among
+    them where the group takes something else than a command.
+    """
 
     target: str
     summary: str
@@ -181,12 +189,61 @@ COMMANDS: dict[str, Row] = {
             ),
         },
     ),
+    "replay": Row(
+        "replay:",
+        "Play requests with cookies and without: what an app remembers, and where.",
+        ("sessctl replay new shop.yaml", "sessctl replay orders.yaml --target URL --why"),
+        (0, 1, 2, 3, 4),
+        ("help",),
+        {
+            DEFAULT: Row(
+                "replay_file:replay",
+                "Play a scenario with cookies and without, compare, explain.",
+                (
+                    "sessctl replay orders.yaml --target URL",
+                    "sessctl replay orders.yaml --target URL --why --report html=orders.html",
+                    "sessctl replay orders.yaml --target URL --stateless",
+                ),
+                (0, 1, 2, 3, 4, 130, 143),
+                ("replay new", "replay lint"),
+            ),
+            "new": Row(
+                "replay:new",
+                "Write a commented scenario to start from.",
+                ("sessctl replay new", "sessctl replay new shop.yaml"),
+                (0, 2),
+                ("replay lint", "replay schema"),
+            ),
+            "lint": Row(
+                "replay:lint",
+                "Check scenarios: every mistake with its line and the fix.",
+                ("sessctl replay lint orders.yaml", "sessctl replay lint orders.yaml -o json"),
+                (0, 1, 2),
+                ("replay new", "help"),
+            ),
+            "schema": Row(
+                "replay:schema",
+                "Print the JSON Schema of scenarios, for editors.",
+                (
+                    "sessctl replay schema --out-file scenario.schema.json",
+                    "sessctl replay schema --transcript",
+                ),
+                (0, 2),
+                ("replay new",),
+            ),
+        },
+    ),
     "demo": Row(
         "demo:demo",
-        "A store of sample sessions and a short tour; needs no service.",
-        ("sessctl demo",),
-        (0, 2),
-        ("help",),
+        "A tour on sample sessions, lessons, or a shop to try; needs no service.",
+        (
+            "sessctl demo",
+            "sessctl demo fixation",
+            "sessctl demo logout --target URL --var account=/account",
+            "sessctl demo --serve --port 3000 --store memory --set rolling=yes",
+        ),
+        (0, 1, 2, 3, 130, 143),
+        ("replay", "help"),
     ),
     "help": Row(
         "help:topics",
@@ -197,4 +254,4 @@ COMMANDS: dict[str, Row] = {
 }
 ALIASES = {"ls": "list", "rm": "expire", "forge": "sign"}
 # On top of the help, in this order.
-FIRST = ("list", "show", "decode", "verify", "sign", "expire", "purge", "restore", "demo")
+FIRST = ("list", "show", "decode", "verify", "sign", "expire", "purge", "restore", "replay", "demo")

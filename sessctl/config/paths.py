@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,3 +45,28 @@ def private_folder(folder: Path) -> None:
     found = folder.stat()
     if found.st_mode & 0o077 and found.st_uid == os.getuid():
         folder.chmod(0o700)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file for its owner alone (0600), whole or not at all; a link is replaced, never
+    followed.
+
+    Raises:
+        OSError: it cannot be written, or anybody may exchange files in its folder.
+    """
+    mode = path.parent.stat().st_mode
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        raise PermissionError(errno.EACCES, "anybody may write its folder", str(path))
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    partial = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        with os.fdopen(os.open(partial, flags, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise

@@ -7,15 +7,14 @@ and moment give the same sessions; the seed decides the signing secret too, so i
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from sessctl.cookies.api import sign_cookie
-from sessctl.demo.shop import DAY, MINUTE, Row, Shop
+from sessctl.demo.folder import configuration, write_private
+from sessctl.demo.samples import DAY, MINUTE, Row, Shop
 from sessctl.errors import UsageError
 from sessctl.timespec import to_ms
 
@@ -69,8 +68,8 @@ def build_demo(directory: Path, *, now: datetime, seed: int = 20) -> Demo:
 
     database, secret_path = directory / "sessions.db", directory / "session-secret"
     config_path = directory / "sessctl.toml"
-    _write(secret_path, f"{secret}\n")
-    _write(config_path, _config(directory, database, secret_path))
+    write_private(secret_path, f"{secret}\n")
+    write_private(config_path, configuration(directory, database, [f"file:{secret_path}"]))
     _write_rows(database, rows)
     return Demo(
         directory=directory,
@@ -90,40 +89,12 @@ def _wire_cookie(sid: str, secret: str) -> str:
     return f"{cookie.name}={cookie.value}"
 
 
-def _write(path: Path, text: str) -> None:
-    """A new file that only its owner may read."""
-    path.touch(mode=0o600, exist_ok=False)
-    path.write_text(text, encoding="utf-8")
-
-
 def _write_rows(path: Path, rows: Sequence[Row]) -> None:
     path.touch(mode=0o600, exist_ok=False)  # SQLite would make it readable by all
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE sessions (sid PRIMARY KEY, expired, sess)")
         cells = [(row.sid, row.expired, row.sess) for row in rows]
         connection.executemany("INSERT INTO sessions VALUES (?, ?, ?)", cells)
-
-
-def _config(directory: Path, database: Path, secret: Path) -> str:
-    # TOML's basic strings take what JSON's do.
-    url, reference, journals = (
-        json.dumps(text, ensure_ascii=False)
-        for text in (
-            f"sqlite:///{quote(str(database))}",
-            f"file:{secret}",
-            str(directory / "journals"),
-        )
-    )
-    return (
-        'default_backend = "demo"\n\n'
-        "[backends.demo]\n"
-        f"url = {url}\n"
-        'layout = "connect-sqlite3"\n'
-        f"secrets = [{reference}]\n"
-        'cookie_name = "connect.sid"\n\n'
-        "[journal]\n"
-        f"directory = {journals}\n"
-    )
 
 
 __all__ = ["EXPIRED", "SESSIONS", "Demo", "build_demo"]

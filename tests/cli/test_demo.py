@@ -40,6 +40,12 @@ def test_every_command_of_the_tour_is_shown_before_its_answer(tour: Result) -> N
     ]
 
 
+def test_the_tour_ends_with_the_list_of_lessons(tour: Result, sessctl: Any) -> None:
+    listed = sessctl("demo", "--list")
+    assert (listed.stderr, listed.code) == ("", 0)
+    assert tour.stdout.endswith("\n\n" + listed.stdout)
+
+
 def test_the_tour_shows_no_secret(tour: Result) -> None:
     secret = (folder_of(tour) / "session-secret").read_text().strip()
     assert secret not in tour.stdout + tour.stderr
@@ -60,7 +66,8 @@ def test_the_tour_undoes_what_it_should(tour: Result, sessctl: Any) -> None:
 
 
 def test_each_command_that_is_next_works(tour: Result, sessctl: Any) -> None:
-    given = re.findall(r"^  (\S.*)$", tour.stdout.split("To go on by yourself:\n")[1], re.MULTILINE)
+    said = tour.stdout.split("To go on by yourself:\n")[1].split("\n\n")[0]
+    given = re.findall(r"^  (\S.*)$", said, re.MULTILINE)
     export, *commands, remove = [shlex.split(line) for line in given]
     name, _, value = export[1].partition("=")
     assert (export[0], name, Path(value).is_file()) == ("export", "SESSCTL_CONFIG", True)

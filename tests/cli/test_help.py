@@ -13,8 +13,11 @@ from sessctl.cli.table import ALIASES, COMMANDS, FIRST
 from sessctl.demo.sessions import build_demo
 from sessctl.errors import ExitCode
 from tests.support.cli import PIPES, TERMINAL, Cli
+from tests.support.little_apps import logging_in
+from tests.support.raw_http import RawServer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from sessctl.cli.table import Row
@@ -114,6 +117,7 @@ def test_version_stands_among_other_options_too(sessctl: Any) -> None:
         ("forg", "forge"),
         ("config valdate", "config validate"),
         ("journal lst", "journal list"),
+        ("replay lnt", "replay lint"),
     ],
 )
 def test_a_typo_gets_a_suggestion(cli: Cli, typed: str, meant: str) -> None:
@@ -191,12 +195,20 @@ def test_an_unknown_topic_suggests_the_nearest(cli: Cli) -> None:
 
 
 @pytest.fixture
-def at_demo(cli: Cli, tmp_path: Path) -> Any:
+def app() -> Iterator[RawServer]:
+    """The application that the scenario of `replay new` is about."""
+    with RawServer(logging_in()) as server:
+        yield server
+
+
+@pytest.fixture
+def at_demo(cli: Cli, tmp_path: Path, app: RawServer) -> Any:
     """Types an example into a shell that stands in the demo's folder, and says yes."""
     shop = build_demo(tmp_path / "demo", now=datetime.now(UTC))
     secret = shop.secret_path.read_text()
     config = shop.config_path.read_text()
     cli.config(config)
+    (cli.home / "orders.yaml").write_bytes(cli("replay", "new").stdout_bytes)
     for name in ("new.key", "old.key"):
         (cli.home / name).write_text(secret)
     cli("expire", shop.hostile_sid, "--yes")
@@ -204,8 +216,9 @@ def at_demo(cli: Cli, tmp_path: Path) -> Any:
     journal = stopped.json()["summary"]["journal"]
     words = {
         "SID": shop.sid, "COOKIE": shop.cookie, "JOURNAL": journal, "REF": "env:SESSION_SECRET",
+        "URL": app.url,
     }  # fmt: skip
-    env = {"SESSION_SECRET": secret.rstrip("\n")}
+    env = {"SESSION_SECRET": secret.rstrip("\n"), "APP_PASSWORD": "correct-horse-9"}
 
     def type_in(example: str) -> Result:
         piped = b""
@@ -224,7 +237,8 @@ def at_demo(cli: Cli, tmp_path: Path) -> Any:
     return type_in
 
 
-@pytest.mark.parametrize("example", EXAMPLES)
+# Those with --serve run until Ctrl-C: test_demo_serve.py.
+@pytest.mark.parametrize("example", [one for one in EXAMPLES if "--serve" not in one])
 def test_an_example_works_on_the_demo(at_demo: Any, example: str) -> None:
     result = at_demo(example)
     assert ("error" in result.stderr, result.code) == (False, 0)

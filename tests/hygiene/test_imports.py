@@ -35,7 +35,10 @@ DRIVERS = ["redis", "hiredis", "sqlalchemy", "sqlite3", "psycopg", "pymysql", "p
 NETWORK = ["socket", "ssl", "asyncio", "http", "urllib.request", "email"]
 RENDERING = ["rich", "pygments", "markdown_it"]
 CONFIGURATION = ["tomllib", "tomlkit", "msgspec", "dotenv", "platformdirs", "keyring"]
-HEAVY = ["importlib.metadata", "pydantic", "sessctl.demo", "unittest", "multiprocessing"]
+HEAVY = [
+    *("importlib.metadata", "pydantic", "sessctl.demo", "jinja2"),
+    *("unittest", "multiprocessing", "sessctl.replay", "h11"),
+]
 EVERYTHING = [*DRIVERS, *NETWORK, *RENDERING, *CONFIGURATION, *HEAVY]
 
 
@@ -124,6 +127,26 @@ def test_help_and_usage_errors_need_no_driver(tmp_path: Path, words: list[str]) 
     code = 2 if not words or words[-1] in ("lst", "--nope") else 0
     modules = loaded(tmp_path, *words, expect=code)
     assert modules.isdisjoint({*EVERYTHING} - {"msgspec"})
+
+
+@pytest.mark.parametrize(
+    "words", [["help", "scenarios"], ["replay", "--help"], ["replay", "new"], ["replay", "schema"]]
+)
+def test_a_scenario_that_is_not_read_needs_no_yaml(tmp_path: Path, words: list[str]) -> None:
+    modules = loaded(tmp_path, *words)
+    # The schema belongs to the replay; what it takes to play one does not come along.
+    assert modules.isdisjoint(
+        {"ruamel.yaml", "lxml", "h11", "jinja2", *EVERYTHING} - {"sessctl.replay"}
+    )
+
+
+def test_a_lint_starts_no_process_and_loads_no_page_reader(tmp_path: Path) -> None:
+    (tmp_path / "shop.yaml").write_text(
+        "sessctl: 1\nsteps: [{get: /, capture: {a: {json: $.a}}}]\n"
+    )
+    modules = loaded(tmp_path, "replay", "lint", "shop.yaml")
+    assert "ruamel.yaml" in modules
+    assert modules.isdisjoint({"lxml", "cssselect", "sessctl.replay.bounded", *DRIVERS, *RENDERING})
 
 
 @pytest.mark.parametrize("words", [["--help"], ["help"], ["help", "formats"], ["lst"], []])

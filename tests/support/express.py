@@ -3,109 +3,42 @@
 from __future__ import annotations
 
 import json
-import os
-import selectors
-import subprocess
-import tempfile
 from dataclasses import dataclass
 from http.client import HTTPConnection
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any
 
 from tests.support.npm import PEERS, express_modules, program
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-START_TIMEOUT_S = 30.0
+from tests.support.peer import PeerApp
 
 
-class ExpressApp:
-    """`tests/peers/express/app.js` under node; started on construction, ended by `stop`.
+class ExpressApp(PeerApp):
+    """An application of `tests/peers/express` under node; started on construction, ended by `stop`.
 
     Args (all by keyword, `None` and absent mean the library's own default):
-        store: "redis", "sqlite3", "pg" or "mysql".
+        app: "app.js", or "shop.js" with its further keys (see there).
+        store: "memory" (express-session's own), "redis", "sqlite3", "pg" or "mysql".
         redisUrl, redisCa (file), prefix, ttl (s), ttlAlways (s: connect-redis' `ttl` function),
             disableTTL, disableTouch: for connect-redis.
         dir, db, table, concurrentDb (WAL): for connect-sqlite3.
         pgUrl, pgCa (file), schemaName, table, ttl (s), disableTouch: for connect-pg-simple.
         mysqlUrl, mysqlCa (file), table, columnNames ({session_id, expires, data}),
             expiration (ms), disableTouch: for express-mysql-session.
-        secrets, name, cookie ({maxAge: ms, …}), resave, saveUninitialized, rolling: for
+        secrets, name, cookie ({maxAge: ms, …}), resave, saveUninitialized, rolling, unset: for
             express-session; resave and saveUninitialized are false unless given.
     """
 
-    def __init__(self, *, secrets: list[str], **options: Any) -> None:
+    def __init__(self, *, secrets: list[str], app: str = "app.js", **options: Any) -> None:
         self.secrets = secrets
         config = {key: value for key, value in options.items() if value is not None}
-        # Not a pipe: one that nobody reads would block the app.
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `stop`
-        self._process = subprocess.Popen(
-            [program("node"), str(PEERS / "express" / "app.js")],
-            env={
-                **os.environ,
-                "NODE_PATH": str(express_modules()),
-                "SESSCTL_PEER": json.dumps({"secrets": secrets, **config}),
-            },
-            stdin=subprocess.PIPE,  # closes with us, and the app ends with it
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
+        super().__init__(
+            [program("node"), str(PEERS / "express" / app)],
+            NODE_PATH=str(express_modules()),
+            SESSCTL_PEER=json.dumps({"secrets": secrets, **config}),
         )
-        try:
-            self.port = self._read_port()
-        except BaseException:
-            self.stop()
-            raise
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def errors(self) -> str:
-        """Return what the app has written to stderr so far."""
-        self._errors.seek(0)
-        return self._errors.read().decode("utf-8", "replace")
 
     def browser(self) -> Browser:
         """Return a new browser without cookies."""
         return Browser(self.port)
-
-    def stop(self) -> None:
-        """End the app; harmless when repeated."""
-        if self._process.poll() is None:
-            self._process.terminate()
-        try:
-            self._process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout, self._errors):
-            if stream is not None:
-                stream.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    def _read_port(self) -> int:
-        assert self._process.stdout is not None
-        with selectors.DefaultSelector() as waiting:
-            waiting.register(self._process.stdout, selectors.EVENT_READ)
-            line = self._process.stdout.readline() if waiting.select(START_TIMEOUT_S) else b""
-        if not line:
-            msg = f"the Express peer did not start: {self.errors()}"
-            raise RuntimeError(msg)
-        return int(json.loads(line)["port"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,8 +208,10 @@ class RedisServer:
         process.wait()
 
 
-def make_certificates(folder: Path) -> None:
-    """Write `ca.crt` and, signed by it, `server.crt` and `server.key` for 127.0.0.1."""
+def make_certificates(
+    folder: Path, names: str = "IP:127.0.0.1,DNS:localhost", *, expired: bool = False
+) -> None:
+    """Write `ca.crt` and, signed by it, `server.crt` and `server.key` for these names."""
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     ca = ["-subj", "/CN=sessctl test CA", "-addext", "keyUsage=critical,keyCertSign"]
     _openssl(folder, "req", "-x509", *key, *ca, "-days", "2", "-keyout", "ca.key", "-out", "ca.crt")
@@ -217,12 +219,29 @@ def make_certificates(folder: Path) -> None:
     _openssl(folder, "req", *key, *server)
     # The key identifiers are what Python 3.13 and later insist on.
     (folder / "server.ext").write_text(
-        "subjectAltName=IP:127.0.0.1,DNS:localhost\n"
-        "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n",
+        f"subjectAltName={names}\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n",
         encoding="ascii",
     )
+    if expired:
+        _sign_as_expired(folder)
+        return
     sign = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "server.ext"]
     _openssl(folder, "x509", "-req", "-in", "server.csr", *sign, "-days", "2", "-out", "server.crt")
+
+
+def _sign_as_expired(folder: Path) -> None:
+    # `x509` counts days from now on and takes no past; `ca` takes dates, and wants its books.
+    (folder / "ca.cnf").write_text(
+        "[ca]\ndefault_ca = books\n[books]\ndatabase = index.txt\nnew_certs_dir = .\n"
+        "rand_serial = yes\ndefault_md = sha256\npolicy = any\n[any]\ncommonName = supplied\n",
+        encoding="ascii",
+    )
+    (folder / "index.txt").touch()
+    sign = ["-config", "ca.cnf", "-cert", "ca.crt", "-keyfile", "ca.key", "-extfile", "server.ext"]
+    dates = ["-startdate", "20200101000000Z", "-enddate", "20200102000000Z"]
+    _openssl(
+        folder, "ca", "-batch", *sign, *dates, "-notext", "-in", "server.csr", "-out", "server.crt"
+    )
 
 
 def _openssl(folder: Path, *args: str) -> None:

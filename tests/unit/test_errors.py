@@ -18,6 +18,7 @@ ROWS = {
     "StoreError": ("store.failed", 3),
     "StoreUnreachable": ("store.unreachable", 3),
     "AccessDenied": ("store.denied", 3),
+    "HttpError": ("http.failed", 3),
     "Refused": ("refused", 4),
     "GuardRefused": ("refused", 4),
     "ConfirmationNeeded": ("refused.confirmation", 4),
@@ -62,6 +63,11 @@ def test_exit_codes_are_those_of_the_contract() -> None:
 def test_a_guard_names_itself() -> None:
     error = errors.GuardRefused("share", "12 live sessions would end", hint="--force=share")
     assert (error.guard, error.code, error.exit_code) == ("share", "refused.share", 4)
+
+
+def test_a_failed_request_names_its_kind() -> None:
+    error = errors.HttpError("timeout", "no answer within 30s")
+    assert (error.kind, error.code, error.exit_code) == ("timeout", "http.timeout", 3)
 
 
 def test_a_missing_extra_tells_how_to_install_it() -> None:

@@ -228,3 +228,17 @@ class TestSecret:
 )
 def test_what_can_be_encoded_is_told(text: str, can: bool) -> None:
     assert is_utf8(text) is can
+
+
+def test_a_text_is_masked_word_by_word() -> None:
+    """A token of any alphabet; neither a path nor a sentence nor a long plain word."""
+    token = "qG3_zXw9-Lk2Pp0aZr7TtVb1"
+    rest = "/static/Site-2026/main-3f2aB9.Bundle.js incomprehensibilities"
+    text = f"<input value={token}> {rest} {token}=="
+    assert Masker().mask_text(text) == f"<input value=***> {rest} ***"
+
+
+@pytest.mark.parametrize("key", ["authorization", "Authorisation", "auth", "oauth_state"])
+def test_what_authorizes_is_hidden_and_an_author_is_not(key: str) -> None:
+    assert Masker().hides(key)
+    assert not Masker().hides("author")

@@ -119,6 +119,12 @@ def _secrets() -> Iterator[str]:
     )
 
 
+def _scenarios() -> Iterator[str]:
+    from sessctl.cli.scenarios import TEXT
+
+    yield from TEXT.splitlines()
+
+
 def _undo() -> Iterator[str]:
     yield from (
         "expire and purge write the sessions to a journal, page by page, before they delete them:",
@@ -146,4 +152,5 @@ TOPICS: dict[str, tuple[str, Callable[[], Iterator[str]]]] = {
     "time": ("durations, instants, sizes", _time),
     "undo": ("journals: restore, resume, check, remove", _undo),
     "secrets": ("where signing secrets and passwords come from", _secrets),
+    "scenarios": ("how to write what `sessctl replay` plays", _scenarios),
 }

@@ -10,12 +10,11 @@ import typer
 from sessctl.admin.journal import open_journal
 from sessctl.cli.blocks import row, shown_sid
 from sessctl.cli.columns import write_table
-from sessctl.cli.items import readable
 from sessctl.cli.options import command
 from sessctl.cli.outcomes import counted
 from sessctl.cli.output import Writer, chosen_fields
 from sessctl.errors import ExitCode
-from sessctl.text import short_id
+from sessctl.text import readable, short_id
 from sessctl.timespec import format_size
 
 if TYPE_CHECKING:

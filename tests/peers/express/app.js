@@ -3,67 +3,15 @@
 // Everything is set by one JSON object in SESSCTL_PEER; see `tests/support/express.py` for its keys.
 // It prints {"port":N} when ready and ends when stdin closes, so no test can leave one behind.
 
-const fs = require("node:fs");
+const { promisify } = require("node:util");
 const express = require("express");
 const flash = require("connect-flash");
 const passport = require("passport");
 const session = require("express-session");
 const { Strategy } = require("passport-local");
+const { defined, openStore } = require("./stores.js");
 
 const config = JSON.parse(process.env.SESSCTL_PEER ?? "{}");
-
-function defined(object) {
-  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined));
-}
-
-async function redisStore() {
-  const { createClient } = require("redis");
-  const { RedisStore } = require("connect-redis");
-  const socket = config.redisCa ? { tls: true, ca: fs.readFileSync(config.redisCa) } : undefined;
-  // No offline queue: a dead server must be an error now, not a request that hangs.
-  const client = createClient(defined({ url: config.redisUrl, socket, disableOfflineQueue: true }));
-  client.on("error", (error) => console.error(`redis: ${error.message}`));
-  await client.connect();
-  const { prefix, disableTTL, disableTouch } = config;
-  // JSON holds no function: `ttlAlways` stands for connect-redis' `ttl: () => seconds`.
-  const ttl = config.ttlAlways === undefined ? config.ttl : () => config.ttlAlways;
-  return new RedisStore(defined({ client, prefix, ttl, disableTTL, disableTouch }));
-}
-
-function sqliteStore() {
-  const SQLiteStore = require("connect-sqlite3")(session);
-  const { dir, db, table, concurrentDb } = config;
-  const store = new SQLiteStore(defined({ dir, db, table, concurrentDb }));
-  return new Promise((resolve) => store.client.once("connect", () => resolve(store)));
-}
-
-// Neither SQL store deletes by a timer here: what is over has to stay for sessctl to find.
-function postgresStore() {
-  const PGStore = require("connect-pg-simple")(session);
-  const { pgUrl, pgCa, schemaName, table: tableName, ttl, disableTouch } = config;
-  const conObject = defined({ connectionString: pgUrl, ssl: authority(pgCa) });
-  const rest = { createTableIfMissing: true, pruneSessionInterval: false };
-  return new PGStore(defined({ conObject, schemaName, tableName, ttl, disableTouch, ...rest }));
-}
-
-async function mysqlStore() {
-  const MySQLStore = require("express-mysql-session")(session);
-  const { mysqlUrl, mysqlCa, table: tableName, columnNames, expiration, disableTouch } = config;
-  const { hostname: host, port, username, password, pathname } = new URL(mysqlUrl);
-  const [user, secret, database] = [username, password, pathname.slice(1)].map(decodeURIComponent);
-  const where = { host, port: Number(port || 3306), user, password: secret, database };
-  const options = { expiration, disableTouch, clearExpired: false };
-  options.schema = defined({ tableName, columnNames });
-  // Its own pool takes no certificate: who wants TLS hands over one that does.
-  const pool = mysqlCa && require("mysql2/promise").createPool({ ...where, ssl: authority(mysqlCa) });
-  const store = new MySQLStore(defined({ ...(pool ? {} : where), ...options }), pool);
-  await store.onReady();
-  return store;
-}
-
-function authority(file) {
-  return file === undefined ? undefined : { ca: fs.readFileSync(file, "utf8") };
-}
 
 // Routes save before they answer: by itself express-session reports a failed save only after
 // the 200 is on its way, and a test could not tell.
@@ -129,15 +77,31 @@ function useRoutes(app) {
   });
 }
 
-const STORES = {
-  redis: redisStore,
-  sqlite3: sqliteStore,
-  pg: postgresStore,
-  mysql: mysqlStore,
+// What a handler may do to its session, act by act; the middleware alone decides how it ends.
+const ACTS = {
+  set: (req, key, value) => void (req.session[key] = value),
+  delete: (req, key) => void delete req.session[key],
+  maxAge: (req, ms) => void (req.session.cookie.maxAge = ms),
+  touch: (req) => void req.session.touch(),
+  unset: (req) => void (req.session = null),
+  save: (req) => promisify(req.session.save).call(req.session),
+  reload: (req) => promisify(req.session.reload).call(req.session),
+  destroy: (req) => promisify(req.session.destroy).call(req.session),
+  regenerate: (req) => promisify(req.session.regenerate).call(req.session),
 };
 
+function useActs(app) {
+  app.post(["/act", "/shop/act"], async (req, res) => {
+    for (const [act, ...values] of req.body) {
+      if (req.session) await ACTS[act](req, ...values);
+    }
+    const { cookie: _left_out, ...data } = req.session ?? {};
+    res.json({ sid: req.sessionID ?? null, data: req.session ? data : null });
+  });
+}
+
 async function main() {
-  const store = await STORES[config.store]();
+  const store = await openStore(config);
   const app = express();
   app.use(express.json({ strict: false, limit: "16mb" }));
   app.use(
@@ -150,9 +114,11 @@ async function main() {
         resave: config.resave ?? false,
         saveUninitialized: config.saveUninitialized ?? false,
         rolling: config.rolling,
+        unset: config.unset,
       }),
     ),
   );
+  useActs(app);
   app.use(flash());
   usePassport(app);
   useRoutes(app);

@@ -1,0 +1,1 @@
+"""What `sessctl replay FILE` is made of on the command line's side."""
