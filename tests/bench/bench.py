@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.bench.measure import Sample, cpu_of_process, interleaved, weigh
-from tests.bench.result import CEILING_MB, Measurement, compared
 from tests.support.daemon import Daemon
 from tests.support.npm import PEERS, ROOT, express_modules
 from tests.support.run import clean_environment
 from tests.support.servers import RedisServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
+
+    from tests.bench.result import Measurement
 
 HERE = Path(__file__).parent
 FULL = 1_000_000
@@ -145,27 +146,6 @@ class Bench:
         if not self.small:
             return found
         return {name: found[name].without(found[f"start of {name}"]) for name in sides}
-
-    def compare(
-        self,
-        case: str,
-        ours: Sample,
-        peer: Sample,
-        name: str,
-        floor: float | None,
-        goal: float | None,
-        *,
-        ceiling_mb: float | None = CEILING_MB,
-        further: Sequence[tuple[str, bool | None]] = (),
-    ) -> None:
-        """Report a ratio, with the floor that this run has to reach."""
-        found = compared(
-            case, self.n, ours, peer, name=name, goal=goal, ceiling_mb=ceiling_mb, further=further,
-            floor=None if floor is None else self.floor(floor),
-        )  # fmt: skip
-        if self.small:
-            found.remarks.append("starts taken off")
-        self.report(found)
 
     # -- data --------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""What was measured, judged by its floor; a JSON line for programs and a table for people."""
+"""What was measured and whether it will do; a JSON line for programs and a table for people."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from tests.bench.measure import Sample
 
 # With more than this part of the machine used by others, CPU seconds are fairer than wall time, and
 # absolute figures (rows a second, latency) say nothing.
@@ -36,62 +34,6 @@ class Measurement:
         }
         line = {"case": self.case, "n": self.n, **rounded, "ok": self.ok, "remarks": self.remarks}
         return json.dumps(line)
-
-
-def compared(
-    case: str,
-    n: int,
-    ours: Sample,
-    peer: Sample,
-    *,
-    name: str,
-    floor: float | None,
-    goal: float | None,
-    ceiling_mb: float | None = CEILING_MB,
-    further: Sequence[tuple[str, bool | None]] = (),
-) -> Measurement:
-    """Ratio = how many times faster than the peer.
-
-    Judged by wall time, or by CPU seconds of client and server together where the machine was busy
-    with something else; both ratios are reported. `further` are other things that its row in
-    perf.md asks for: what was found, and whether it will do (None: not to be judged here).
-    """
-    wall, cpu = peer.wall_s / ours.wall_s, peer.cpu_s / ours.cpu_s
-    busy = max(ours.others, peer.others)
-    by = "cpu" if busy > BUSY else "wall"
-    ratio = wall if by == "wall" else cpu
-    remarks = []
-    if floor is not None and ratio < floor:
-        remarks.append(f"under its floor of {floor:.2f}")
-    elif goal is not None and ratio < goal:
-        remarks.append("goal not reached")
-    too_large = ceiling_mb is not None and ours.rss_mb > ceiling_mb
-    if too_large:
-        remarks.append(f"memory over {ceiling_mb:.0f} MB")
-    if floor is None:
-        remarks.append("no floor, reported only")
-    under = floor is not None and ratio < floor
-    figures = {
-        "wall": ours.wall_s,
-        "cpu_client": ours.cpu_client_s,
-        "cpu_server": ours.cpu_server_s,
-        "rss_mb": ours.rss_mb,
-        "peer": name,
-        "ratio": ratio,
-        "floor": floor,
-        "goal": goal,
-        "judged_by": by,
-        "ratio_wall": wall,
-        "ratio_cpu": cpu,
-        "others": busy,
-        "peer_wall": peer.wall_s,
-        "peer_cpu": peer.cpu_s,
-        "peer_rss_mb": peer.rss_mb,
-    }
-    remarks += [text for text, _ in further]
-    failed = under or too_large or any(good is False for _, good in further)
-    ok = None if floor is None and not failed else not failed
-    return Measurement(case, n, figures, ok, remarks)
 
 
 def limited(

@@ -10,7 +10,7 @@ from sessctl.errors import AccessDenied, Refused, StoreError, StoreUnreachable, 
 from sessctl.session import Query
 from sessctl.stores.access import Access
 from sessctl.stores.base import Outcome
-from sessctl.stores.engines.sql_writes import next_size
+from sessctl.stores.engines.sql_bites import next_size
 from sessctl.stores.registry import open_store
 from sessctl.text import Secret
 from tests.support.engines import now_ms, value

@@ -17,7 +17,7 @@ from sessctl.admin.journal import JournalWriter, list_journals, open_journal
 from sessctl.admin.removal import Removal
 from sessctl.admin.restore import Restore
 from sessctl.session import Query
-from sessctl.stores.engines.sql_dialect import LOCK_TIMEOUT_S
+from sessctl.stores.engines.sql_connection import LOCK_TIMEOUT_S
 from tests.faults.stores import stored
 
 if TYPE_CHECKING:

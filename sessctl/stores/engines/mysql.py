@@ -1,4 +1,4 @@
-"""What is particular to MySQL and MariaDB: PyMySQL, its errors, collations, row locks.
+"""What is particular to MySQL and MariaDB: how ids, collations and row locks are spelled.
 
 Source: MariaDB 10.11, PyMySQL 1.2; MySQL 8 speaks the same where it is used. Cells are read as the
 server sends them, text or bytes, so that what is compared and journalled is what is stored: zero
@@ -11,22 +11,15 @@ and look-ups by the index of the id alone, so that no gap is locked and no login
 from __future__ import annotations
 
 import re
-import ssl
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from sessctl.errors import MissingExtra, StoreError, UsageError
+from sessctl.errors import StoreError
+from sessctl.stores.engines.mysql_connect import DRIVER_ERRORS, MysqlTarget
 from sessctl.stores.engines.mysql_errors import Duplicate, store_error
-from sessctl.stores.engines.sql_dialect import (
-    LOCK_TIMEOUT_S,
-    STATEMENT_TIMEOUT_S,
-    Column,
-    Moved,
-    SqlDialect,
-)
-from sessctl.stores.engines.sql_tls import check_wanted, remark
-from sessctl.stores.url import flags
+from sessctl.stores.engines.sql_dialect import Column, Moved, SqlDialect
+from sessctl.stores.engines.sql_tls import remark
 from sessctl.text import escape
 
 if TYPE_CHECKING:
@@ -36,14 +29,6 @@ if TYPE_CHECKING:
     from sessctl.stores.layouts.base import TableLayout
     from sessctl.stores.url import StoreUrl
 
-try:
-    import pymysql  # type: ignore[import-untyped,unused-ignore]
-    from pymysql.converters import encoders  # type: ignore[import-untyped,unused-ignore]
-except ImportError:
-    raise MissingExtra("a mysql store", "mysql") from None
-
-_MODES = ("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
-_OPTIONS = ("ssl-mode", "ssl-ca", "ssl-cert", "ssl-key", "unix_socket")
 _INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint")
 _NUMBERS = (*_INTEGERS, "decimal", "float", "double")
 
@@ -56,24 +41,9 @@ class MysqlDialect(SqlDialect):
     begin = "START TRANSACTION"
 
     def __init__(self, url: StoreUrl, access: Access, layout: TableLayout) -> None:
-        options = dict(url.options)
-        flags(options, _OPTIONS, "mysql")
-        self._url, self._access = url, access
-        self._socket = options.get("unix_socket")
-        self.database = url.path.strip("/")
-        if not self.database:
-            raise UsageError("the MySQL URL names no database", hint="write mysql://host/database")
-        host = self._socket or url.host or "localhost"
-        self.address = host if self._socket else f"{host}:{url.port or 3306}"
-        self.label = f"{host}/{self.database}"
-        self._ca_file = options.get("ssl-ca") or access.ca_file
-        asked = options.get("ssl-mode") or ("VERIFY_IDENTITY" if self._ca_file else "PREFERRED")
-        self._mode = asked.upper().replace("-", "_")
-        if self._mode not in _MODES:
-            raise UsageError(f"no ssl-mode '{asked}'", hint=f"ssl-mode is {', '.join(_MODES)}")
-        verifies = self._mode == "VERIFY_IDENTITY"
-        check_wanted(url, access, verifies=verifies, write="?ssl-mode=VERIFY_IDENTITY")
-        self._client = {key: options.get(f"ssl-{key}") for key in ("cert", "key")}
+        self._target = MysqlTarget.of(url, access)
+        self.database = self._target.database
+        self.address, self.label = self._target.address, self._target.label
         self._index: str | None = None
         self._is_exact = False  # the expiry column holds integers
         self._same_collation = "k.id"
@@ -81,56 +51,11 @@ class MysqlDialect(SqlDialect):
         version = str(self.scalar(sa.select(sa.func.version())))
         self._is_mariadb = "mariadb" in version.lower()
         self._skips_locked = _version(version) >= ((10, 6) if self._is_mariadb else (8, 0))
-        said = remark(url, encrypted=self._is_encrypted(), verifies=verifies)
+        said = remark(url, encrypted=self._is_encrypted(), verifies=self._target.verifies)
         self.notes += [said] if said else []
 
     def _connect(self) -> Any:
-        password = self._access.password or self._url.password
-        where = {"unix_socket": self._socket} if self._socket else {}
-        connection = pymysql.connect(
-            host=self._url.host or "localhost",
-            port=self._url.port or 3306,
-            user=self._access.username or self._url.username,
-            password=password.reveal_text() if password else "",
-            database=self.database,
-            charset="utf8mb4",
-            autocommit=True,
-            program_name="sessctl",
-            connect_timeout=max(self._access.timeout_s, 1),
-            read_timeout=STATEMENT_TIMEOUT_S + 10,
-            write_timeout=STATEMENT_TIMEOUT_S,
-            conv=dict(encoders),  # nothing is decoded: cells stay what the server sent
-            **self._tls(),
-            **where,
-        )
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT VERSION()")
-            mariadb = "mariadb" in str(cursor.fetchone()[0]).lower()
-            limit = (
-                f"max_statement_time = {STATEMENT_TIMEOUT_S}"
-                if mariadb
-                else f"max_execution_time = {STATEMENT_TIMEOUT_S * 1000}"
-            )
-            cursor.execute(
-                "SET SESSION time_zone = '+00:00', "
-                f"innodb_lock_wait_timeout = {LOCK_TIMEOUT_S}, lock_wait_timeout = "
-                f"{LOCK_TIMEOUT_S}, {limit}"
-            )
-            mode = "READ ONLY" if self._access.read_only else "READ WRITE"
-            cursor.execute(f"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, {mode}")
-        return connection
-
-    def _tls(self) -> dict[str, Any]:
-        """PyMySQL prefers TLS where nothing is said, and requires it where a context is given."""
-        if self._mode in ("DISABLED", "PREFERRED"):
-            return {"ssl_disabled": True} if self._mode == "DISABLED" else {}
-        context = ssl.create_default_context(cafile=self._ca_file)
-        context.check_hostname = self._mode == "VERIFY_IDENTITY"
-        if not self._mode.startswith("VERIFY"):
-            context.verify_mode = ssl.CERT_NONE
-        if self._client["cert"]:
-            context.load_cert_chain(self._client["cert"], self._client["key"])
-        return {"ssl": context}
+        return self._target.connect()
 
     def _is_encrypted(self) -> bool:
         with self._mapped():
@@ -139,7 +64,7 @@ class MysqlDialect(SqlDialect):
 
     @staticmethod
     def _driver_errors() -> tuple[type[Exception], ...]:
-        return (pymysql.MySQLError, OSError)
+        return DRIVER_ERRORS
 
     # -- how things are spelled -------------------------------------------------------------------
 

@@ -8,7 +8,11 @@ from __future__ import annotations
 import re
 
 from sessctl.errors import AccessDenied, StoreError, StoreUnreachable
-from sessctl.stores.engines.sql_dialect import LOCK_TIMEOUT_S, STATEMENT_TIMEOUT_S, LostConnection
+from sessctl.stores.engines.sql_connection import (
+    LOCK_TIMEOUT_S,
+    STATEMENT_TIMEOUT_S,
+    LostConnection,
+)
 from sessctl.text import escape, redact
 
 _DUPLICATE = 1062

@@ -1,58 +1,33 @@
-"""What is particular to PostgreSQL: psycopg, its errors, dates without a zone, row locks.
+"""What is particular to PostgreSQL: how cells, dates without a zone and row locks are spelled.
 
 Source: PostgreSQL 15, psycopg 3.3. Every cell is read as text, as PostgreSQL itself writes it, and
 written back through the same conversion: json keeps its spelling, infinity and dates before Christ
 never reach a driver that cannot hold them, and what is compared is what is stored.
-
-A `timestamp` without zone holds the wall clock of the connection that wrote it. node-postgres sets
-no zone, so that it is the server's own (or the database's); ours must be the same, whatever PGTZ
-says.
 """
 
 from __future__ import annotations
 
-import os
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
-from sessctl.errors import (
-    AccessDenied,
-    ConfigError,
-    MissingExtra,
-    StoreError,
-    UsageError,
-)
-from sessctl.stores.base import Lag
+from sessctl.errors import ConfigError, StoreError
+from sessctl.stores.engines import postgres_catalog as catalog
+from sessctl.stores.engines.postgres_connect import DRIVER_ERRORS, PostgresTarget
 from sessctl.stores.engines.postgres_errors import store_error
-from sessctl.stores.engines.sql_dialect import (
-    LOCK_TIMEOUT_S,
-    STATEMENT_TIMEOUT_S,
-    Column,
-    Moved,
-    SqlDialect,
-)
-from sessctl.stores.engines.sql_tls import check_wanted, remark
+from sessctl.stores.engines.sql_dialect import Column, Moved, SqlDialect
+from sessctl.stores.engines.sql_tls import remark
 from sessctl.stores.layouts.base import Unit
-from sessctl.stores.url import flags
 from sessctl.text import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from sessctl.stores.access import Access
+    from sessctl.stores.base import Lag
     from sessctl.stores.layouts.base import TableLayout
     from sessctl.stores.url import StoreUrl
-
-try:
-    import psycopg
-except ImportError:
-    raise MissingExtra("a postgresql store", "postgres") from None
-
-_OPTIONS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "host")
-_VERIFYING = ("verify-full",)
 
 
 class PostgresDialect(SqlDialect):
@@ -63,68 +38,25 @@ class PostgresDialect(SqlDialect):
     begin = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
     def __init__(self, url: StoreUrl, access: Access, layout: TableLayout) -> None:
-        options = dict(url.options)
-        flags(options, _OPTIONS, "postgresql")
-        self._url, self._access = url, access
-        self._socket = options.get("host")
-        self.database = url.path.strip("/")
-        if not self.database:
-            raise UsageError(
-                "the PostgreSQL URL names no database", hint="write postgresql://host/database"
-            )
-        host = self._socket or url.host or "localhost"
-        self.address = host if self._socket else f"{host}:{url.port or 5432}"
-        self.label = f"{host}/{self.database}"
-        ca_file = options.get("sslrootcert") or access.ca_file
-        mode = options.get("sslmode") or ("verify-full" if access.ca_file else None)
-        self._verifies = mode in _VERIFYING
-        check_wanted(url, access, verifies=self._verifies, write="?sslmode=verify-full")
-        self._tls = {
-            "sslmode": mode,
-            "sslrootcert": ca_file,
-            "sslcert": options.get("sslcert"),
-            "sslkey": options.get("sslkey"),
-        }
+        self._target = PostgresTarget.of(url, access)
+        self.database = self._target.database
+        self.address, self.label = self._target.address, self._target.label
         self._types: dict[str, str] = {}
         self._has_versions = False
         super().__init__()
         with self._mapped():
             driver: Any = self._connection.connection.driver_connection
-            said = remark(url, encrypted=driver.pgconn.ssl_in_use, verifies=self._verifies)
+            encrypted = driver.pgconn.ssl_in_use
+        said = remark(url, encrypted=encrypted, verifies=self._target.verifies)
         self.notes += [said] if said else []
         self._zone = self._checked_zone(layout)
 
     def _connect(self) -> Any:
-        given: dict[str, Any] = {
-            key: value for key, value in self._tls.items() if value is not None
-        }
-        password = self._access.password or self._url.password
-        with _without_pgtz():
-            connection = psycopg.connect(
-                host=self._socket or self._url.host or "localhost",
-                port=self._url.port or 5432,
-                dbname=self.database,
-                user=self._access.username or self._url.username,
-                password=password.reveal_text() if password else None,
-                application_name="sessctl",
-                connect_timeout=max(round(self._access.timeout_s), 2),
-                autocommit=True,
-                **given,
-            )
-        settings = {
-            "lock_timeout": f"{LOCK_TIMEOUT_S}s",
-            "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
-            "idle_in_transaction_session_timeout": "10s",
-            "bytea_output": "hex",
-            "default_transaction_read_only": "on" if self._access.read_only else "off",
-        }
-        # In one message, and none of them at the connecting itself: poolers refuse options there.
-        connection.execute("; ".join(f"SET {name} = '{it}'" for name, it in settings.items()))
-        return connection
+        return self._target.connect()
 
     @staticmethod
     def _driver_errors() -> tuple[type[Exception], ...]:
-        return (psycopg.Error,)
+        return DRIVER_ERRORS
 
     def _checked_zone(self, layout: TableLayout) -> str | None:
         """The zone of dates without one, known to the server; None: the connection's own."""
@@ -241,44 +173,11 @@ class PostgresDialect(SqlDialect):
     # -- the table --------------------------------------------------------------------------------
 
     def columns(self, layout: TableLayout) -> list[Column]:
-        known = self.rows(
-            sa.text(
-                "SELECT c.oid::bigint, relkind, relkind = 'r' AND NOT relhassubclass AND "
-                "coalesce(amname, 'heap') = 'heap' FROM pg_class AS c LEFT JOIN pg_am AS m "
-                "ON m.oid = relam WHERE c.oid = to_regclass(:table)"
-            ).bindparams(table=self._quoted(layout))
-        )
-        if not known:
-            where = f"{self.address}/{self.database}"
-            tables = self.rows(
-                sa.text(
-                    "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname "
-                    "NOT IN ('pg_catalog', 'information_schema') ORDER BY 1 LIMIT 10"
-                )
-            )
-            names = ", ".join(escape(row[0]) for row in tables) or "no tables"
-            raise StoreError(
-                f"no table '{escape(layout.table)}' in {escape(where)}",
-                hint=f"it has {names}; set `schema` and `table` of the backend",
-            )
-        # Rows of partitions and of heirs stand at places of their own; a table that another access
-        # method keeps may say anything.
-        ((oid, kind, self._has_versions),) = known
-        if kind not in ("r", "p"):
-            raise StoreError(
-                f"'{escape(layout.table)}' is no table", hint="a view cannot be administered"
-            )
-        rows = self.rows(
-            sa.text(
-                "SELECT attname, format_type(atttypid, atttypmod), attgenerated <> '' "
-                "OR attidentity = 'a' FROM pg_attribute "
-                "WHERE attrelid = :oid AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
-            ).bindparams(oid=oid)
-        )
-        found = [Column(name, kind, generated) for name, kind, generated in rows]
-        self._types = {column.name: column.type for column in found}
+        found = catalog.look_at(self, self._quoted(layout), shown=layout.table)
+        self._has_versions = found.has_versions
+        self._types = {column.name: column.type for column in found.columns}
         self._check_expiry_type(layout)
-        return found
+        return found.columns
 
     def _check_expiry_type(self, layout: TableLayout) -> None:
         kind = self._types.get(layout.expires)
@@ -293,44 +192,15 @@ class PostgresDialect(SqlDialect):
             )
 
     def is_unique(self, layout: TableLayout) -> bool:
-        return bool(
-            self.scalar(
-                sa.text(
-                    "SELECT count(*) FROM pg_index AS i JOIN pg_attribute AS a "
-                    "ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] "
-                    "WHERE i.indrelid = to_regclass(:table) AND i.indisunique AND i.indisvalid "
-                    "AND i.indnkeyatts = 1 AND i.indpred IS NULL AND a.attname = :column"
-                ).bindparams(table=self._quoted(layout), column=layout.sid)
-            )
-        )
+        return catalog.is_unique(self, self._quoted(layout), layout.sid)
 
     def has_expiry_index(self, layout: TableLayout) -> bool:
         """PostgreSQL sorts by the id within one expiry only, as it reads along the index."""
-        return bool(
-            self.scalar(
-                sa.text(
-                    "SELECT count(*) FROM pg_index AS i JOIN pg_attribute AS a "
-                    "ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] "
-                    "JOIN pg_class AS c ON c.oid = i.indexrelid JOIN pg_am AS m ON m.oid = c.relam "
-                    "WHERE i.indrelid = to_regclass(:table) AND i.indisvalid "
-                    "AND i.indpred IS NULL AND m.amname = 'btree' AND a.attname = :column"
-                ).bindparams(table=self._quoted(layout), column=layout.expires)
-            )
-        )
+        return catalog.begins_an_index(self, self._quoted(layout), layout.expires)
 
     def cascades(self, layout: TableLayout) -> str:
         """Foreign keys that go along, delete triggers, rules."""
-        found = self.rows(
-            sa.text(
-                "SELECT 'foreign key of ' || conrelid::regclass::text FROM pg_constraint "
-                "WHERE confrelid = to_regclass(:table) AND confdeltype IN ('c', 'n', 'd') "
-                "UNION ALL SELECT 'trigger ' || tgname FROM pg_trigger "
-                "WHERE tgrelid = to_regclass(:table) AND NOT tgisinternal AND tgtype & 8 <> 0 "
-                "UNION ALL SELECT 'rule ' || rulename FROM pg_rewrite "
-                "WHERE ev_class = to_regclass(:table)"
-            ).bindparams(table=self._quoted(layout))
-        )
-        return escape(str(found[0][0])) if found else ""
+        return catalog.cascades(self, self._quoted(layout))
 
     def _quoted(self, layout: TableLayout) -> str:
         """The table as the server finds it, by the schema of the layout or the search path."""
@@ -343,27 +213,11 @@ class PostgresDialect(SqlDialect):
         kind = self._types.get(layout.expires, "")
         if self._zone or layout.unit is not Unit.TIMESTAMP or kind.endswith("with time zone"):
             return ""
-        roles = self.scalar(
-            sa.text(
-                "SELECT string_agg(DISTINCT setrole::regrole::text, ', ') FROM pg_db_role_setting, "
-                "unnest(setconfig) AS one WHERE setrole <> 0 AND one ILIKE 'timezone=%'"
-            )
-        )
-        return f"a time zone is set for the role {escape(str(roles))}" if roles else ""
+        roles = catalog.roles_with_a_zone(self)
+        return f"a time zone is set for the role {roles}" if roles else ""
 
     def lags(self) -> list[Lag]:
-        """`pg_stat_replication`: how old what a replica has not replayed yet is, or its silence."""
-        rows = self.rows(
-            sa.text(
-                "SELECT coalesce(client_addr::text, application_name, '?'), "
-                "CASE WHEN replay_lsn >= pg_current_wal_lsn() THEN 0 ELSE extract(epoch FROM "
-                "greatest(replay_lag, clock_timestamp() - reply_time)) END, state IS NULL "
-                "FROM pg_stat_replication"
-            )
-        )
-        if any(hidden for _, _, hidden in rows):
-            raise AccessDenied("this user may not see replicas", hint="GRANT pg_monitor")
-        return [Lag(escape(name), None if s is None else float(s)) for name, s, _ in rows]
+        return catalog.replica_lags(self)
 
     def takes_no_writes(self) -> bool:
         return bool(self.scalar(sa.select(sa.func.pg_is_in_recovery())))
@@ -376,13 +230,7 @@ class PostgresDialect(SqlDialect):
         )
         if counted <= 10_000:
             return counted
-        guess = self.scalar(
-            sa.text(
-                "SELECT greatest(reltuples, 0)::bigint FROM pg_class "
-                "WHERE oid = to_regclass(:table)"
-            ).bindparams(table=self._quoted(layout))
-        )
-        return max(int(guess or 0), counted)
+        return max(catalog.planned_rows(self, self._quoted(layout)), counted)
 
     def now_ms(self) -> int:
         return int(self.scalar(sa.select(self.now_ms_of_server())))
@@ -409,14 +257,3 @@ def _is_storable(sid: Any) -> bool:
         return "\0" not in sid and bool(sid.encode())
     except UnicodeEncodeError:
         return False
-
-
-@contextmanager
-def _without_pgtz() -> Iterator[None]:
-    """libpq sends PGTZ as the connection's zone; that of the server has to stand."""
-    kept = os.environ.pop("PGTZ", None)
-    try:
-        yield
-    finally:
-        if kept is not None:
-            os.environ["PGTZ"] = kept

@@ -8,7 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from sessctl.errors import AccessDenied, StoreError, StoreUnreachable
-from sessctl.stores.engines.sql_dialect import LOCK_TIMEOUT_S, STATEMENT_TIMEOUT_S, LostConnection
+from sessctl.stores.engines.sql_connection import (
+    LOCK_TIMEOUT_S,
+    STATEMENT_TIMEOUT_S,
+    LostConnection,
+)
 from sessctl.text import escape, redact
 
 _CA = "`ca_file` of the backend, or ?sslrootcert=FILE, names a certificate authority of your own"

@@ -1,8 +1,8 @@
 """The SQL engine, through SQLAlchemy Core: SQLite, PostgreSQL, MySQL and MariaDB.
 
 Reading goes by `sql_pages.py`, writing by `sql_writes.py`. What differs between databases stands in
-a dialect; a session is a row, its cells as the dialect reads them: all that is compared, journalled
-and written again.
+a dialect; a session is a row (`sql_rows.py`), its cells as the dialect reads them: all that is
+compared, journalled and written again.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING, Any, Self
 
 import sqlalchemy as sa  # 180 ms; only this engine needs it
 
-from sessctl.errors import JournalError, Refused, SessctlError, StoreError
-from sessctl.session import Expiry, Need, Problem, Query, Session
+from sessctl.errors import Refused, SessctlError, StoreError
+from sessctl.session import Need, Query
 from sessctl.stores.base import Capabilities, Identity, Remarks
-from sessctl.stores.engines.sql_dialect import Moved
 from sessctl.stores.engines.sql_pages import READ_PAGE, SqlPages
-from sessctl.stores.engines.sql_versions import Version, VersionLock, versioned
+from sessctl.stores.engines.sql_rows import SqlRows
+from sessctl.stores.engines.sql_versions import VersionLock
 from sessctl.stores.engines.sql_writes import SqlWriter
-from sessctl.stores.reader import Reader
 from sessctl.text import encode_id, escape
 from sessctl.timespec import MAX_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from sessctl.session import Session
     from sessctl.stores.access import Access
     from sessctl.stores.base import Lag, Result
     from sessctl.stores.engines.sql_dialect import SqlDialect
@@ -55,7 +55,6 @@ class SqlStore:
             dialect.name, dialect.address, dialect.database, scope, dialect.label
         )
         self._dialect = dialect
-        self._reader = Reader(layout)
         self._columns = dialect.columns(layout)
         names = [column.name for column in self._columns]
         self._check_columns(names)
@@ -67,7 +66,7 @@ class SqlStore:
         cells = [dialect.cell(column).label(column.name) for column in self._table.c]
         version = () if read_only else dialect.row_version()
         self._select = sa.select(*cells, self._expiry_ms, *version).select_from(self._table)
-        self._at = {part: names.index(getattr(layout, part)) for part in ("sid", "data", "expires")}
+        self._rows = SqlRows(dialect, layout, self._columns)
         self._pages = SqlPages(dialect, layout, self._table, self._columns, self._select)
         self.capabilities = Capabilities(
             expires_by_itself=False,
@@ -124,11 +123,11 @@ class SqlStore:
         if self._dialect.row_version():
             versions = VersionLock(
                 self._dialect, self.layout, self._table,
-                sid_at=self._at["sid"], expires_at=self._at["expires"],
+                sid_at=self._rows.sid_at, expires_at=self._rows.expires_at,
             )  # fmt: skip
         return SqlWriter(
             self._dialect, self.layout, self._table, self._columns, self._select,
-            session_of=self._session, sid_at=self._at["sid"], versions=versions,
+            sid_at=self._rows.sid_at, versions=versions,
         )  # fmt: skip
 
     # -- clock and size ---------------------------------------------------------------------------
@@ -206,15 +205,14 @@ class SqlStore:
 
     def _made(self, rows: Sequence[Any]) -> Iterator[Session]:
         """Sessions of a page; to be called before anything else is read."""
-        read_by = self._dialect.reader
-        return (self._session(row, read_by) for row in rows)
+        session_of, read_by = self._rows.session, self._dialect.reader
+        return (session_of(row, read_by) for row in rows)
 
     def _bare(self) -> Iterator[Session]:
         """Ids alone."""
         for rows in self._pages.ids():
             for (cell,) in rows:
-                sid = _text(cell)
-                yield Session(sid=sid, raw=b"", location=self._location(sid))
+                yield self._rows.bare(cell)
 
     def _conditions(self, query: Query, now_ms: int) -> list[Any]:
         """What the database can answer; never stricter than `Query.matches`, which has the word."""
@@ -227,36 +225,8 @@ class SqlStore:
             conditions.append(sa.or_(holds(user), holds("\\u")))
         return conditions
 
-    def _session(self, row: tuple[Any, ...], read_by: object = None) -> Session:
-        """A session of a row: its cells, the expiry as the database reckons it, its version."""
-        width = len(self._columns)
-        cells, ends, version = tuple(row[:width]), row[width], row[width + 1 :]
-        place = self._at["data"]
-        value = self._dialect.raw(cells[place], self._columns[place])
-        user, _, problem = self._reader.read(value or b"")
-        if value is None:
-            problem = Problem("value.missing", "the data column is NULL")
-        expires_ms = _instant(ends)
-        sid = _text(cells[self._at["sid"]])
-        return Session(
-            sid=sid,
-            raw=value or b"",
-            location=self._location(sid),
-            expires_ms=expires_ms,
-            expiry=Expiry.UNKNOWN if expires_ms is None else Expiry.STORE,
-            user=user,
-            problem=problem,
-            original=versioned(cells, Version(version[0], version[1], read_by))
-            if version
-            else cells,
-            reader=self._reader,
-        )
-
-    def _location(self, sid: str) -> str:
-        return f"{self.layout.table}.{self.layout.sid}={sid}"
-
     def recognises(self, session: Session) -> bool:
-        return self._reader.recognises(session.raw)
+        return self._rows.recognises(session)
 
     # -- writing ----------------------------------------------------------------------------------
 
@@ -267,45 +237,18 @@ class SqlStore:
         return self._writes().set_expiry(sessions, expires_ms)
 
     def put(self, sessions: Sequence[Session]) -> list[Result]:
-        return self._writes().put([self._own(session) for session in sessions])
+        return self._writes().put([self._rows.own(session) for session in sessions])
 
     def _writes(self) -> SqlWriter:
         if self._writer is None:
             raise Refused("this store was opened for reading only")
         return self._writer
 
-    def _own(self, session: Session) -> tuple[str, tuple[Any, ...]]:
-        """(sid, the row to write); a session of another store gets one, other columns stay NULL."""
-        if isinstance(session.original, tuple):
-            return session.sid, session.original
-        cells: list[Any] = [None] * len(self._columns)
-        cells[self._at["sid"]] = session.sid
-        cells[self._at["data"]] = session.raw.decode("utf-8", "surrogateescape")
-        cells[self._at["expires"]] = Moved(session.expires_ms)
-        return session.sid, tuple(cells)
-
     def freeze(self, session: Session) -> dict[str, Any]:
-        named = zip(self._columns, session.original, strict=True)
-        return {
-            "kind": "row",
-            "cells": {column.name: cell for column, cell in named},
-            "expires_ms": session.expires_ms,
-        }
+        return self._rows.freeze(session)
 
     def thaw(self, frozen: dict[str, Any], *, expires_ms: int | None = None) -> Session:
-        cells = frozen.get("cells")
-        if frozen.get("kind") != "row" or not isinstance(cells, dict):
-            raise JournalError("the journal does not hold table rows")
-        names = [column.name for column in self._columns]
-        missing = [name for name in cells if name not in names]
-        if missing:
-            raise JournalError(f"the table has no column '{escape(missing[0])}' any more")
-        row = [cells.get(name) for name in names]
-        ends = frozen.get("expires_ms")
-        if expires_ms is not None:
-            place = self._at["expires"]
-            row[place], ends = Moved(expires_ms, row[place]), expires_ms
-        return self._session((*row, ends))
+        return self._rows.thaw(frozen, expires_ms=expires_ms)
 
     def close(self) -> None:
         self._dialect.close()
@@ -315,15 +258,3 @@ class SqlStore:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-def _text(cell: Any) -> str:
-    return cell if isinstance(cell, str) else bytes(cell).decode("utf-8", "surrogateescape")
-
-
-def _instant(ends: Any) -> int | None:
-    """Only a positive number within the calendar is an expiry; the rest is unknown (S3)."""
-    if ends is None:
-        return None
-    ms = int(ends) if isinstance(ends, str) and ends.isdigit() else float(ends)
-    return int(ms) if 0 < ms <= MAX_MS else None

@@ -8,15 +8,15 @@ reading again; nothing is ever sent twice.
 
 from __future__ import annotations
 
-import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 
 from sessctl.errors import StoreError
 from sessctl.stores.base import Outcome, Result
-from sessctl.stores.engines.sql_dialect import LostConnection, Moved
+from sessctl.stores.engines.sql_bites import Bites
+from sessctl.stores.engines.sql_dialect import Moved
 from sessctl.text import encode_id
 
 if TYPE_CHECKING:
@@ -27,10 +27,6 @@ if TYPE_CHECKING:
     from sessctl.stores.engines.sql_versions import VersionLock
     from sessctl.stores.layouts.base import TableLayout
 
-WRITE_PAGE = 1000
-# Nobody is to wait for a transaction of ours for 100 ms (S15); half of that is aimed at.
-_TRANSACTION_S = 0.05
-_FIRST_SIZE, _LEAST_SIZE = 250, 10
 _RENEWED = "renewed since it was read"
 _HELD = "in use by another transaction"
 
@@ -45,7 +41,6 @@ class Row(NamedTuple):
 
 
 Seen = dict[bytes, Row]  # by id
-Item = TypeVar("Item")
 
 
 class SqlWriter:
@@ -53,7 +48,6 @@ class SqlWriter:
 
     Args:
         select: reads whole rows: the cells, then the expiry in ms.
-        session_of: makes a session of such a row.
         sid_at: where the id stands among the cells.
         versions: where a row's version can be compared instead of its cells.
     """
@@ -66,7 +60,6 @@ class SqlWriter:
         columns: Sequence[Column],
         select: Any,
         *,
-        session_of: Callable[[tuple[Any, ...]], Session],
         sid_at: int,
         versions: VersionLock | None,
     ) -> None:
@@ -75,12 +68,11 @@ class SqlWriter:
         self._table = table
         self._columns = columns
         self._select = select
-        self._session_of = session_of
         self._sid_at = sid_at
         self._versions = versions
         self._sid = table.c[layout.sid]
         self._atomic = dialect.is_transactional(layout)
-        self._size = _FIRST_SIZE  # rows of one transaction
+        self._bites = Bites(dialect)
 
     def delete(self, sessions: Sequence[Session], *, grace_ms: int | None) -> list[Result]:
         """See `Store.delete`."""
@@ -116,7 +108,7 @@ class SqlWriter:
 
         known = [session for session in sessions if versions.knows(session)]
         lost = partial(self._after_lost_write, done=Outcome.DELETED)
-        return self._in_bites(known, delete, lost, sid_of=_sid)
+        return self._bites.run(known, delete, lost, sid_of=_sid)
 
     def set_expiry(self, sessions: Sequence[Session], expires_ms: int | None) -> list[Result]:
         """See `Store.set_expiry`."""
@@ -134,7 +126,9 @@ class SqlWriter:
 
     def put(self, rows: Sequence[tuple[str, Cells]]) -> list[Result]:
         """Insert what is absent; of the rest say whether it is the same."""
-        return self._in_bites(rows, self._put_page, self._after_lost_put, sid_of=lambda row: row[0])
+        return self._bites.run(
+            rows, self._put_page, self._after_lost_put, sid_of=lambda row: row[0]
+        )
 
     def _put_page(self, page: Sequence[tuple[str, Cells]]) -> list[Result]:
         there = self._now([cells[self._sid_at] for _, cells in page])
@@ -172,38 +166,6 @@ class SqlWriter:
                 values[column.name] = self._dialect.value(cell, column)
         return self._dialect.insert_absent(self._table, values, self._layout.sid)
 
-    def _in_bites(
-        self,
-        items: Sequence[Item],
-        work: Callable[[Sequence[Item]], list[Result]],
-        after_loss: Callable[[Sequence[Item]], list[Result]],
-        *,
-        sid_of: Callable[[Item], str],
-    ) -> list[Result]:
-        """What `work` says, some items in a transaction each: fewer after a slow one, more after
-        quick ones.
-
-        An error, of the commit as well, undoes its transaction. All that follow fail with it: a
-        lock on the table is waited for once, and not by each of them.
-        """
-        results: list[Result] = []
-        start = 0
-        while start < len(items):
-            bite = items[start : start + self._size]
-            began = time.monotonic()
-            try:
-                with self._dialect.transaction():
-                    found = work(bite)
-                self._size = next_size(self._size, len(bite), time.monotonic() - began)
-            except LostConnection:
-                found = after_loss(bite)
-            except StoreError as exc:
-                rest = items[start:]
-                return results + [Result(sid_of(it), Outcome.FAILED, exc.message) for it in rest]
-            results += found  # now that it is committed
-            start += len(bite)
-        return results
-
     # -- compare, then write ----------------------------------------------------------------------
 
     def _compare_and_write(
@@ -229,7 +191,7 @@ class SqlWriter:
             ]
 
         lost = partial(self._after_lost_write, done=done)
-        return self._in_bites(sessions, work, lost, sid_of=_sid)
+        return self._bites.run(sessions, work, lost, sid_of=_sid)
 
     def _now(self, ids: Sequence[Any], *, grace_ms: int | None = None, lock: bool = False) -> Seen:
         """The rows of these ids at this moment, judged by the server's clock where it has one."""
@@ -307,15 +269,6 @@ def _check_all(deleted: int, locked: int) -> None:
     """Raises StoreError, which rolls back, where a trigger or a rule had its own way."""
     if deleted != locked:
         raise StoreError(f"{locked} rows were to go and {deleted} did: none was deleted")
-
-
-def next_size(size: int, done: int, took_s: float) -> int:
-    """How many rows the next transaction takes, after one of `done` rows."""
-    if took_s > _TRANSACTION_S:
-        return max(int(done * _TRANSACTION_S / took_s), _LEAST_SIZE)
-    if done == size and took_s < _TRANSACTION_S / 4:
-        return min(size * 2, WRITE_PAGE)
-    return size
 
 
 def _sid(session: Session) -> str:

@@ -18,7 +18,8 @@ from sqlalchemy.sql.elements import UnaryExpression
 from sqlalchemy.sql.operators import custom_op
 
 from sessctl.errors import AccessDenied, StoreError, StoreUnreachable, UsageError
-from sessctl.stores.engines.sql_dialect import LOCK_TIMEOUT_S, Column, Moved, SqlDialect
+from sessctl.stores.engines.sql_connection import LOCK_TIMEOUT_S
+from sessctl.stores.engines.sql_dialect import Column, Moved, SqlDialect
 from sessctl.stores.layouts.base import Unit
 from sessctl.stores.url import flags
 from sessctl.text import escape

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.bench.bench import HERE, Bench, Side, node_modules, sessctl
+from tests.bench.compare import compare
 from tests.bench.loaders.gen_cookies import SECRET
 
 if TYPE_CHECKING:
@@ -38,4 +39,4 @@ def run(bench: Bench) -> None:
             "node": side(f"node {HERE / 'peers' / 'verify.js'} '{SECRET}'"),
         }
     )
-    bench.compare("cookies.verify", found["verify"], found["node"], "cookie-signature", 1.5, 2.0)
+    compare(bench, "cookies.verify", found["verify"], found["node"], "cookie-signature", 1.5, 2.0)

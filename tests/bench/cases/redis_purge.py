@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tests.bench.bench import HERE, Bench, Side, expired, need, node, node_modules, sessctl
+from tests.bench.compare import compare
 from tests.bench.result import BUSY, limited
 
 if TYPE_CHECKING:
@@ -63,10 +64,10 @@ def run(bench: Bench) -> None:
         }
     )
     name = "redis-cli --scan | xargs unlink"
-    bench.compare("redis_purge.all", found["all"], found["unlink"], name, 2.0, 3.5)
-    bench.compare("redis_purge.all_journal", found["all_journal"], found["unlink"], name, 0.3, 0.6)
+    compare(bench, "redis_purge.all", found["all"], found["unlink"], name, 2.0, 3.5)
+    compare(bench, "redis_purge.all_journal", found["all_journal"], found["unlink"], name, 0.3, 0.6)
     name = "connect-redis all(), destroy()"
-    bench.compare("redis_purge.expired", found["expired"], found["destroy"], name, 2.5, 4.0)
+    compare(bench, "redis_purge.expired", found["expired"], found["destroy"], name, 2.5, 4.0)
     for name, runs in pings.items():
         _report(bench, name, runs)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tests.bench.bench import FULL, HERE, Bench, Side, need, node, node_modules, python, sessctl
+from tests.bench.compare import compare
 
 if TYPE_CHECKING:
     from tests.bench.measure import Sample
@@ -64,8 +65,8 @@ def run(bench: Bench) -> None:
         found = bench.race(sides)
     for name, (_, peer, floor, goal) in ROWS.items():
         further = [_memory(bench, found[name], found[peer])] if name == "data" else []
-        bench.compare(
-            f"redis_read.{name}", found[name], found[peer], _NAMES[peer], floor, goal,
+        compare(
+            bench, f"redis_read.{name}", found[name], found[peer], _NAMES[peer], floor, goal,
             further=further,
         )  # fmt: skip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.bench.bench import Bench, Side, need, sessctl
+from tests.bench.compare import compare
 from tests.bench.databases import postgres
 from tests.bench.result import CEILING_SQL_MB
 
@@ -31,7 +32,7 @@ def run(bench: Bench) -> None:
             }
         )
     name = "psql COPY TO STDOUT"
-    bench.compare(
-        "sql_export.postgres", found["list"], found["copy"], name, 0.35, 0.6,
+    compare(
+        bench, "sql_export.postgres", found["list"], found["copy"], name, 0.35, 0.6,
         ceiling_mb=CEILING_SQL_MB,
     )  # fmt: skip

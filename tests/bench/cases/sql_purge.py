@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tests.bench.bench import HERE, Bench, Side, expired, need, sessctl
+from tests.bench.compare import compare
 from tests.bench.databases import fresh_postgres, postgres
 from tests.bench.result import BUSY, CEILING_SQL_MB, limited
 
@@ -67,16 +68,16 @@ def run(bench: Bench) -> None:
     rate, floor = expired(bench.n) / found["purge"].wall_s, bench.floor(_ROWS_PER_S)
     idle = found["purge"].others <= BUSY
     journal_mb = felt["purge"][-1]["journal"] / 2**20
-    bench.compare(
-        "sql_purge.postgres", found["purge"], found["delete"], name, 1 / 10, 1 / 6,
+    compare(
+        bench, "sql_purge.postgres", found["purge"], found["delete"], name, 1 / 10, 1 / 6,
         ceiling_mb=CEILING_SQL_MB,
         further=[
             (f"{rate:,.0f} rows/s of {floor:,.0f}", rate >= floor if idle else None),
             (f"journal {journal_mb:.1f} MiB", None),
         ],
     )  # fmt: skip
-    bench.compare(
-        "sql_purge.postgres_no_journal", found["purge_no_journal"], found["delete"], name,
+    compare(
+        bench, "sql_purge.postgres_no_journal", found["purge_no_journal"], found["delete"], name,
         1 / 4, 1 / 2.5, ceiling_mb=CEILING_SQL_MB,
     )  # fmt: skip
     for name, runs in felt.items():

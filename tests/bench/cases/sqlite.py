@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.bench.bench import Bench, Side, expired, need, sessctl
+from tests.bench.compare import compare
 from tests.bench.result import BUSY, CEILING_SQL_MB
 
 if TYPE_CHECKING:
@@ -63,16 +64,16 @@ def run(bench: Bench) -> None:
     )
     select, delete = found["select"], found["delete"]
     ceiling = {"ceiling_mb": CEILING_SQL_MB}
-    bench.compare("sqlite.list", found["list"], select, "sqlite3 select", 0.25, 0.4, **ceiling)
+    compare(bench, "sqlite.list", found["list"], select, "sqlite3 select", 0.25, 0.4, **ceiling)
     name = "one DELETE in sqlite3"
     rate, floor = expired(bench.n) / found["purge"].wall_s, bench.floor(_ROWS_PER_S)
     idle = found["purge"].others <= BUSY
-    bench.compare(
-        "sqlite.purge", found["purge"], delete, name, 1 / 10, 1 / 6,
+    compare(
+        bench, "sqlite.purge", found["purge"], delete, name, 1 / 10, 1 / 6,
         further=[(f"{rate:,.0f} rows/s of {floor:,.0f}", rate >= floor if idle else None)],
         **ceiling,
     )  # fmt: skip
-    bench.compare(
-        "sqlite.purge_no_journal", found["purge_no_journal"], delete, name, 1 / 4, 1 / 2.5,
+    compare(
+        bench, "sqlite.purge_no_journal", found["purge_no_journal"], delete, name, 1 / 4, 1 / 2.5,
         **ceiling,
     )  # fmt: skip

@@ -1,0 +1,117 @@
+"""Rows of a table as sessions, and sessions as rows: to be read, written and journalled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sessctl.errors import JournalError
+from sessctl.session import Expiry, Problem, Session
+from sessctl.stores.engines.sql_dialect import Moved
+from sessctl.stores.engines.sql_versions import Version, versioned
+from sessctl.stores.reader import Reader
+from sessctl.text import escape
+from sessctl.timespec import MAX_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sessctl.stores.engines.sql_dialect import Column, SqlDialect
+    from sessctl.stores.layouts.base import TableLayout
+
+
+class SqlRows:
+    """Reads and makes rows of one table.
+
+    `sid_at`, `data_at` and `expires_at` tell where these stand among the cells.
+    """
+
+    def __init__(self, dialect: SqlDialect, layout: TableLayout, columns: Sequence[Column]) -> None:
+        self._dialect = dialect
+        self._layout = layout
+        self._columns = columns
+        self._names = [column.name for column in columns]
+        self._reader = Reader(layout)
+        self.sid_at = self._names.index(layout.sid)
+        self.data_at = self._names.index(layout.data)
+        self.expires_at = self._names.index(layout.expires)
+
+    def session(self, row: tuple[Any, ...], read_by: object = None) -> Session:
+        """A session of a row: its cells, the expiry as the database reckons it, its version."""
+        width = len(self._columns)
+        cells, ends, version = tuple(row[:width]), row[width], row[width + 1 :]
+        value = self._dialect.raw(cells[self.data_at], self._columns[self.data_at])
+        user, _, problem = self._reader.read(value or b"")
+        if value is None:
+            problem = Problem("value.missing", "the data column is NULL")
+        expires_ms = _instant(ends)
+        sid = _text(cells[self.sid_at])
+        return Session(
+            sid=sid,
+            raw=value or b"",
+            location=self._location(sid),
+            expires_ms=expires_ms,
+            expiry=Expiry.UNKNOWN if expires_ms is None else Expiry.STORE,
+            user=user,
+            problem=problem,
+            original=versioned(cells, Version(version[0], version[1], read_by))
+            if version
+            else cells,
+            reader=self._reader,
+        )
+
+    def bare(self, cell: Any) -> Session:
+        """A session of which the id alone was read."""
+        sid = _text(cell)
+        return Session(sid=sid, raw=b"", location=self._location(sid))
+
+    def _location(self, sid: str) -> str:
+        return f"{self._layout.table}.{self._layout.sid}={sid}"
+
+    def recognises(self, session: Session) -> bool:
+        """The value carries the library's mark; for the guard against a wrong table."""
+        return self._reader.recognises(session.raw)
+
+    def own(self, session: Session) -> tuple[str, tuple[Any, ...]]:
+        """(sid, the row to write); a session of another store gets one, other columns stay NULL."""
+        if isinstance(session.original, tuple):
+            return session.sid, session.original
+        cells: list[Any] = [None] * len(self._columns)
+        cells[self.sid_at] = session.sid
+        cells[self.data_at] = session.raw.decode("utf-8", "surrogateescape")
+        cells[self.expires_at] = Moved(session.expires_ms)
+        return session.sid, tuple(cells)
+
+    def freeze(self, session: Session) -> dict[str, Any]:
+        """See `Store.freeze`."""
+        return {
+            "kind": "row",
+            "cells": dict(zip(self._names, session.original, strict=True)),
+            "expires_ms": session.expires_ms,
+        }
+
+    def thaw(self, frozen: dict[str, Any], *, expires_ms: int | None) -> Session:
+        """See `Store.thaw`. Raises JournalError where it does not fit the table."""
+        cells = frozen.get("cells")
+        if frozen.get("kind") != "row" or not isinstance(cells, dict):
+            raise JournalError("the journal does not hold table rows")
+        missing = [name for name in cells if name not in self._names]
+        if missing:
+            raise JournalError(f"the table has no column '{escape(missing[0])}' any more")
+        row = [cells.get(name) for name in self._names]
+        ends = frozen.get("expires_ms")
+        if expires_ms is not None:
+            place = self.expires_at
+            row[place], ends = Moved(expires_ms, row[place]), expires_ms
+        return self.session((*row, ends))
+
+
+def _text(cell: Any) -> str:
+    return cell if isinstance(cell, str) else bytes(cell).decode("utf-8", "surrogateescape")
+
+
+def _instant(ends: Any) -> int | None:
+    """Only a positive number within the calendar is an expiry; the rest is unknown (S3)."""
+    if ends is None:
+        return None
+    ms = int(ends) if isinstance(ends, str) and ends.isdigit() else float(ends)
+    return int(ms) if 0 < ms <= MAX_MS else None
