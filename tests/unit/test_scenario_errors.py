@@ -102,8 +102,8 @@ STEP = {
     ),
     "{get: /, expect: {status: 2000}}": "expect.status: '2000' is not from 100 to 599",
     "{get: /, expect: {}}": (
-        "expect: an expectation is empty (known: status, url, header, body, css, xpath, json, "
-        "regex, cookie, value, depends)"
+        "expect: an expectation is empty (known: status, url, header, body, session, css, xpath, "
+        "json, regex, cookie, value, depends)"
     ),
     "{get: /, expect: {url: {contain: x}}}": (
         "expect.url.contain: unknown key 'contain' in comparisons (did you mean 'contains'?)"
@@ -128,7 +128,7 @@ STEP = {
         "capture.x.attr: 'attr' goes with css and cookie, not with header"
     ),
     "{get: /, capture: {x: stats}}": (
-        "capture.x: 'stats' is not status or url or body (did you mean 'status'?)"
+        "capture.x: 'stats' is not status or url or body or session (did you mean 'status'?)"
     ),
     "{get: /, query: {q: '${a'}}": (
         "query.q: '${' without a name and '}' (write ${name}; names are letters, digits, _ and -; "

@@ -33,7 +33,9 @@ class Somebody(Nobody):
 def values(lines: str, asker: Nobody | None = None, **given: str) -> dict[str, str | Secret]:
     body = "\n".join(f"  {line}" for line in lines.splitlines())
     found = scenario(f"sessctl: 1\nvars:\n{body}\nsteps: [{{get: /}}]\n", Path(__file__).parent)
-    return variables(found, environ={"PASS": CANARY}, asker=asker or Nobody(), given=given)
+    return variables(
+        found.variables, environ={"PASS": CANARY}, asker=asker or Nobody(), given=given
+    )
 
 
 @pytest.mark.parametrize(
@@ -99,5 +101,5 @@ def test_a_secret_that_is_not_there_names_where_it_should_be() -> None:
 def test_a_secret_in_a_file_beside_the_scenario(tmp_path: Path) -> None:
     (tmp_path / "pw").write_text(f"{CANARY}\n")
     text = "sessctl: 1\nvars: {p: {file: pw}}\nsteps: [{get: /}]"
-    found = variables(scenario(text, tmp_path), environ={}, asker=Nobody())
+    found = variables(scenario(text, tmp_path).variables, environ={}, asker=Nobody())
     assert fill("${p}", found) == CANARY

@@ -87,6 +87,7 @@ class PostgresTarget(SqlTarget):
                 application_name="sessctl",
                 connect_timeout=max(round(self.access.timeout_s), 2),
                 autocommit=True,
+                prepare_threshold=None,  # behind a pooler each transaction may have another server
                 **options,
             )
         settings = {
