@@ -77,7 +77,7 @@ def test_the_table_has_both_runs_and_the_verdict(replay: Replay, app: RawServer)
 def test_how_often_it_is_played_is_said_before(replay: Replay, app: RawServer) -> None:
     assert replay(TWICE, app).stderr == (
         f"note: 3 runs against {app.url}: stateful, stateless, control; "
-        "at most 7 more, where noise is in doubt and with earlier cookies\n"
+        "at most 13 more, where noise is in doubt and with earlier cookies\n"
     )
     assert "; then one for each cookie, withheld;" in replay(TWICE, app, "--why").stderr
     assert replay(TWICE, app, "-q").stderr == ""

@@ -164,7 +164,9 @@ def test_django_keeps_the_session_at_the_server(tmp_path: Path) -> None:
         assert "the cookie of before is worth nothing after the logout" in said(found)
 
 
-@pytest.mark.parametrize("number", range(20))
+@pytest.mark.parametrize(
+    "number", [*range(4), *(pytest.param(n, marks=pytest.mark.long) for n in range(4, 40))]
+)
 def test_an_app_without_state_is_stateless_whatever_its_pages_show(
     control_app: PythonApp, number: int
 ) -> None:
