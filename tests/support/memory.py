@@ -115,7 +115,9 @@ class MemoryStore:
         return results
 
     def set_expiry(self, sessions: Sequence[Session], expires_ms: int | None) -> list[Result]:
-        raise NotImplementedError
+        found = [one for one in sessions if one.sid in self.sessions]
+        self.sessions |= {one.sid: replace(one, expires_ms=expires_ms) for one in found}
+        return [Result(one.sid, Outcome.STORED) for one in found]
 
     def freeze(self, session: Session) -> dict[str, Any]:
         return {"value": session.raw, "expires_ms": session.expires_ms}

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from sessctl.errors import StoreError
-from sessctl.stores.engines.mysql_connect import DRIVER_ERRORS, MysqlTarget
-from sessctl.stores.engines.mysql_errors import Duplicate, store_error
+from sessctl.stores.engines.mysql_connect import MysqlConnection
+from sessctl.stores.engines.mysql_errors import Duplicate
 from sessctl.stores.engines.sql_dialect import Column, Moved, SqlDialect
 from sessctl.stores.engines.sql_tls import remark
 from sessctl.text import escape
@@ -33,38 +33,26 @@ _INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint")
 _NUMBERS = (*_INTEGERS, "decimal", "float", "double")
 
 
-class MysqlDialect(SqlDialect):
+class MysqlDialect(MysqlConnection, SqlDialect):
     """One database of a MySQL or MariaDB server."""
 
     name = "mysql"
-    driver = "mysql+pymysql"
-    begin = "START TRANSACTION"
 
     def __init__(self, url: StoreUrl, access: Access, layout: TableLayout) -> None:
-        self._target = MysqlTarget.of(url, access)
-        self.database = self._target.database
-        self.address, self.label = self._target.address, self._target.label
         self._index: str | None = None
         self._is_exact = False  # the expiry column holds integers
         self._same_collation = "k.id"
-        super().__init__()
+        super().__init__(url, access)
         version = str(self.scalar(sa.select(sa.func.version())))
         self._is_mariadb = "mariadb" in version.lower()
         self._skips_locked = _version(version) >= ((10, 6) if self._is_mariadb else (8, 0))
-        said = remark(url, encrypted=self._is_encrypted(), verifies=self._target.verifies)
+        said = remark(url, encrypted=self._is_encrypted(), verifies=self.target.verifies)
         self.notes += [said] if said else []
-
-    def _connect(self) -> Any:
-        return self._target.connect()
 
     def _is_encrypted(self) -> bool:
         with self._mapped():
             found = self._connection.exec_driver_sql("SHOW STATUS LIKE 'Ssl_cipher'").fetchone()
         return bool(found and found[1])
-
-    @staticmethod
-    def _driver_errors() -> tuple[type[Exception], ...]:
-        return DRIVER_ERRORS
 
     # -- how things are spelled -------------------------------------------------------------------
 
@@ -240,21 +228,14 @@ class MysqlDialect(SqlDialect):
     def takes_no_writes(self) -> bool:
         return str(self.scalar(sa.text("SELECT @@global.read_only"))) == "1"
 
-    def estimate(self, layout: TableLayout) -> int:
-        """Small tables are counted; of large ones the engine's number is taken."""
-        some = sa.select(sa.literal(1)).select_from(sa.table(layout.table, schema=layout.schema))
-        counted = int(
-            self.scalar(sa.select(sa.func.count()).select_from(some.limit(10_001).subquery()))
-        )
-        if counted <= 10_000:
-            return counted
+    def _rows_by_statistics(self, layout: TableLayout) -> int:
         guess = self.scalar(
             sa.text(
                 "SELECT table_rows FROM information_schema.tables "
                 "WHERE table_schema = :schema AND table_name = :table"
             ).bindparams(**self._asked(layout))
         )
-        return max(int(guess or 0), counted)
+        return int(guess or 0)
 
     def now_ms(self) -> int:
         return int(float(self.scalar(sa.select(self.now_ms_of_server()))))
@@ -267,9 +248,6 @@ class MysqlDialect(SqlDialect):
             ).bindparams(**self._asked(layout))
         )
         return str(engine).lower() not in ("myisam", "memory", "aria", "csv", "archive")
-
-    def _error(self, exc: BaseException) -> StoreError:
-        return store_error(exc, self.address, self.database, in_statement=self._open is not None)
 
 
 def _is_storable(sid: Any) -> bool:

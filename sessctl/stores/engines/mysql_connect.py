@@ -10,12 +10,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from sessctl.errors import MissingExtra, UsageError
-from sessctl.stores.engines.sql_connection import LOCK_TIMEOUT_S, STATEMENT_TIMEOUT_S
+from sessctl.stores.engines.mysql_errors import store_error
+from sessctl.stores.engines.sql_connection import (
+    LOCK_TIMEOUT_S,
+    STATEMENT_TIMEOUT_S,
+    SqlConnection,
+)
 from sessctl.stores.engines.sql_target import SqlTarget
 from sessctl.stores.engines.sql_tls import check_wanted
 from sessctl.stores.url import flags
 
 if TYPE_CHECKING:
+    from sessctl.errors import StoreError
     from sessctl.stores.access import Access
     from sessctl.stores.url import StoreUrl
 
@@ -124,3 +130,26 @@ class MysqlTarget(SqlTarget):
         if self.cert_file:
             context.load_cert_chain(self.cert_file, self.key_file)
         return {"ssl": context}
+
+
+class MysqlConnection(SqlConnection):
+    """A connection to a MySQL or MariaDB server, whatever tables it has."""
+
+    driver = "mysql+pymysql"
+    begin = "START TRANSACTION"
+
+    def __init__(self, url: StoreUrl, access: Access) -> None:
+        self.target = MysqlTarget.of(url, access)
+        self.database = self.target.database
+        self.address, self.label = self.target.address, self.target.label
+        super().__init__()
+
+    def _connect(self) -> Any:
+        return self.target.connect()
+
+    @staticmethod
+    def _driver_errors() -> tuple[type[Exception], ...]:
+        return DRIVER_ERRORS
+
+    def _error(self, exc: BaseException) -> StoreError:
+        return store_error(exc, self.address, self.database, in_statement=self._open is not None)

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from sessctl.errors import StoreError
 from sessctl.stores.base import Lag
-from sessctl.stores.engines.mysql import MysqlDialect
-from sessctl.stores.layouts.express import EXPRESS_MYSQL_SESSION
+from sessctl.stores.engines.mysql_connect import MysqlConnection
 
 if TYPE_CHECKING:
     from sessctl.stores.access import Access
@@ -23,7 +22,7 @@ class ReplicaStatus:
     """Asks one replica, over a connection that is kept."""
 
     def __init__(self, url: StoreUrl, access: Access) -> None:
-        self._dialect = MysqlDialect(url, access, EXPRESS_MYSQL_SESSION)
+        self._replica = MysqlConnection(url, access)
 
     def __call__(self) -> Lag:
         """Its lag; `seconds` is None where replication stands still.
@@ -33,18 +32,18 @@ class ReplicaStatus:
         """
         for words in ("SHOW SLAVE STATUS", "SHOW REPLICA STATUS"):
             try:
-                row = self._dialect.first(words)
+                row = self._replica.first(words)
             except StoreError:
                 continue
             if row is None:
-                raise StoreError(f"{self._dialect.address} is not a replica")
+                raise StoreError(f"{self._replica.address} is not a replica")
             seconds = next((row[name] for name in _COLUMNS if name in row), None)
-            return Lag(self._dialect.address, None if seconds is None else float(seconds))
+            return Lag(self._replica.address, None if seconds is None else float(seconds))
         raise StoreError(
-            f"{self._dialect.address} does not let this user see its replication",
+            f"{self._replica.address} does not let this user see its replication",
             hint="GRANT REPLICA MONITOR (MariaDB) or REPLICATION CLIENT (MySQL)",
         )
 
     def close(self) -> None:
         """Close the connection."""
-        self._dialect.close()
+        self._replica.close()

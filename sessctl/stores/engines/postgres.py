@@ -222,15 +222,8 @@ class PostgresDialect(SqlDialect):
     def takes_no_writes(self) -> bool:
         return bool(self.scalar(sa.select(sa.func.pg_is_in_recovery())))
 
-    def estimate(self, layout: TableLayout) -> int:
-        """Small tables are counted; of large ones the planner's number is taken."""
-        some = sa.select(sa.literal(1)).select_from(sa.table(layout.table, schema=layout.schema))
-        counted = int(
-            self.scalar(sa.select(sa.func.count()).select_from(some.limit(10_001).subquery()))
-        )
-        if counted <= 10_000:
-            return counted
-        return max(catalog.planned_rows(self, self._quoted(layout)), counted)
+    def _rows_by_statistics(self, layout: TableLayout) -> int:
+        return catalog.planned_rows(self, self._quoted(layout))
 
     def now_ms(self) -> int:
         return int(self.scalar(sa.select(self.now_ms_of_server())))

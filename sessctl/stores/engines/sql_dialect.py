@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from sessctl.stores.layouts.base import TableLayout
 
 
+_FEW = 10_000
+
+
 @dataclass(frozen=True, slots=True)
 class Moved:
     """Stands in a row where a new expiry is to be written: ms since 1970 UTC, None for NULL.
@@ -105,7 +108,7 @@ class SqlDialect(SqlConnection):
 
     def at_places(self, places: Sequence[str]) -> Any:
         """The row stands at one of these places."""
-        raise NotImplementedError
+        return sa.false()
 
     def is_due(self, column: Any, layout: TableLayout, grace_ms: int) -> Any:
         """The expiry lies so far behind the server's clock where it has one, else behind ours."""
@@ -141,9 +144,16 @@ class SqlDialect(SqlConnection):
     def cascades(self, layout: TableLayout) -> str:
         """What else a delete would set off, in words; empty: nothing."""
 
-    @abstractmethod
     def estimate(self, layout: TableLayout) -> int:
-        """About how many rows there are; cheap."""
+        """About how many rows there are: of a few exactly, of many what the server reckons."""
+        some = sa.select(sa.literal(1)).select_from(sa.table(layout.table, schema=layout.schema))
+        few = sa.select(sa.func.count()).select_from(some.limit(_FEW + 1).subquery())
+        counted = int(self.scalar(few))
+        return counted if counted <= _FEW else max(self._rows_by_statistics(layout), counted)
+
+    @abstractmethod
+    def _rows_by_statistics(self, layout: TableLayout) -> int:
+        """What the server reckons a large table to have."""
 
     @abstractmethod
     def now_ms(self) -> int:

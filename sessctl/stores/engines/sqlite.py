@@ -194,7 +194,7 @@ class SqliteDialect(SqlDialect):
         )
         return f"trigger {escape(str(found[0][0]))}" if found else ""
 
-    def estimate(self, layout: TableLayout) -> int:
+    def _rows_by_statistics(self, layout: TableLayout) -> int:
         """SQLite has no statistics worth the name, and counts fast."""
         return int(self.scalar(sa.select(sa.func.count()).select_from(sa.table(layout.table))))
 
