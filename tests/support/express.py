@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from typing import Any
 
-from tests.support.npm import PEERS, express_modules, program
+from tests.support.npm import PEERS, modules, program
 from tests.support.peer import PeerApp
 
 
@@ -16,6 +17,7 @@ class ExpressApp(PeerApp):
 
     Args (all by keyword, `None` and absent mean the library's own default):
         app: "app.js", or "shop.js" with its further keys (see there).
+        peer: the folder of `tests/peers` whose `stores.js` knows the store; "express" by itself.
         store: "memory" (express-session's own), "redis", "sqlite3", "pg" or "mysql".
         redisUrl, redisCa (file), prefix, ttl (s), ttlAlways (s: connect-redis' `ttl` function),
             disableTTL, disableTouch: for connect-redis.
@@ -27,13 +29,17 @@ class ExpressApp(PeerApp):
             express-session; resave and saveUninitialized are false unless given.
     """
 
-    def __init__(self, *, secrets: list[str], app: str = "app.js", **options: Any) -> None:
+    def __init__(
+        self, *, secrets: list[str], app: str = "app.js", peer: str = "express", **options: Any
+    ) -> None:
         self.secrets = secrets
         config = {key: value for key, value in options.items() if value is not None}
         super().__init__(
             [program("node"), str(PEERS / "express" / app)],
-            NODE_PATH=str(express_modules()),
-            SESSCTL_PEER=json.dumps({"secrets": secrets, **config}),
+            NODE_PATH=os.pathsep.join(
+                str(modules(PEERS / name)) for name in dict.fromkeys((peer, "express"))
+            ),
+            SESSCTL_PEER=json.dumps({"secrets": secrets, "peer": peer, **config}),
         )
 
     def browser(self) -> Browser:

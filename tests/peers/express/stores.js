@@ -65,4 +65,10 @@ const STORES = {
   mysql: mysqlStore,
 };
 
-module.exports = { defined, openStore: async (config) => STORES[config.store](config) };
+// Stores whose packages are a peer of their own export the same kind of table from its `stores.js`.
+async function openStore(config) {
+  const table = config.peer === "express" ? STORES : require(`../${config.peer}/stores.js`);
+  return table[config.store](config);
+}
+
+module.exports = { defined, openStore };

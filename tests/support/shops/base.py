@@ -1,0 +1,106 @@
+"""What the shops on every store have in common, and what their customers do."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tests.support.cli import HOUR_MS
+from tests.support.express import ExpressApp
+from tests.support.run import sessctl
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    import pytest
+
+    from tests.support.cli import Cli
+    from tests.support.express import Browser
+    from tests.support.run import Result
+
+SECRET, ENV = "keyboard cat", {"APP_SECRET": "keyboard cat", "WRONG": "dog on the keyboard"}
+
+
+class Shop(ABC):
+    """An Express shop, its store, and sessctl pointed at it by the environment.
+
+    A subclass names the layout, sets `url` and the `options` of the app, and says what its store
+    does by itself. `request` gives it the fixtures with its server, `running` ends its apps.
+    """
+
+    layout: ClassVar[str]
+    lifetime_ms: ClassVar[int] = 24 * HOUR_MS  # of a session whose cookie names no end
+    expires_by_itself: ClassVar[bool] = False  # the store removes what is over, without a library
+    url: str
+    options: dict[str, Any]
+
+    def __init__(self, request: pytest.FixtureRequest, cli: Cli, running: ExitStack) -> None:
+        self._cli, self._running = cli, running
+        self.open(request)
+
+    @abstractmethod
+    def open(self, request: pytest.FixtureRequest) -> None:
+        """Take an empty store: sets `url` and `options`."""
+
+    @abstractmethod
+    def ends_ms(self, sid: str) -> float:
+        """When a session ends, as the store itself has it."""
+
+    def start(self, **options: Any) -> ExpressApp:
+        """Start the app on the store; it ends with the test."""
+        return self._running.enter_context(
+            ExpressApp(**{"secrets": [SECRET], **self.options, **options})
+        )
+
+    def run(self, *words: str, stdin: str = "", **env: str) -> Result:
+        """Run a command on the shop's store."""
+        return self._cli(*words, stdin=stdin, env={"SESSCTL_BACKEND": self.url, **ENV, **env})
+
+    def run_apart(self, *words: str) -> Result:
+        """Run a command in a process of its own."""
+        return sessctl(*words, home=self._cli.home, env={"SESSCTL_BACKEND": self.url})
+
+    def configure(self, text: str = "") -> None:
+        """Write a backend `shop` with these further lines; commands use it from then on."""
+        self._cli.config(f'[backends.shop]\nurl = "{self.url}"\nlayout = "{self.layout}"\n{text}\n')
+        self.url = "shop"
+
+    def listed(self, *words: str) -> dict[str, dict[str, Any]]:
+        """The sessions of a listing, by their ids."""
+        result = self.run("list", "--data", "-o", "jsonl", *words)
+        assert result.code == 0, result.stderr
+        return {item["sid"]: item for item in result.json_lines()}
+
+    def wait_until_expired(self, count: int) -> None:
+        """Wait until so many sessions are over, and still there."""
+        deadline = time.monotonic() + 20
+        while len(self.listed("--expired")) < count and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+
+def visitor(app: ExpressApp, user: Any = None, **data: Any) -> Browser:
+    """A browser with a session: logged in as a user, or with a view of a page."""
+    browser = app.browser()
+    answer = browser.get("/views") if user is None else browser.post("/login", {"user": user})
+    assert answer.status == 200
+    if data:
+        assert browser.post("/data", data).status == 200
+    return browser
+
+
+def short(app: ExpressApp, user: Any) -> Browser:
+    """A browser whose session ends within a second."""
+    browser = visitor(app, user)
+    assert browser.post("/maxage", {"ms": 300}).status == 200
+    return browser
+
+
+def sid_of(browser: Browser) -> str:
+    return str(browser.get("/me").json["sid"])
+
+
+def user_of(browser: Browser) -> Any:
+    answer = browser.get("/me")
+    assert answer.status == 200
+    return answer.json["user"]
