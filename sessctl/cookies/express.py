@@ -26,10 +26,10 @@ from sessctl.errors import CookieError, UsageError
 from sessctl.text import is_utf8
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from sessctl.cookies.base import BatchJudge
+    from sessctl.cookies.base import BatchJudge, CookieContext
     from sessctl.limits import Budget
     from sessctl.text import Secret
 
@@ -47,8 +47,10 @@ class ExpressSession:
     name = "express-session"
     cookie_name = "connect.sid"
     carries_time = False
+    carries_expiry = False
+    parameters: Mapping[str, str] = {}
 
-    def sniff(self, value: str) -> Match | None:
+    def sniff(self, value: str, context: CookieContext) -> Match | None:
         text = percent_decode(value)
         if not text.startswith("s:"):
             return None
@@ -62,21 +64,21 @@ class ExpressSession:
         usual = " and a session id of the usual 32 characters" if _SID.fullmatch(sid) else ""
         return Match(95 if usual else 80, f"s: with a signature of 43 base64 characters{usual}")
 
-    def decode(self, value: str, *, budget: Budget) -> DecodedCookie:
-        sid, _ = _split(value, budget)
+    def decode(self, value: str, context: CookieContext) -> DecodedCookie:
+        sid, _ = _split(value, context.budget)
         return DecodedCookie(self.name, sid=sid)
 
     def verify(
         self,
         value: str,
         secrets: Sequence[Secret],
+        context: CookieContext,
         *,
-        budget: Budget,
         now: datetime,
         max_age: timedelta | None = None,
     ) -> Verdict:
         try:
-            sid, signature = _split(value, budget)
+            sid, signature = _split(value, context.budget)
         except CookieError as exc:
             return Verdict(VerdictWord.MALFORMED, Signature.NONE, notes=(exc.message,))
         decoded = DecodedCookie(self.name, sid=sid)
@@ -110,7 +112,15 @@ class ExpressSession:
 
         return judge
 
-    def sign(self, content: Any, secret: Secret, *, name: str, now: datetime) -> list[Cookie]:
+    def sign(
+        self,
+        content: Any,
+        secrets: Sequence[Secret],
+        context: CookieContext,
+        *,
+        now: datetime,
+        ttl: timedelta | None = None,
+    ) -> list[Cookie]:
         if not isinstance(content, str) or not content:
             raise UsageError(
                 "an express-session cookie carries a session id, not data",
@@ -118,11 +128,11 @@ class ExpressSession:
             )
         if not is_utf8(content):
             raise UsageError("the session id is not UTF-8, which a cookie cannot carry")
-        text = f"s:{content}.{_signature(content, secret).decode()}"
+        text = f"s:{content}.{_signature(content, secrets[0]).decode()}"
         from urllib.parse import quote  # 6 ms; reading a cookie does without
 
         wire = quote(text, safe=_UNESCAPED, encoding="utf-8")
-        return [Cookie(name, wire)]
+        return [Cookie(context.name or self.cookie_name, wire)]
 
 
 def _split(value: str, budget: Budget) -> tuple[str, str]:
