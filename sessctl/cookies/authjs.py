@@ -158,9 +158,8 @@ class NextAuthV4(_SessionToken):
         found = _sniff(value, context)
         if found is None or found[0] != _GCM:
             return None
-        named, with_kid = "next-auth." in (context.name or ""), found[1]
-        score = 98 if named else 60 if with_kid else 95
-        return Match(score, "an encrypted token (JWE) with alg dir and enc A256GCM")
+        evidence = "an encrypted token (JWE) with alg dir and enc A256GCM"
+        return _by_name(Match(60 if found[1] else 95, evidence), "next-auth.", context)
 
     def _salts(self, context: CookieContext) -> list[str]:
         return [context.parameters.get("salt", "")]
@@ -184,10 +183,10 @@ class AuthJs(_SessionToken):
         if found is None or found[0] not in self._encryption:
             return None
         encryption, with_kid = found
-        named = "authjs." in (context.name or "")
-        score = 99 if named else 50 + 25 * (encryption == _CBC) + 20 * with_kid
+        score = 50 + 25 * (encryption == _CBC) + 20 * with_kid
         kid = " and a kid" if with_kid else ""
-        return Match(score, f"an encrypted token (JWE) with alg dir, enc {encryption}{kid}")
+        evidence = f"an encrypted token (JWE) with alg dir, enc {encryption}{kid}"
+        return _by_name(Match(score, evidence), "authjs.", context)
 
     def _salts(self, context: CookieContext) -> list[str]:
         given = context.parameters.get("salt", context.name)
@@ -251,6 +250,16 @@ def _sniff(value: str, context: CookieContext) -> tuple[str, bool] | None:
     if header is None or header.get("alg") != "dir" or value.split(".", 2)[1]:
         return None
     return str(header.get("enc")), "kid" in header
+
+
+def _by_name(match: Match, prefix: str, context: CookieContext) -> Match:
+    """The match, once the cookie's name has spoken: the library names all its cookies alike."""
+    name = context.name or ""
+    if prefix not in name:
+        return match
+    if "session-token" in name:
+        return Match(99, f"{match.evidence}, by its usual name")
+    return Match(40, f"{match.evidence}, but by its name not the session")  # state, PKCE, nonce
 
 
 def _opened(

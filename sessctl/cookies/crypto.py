@@ -1,4 +1,4 @@
-"""The libraries of the extra `crypto` (cryptography, PyNaCl, joserfc), imported at the first need."""
+"""The libraries of the extra `crypto`: cryptography, PyNaCl, joserfc; imported when needed."""
 
 from __future__ import annotations
 
@@ -20,4 +20,4 @@ def crypto_for(format: str) -> Iterator[None]:
     try:
         yield
     except ImportError:
-        raise MissingExtra(f"the secret part of {format}", "crypto") from None
+        raise MissingExtra(f"the secret side of {format}", "crypto") from None

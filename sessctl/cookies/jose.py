@@ -38,7 +38,7 @@ def fields(value: str, count: int, budget: Budget) -> list[str]:
 
 
 def b64url(field: str) -> bytes:
-    """The bytes of a field. Raises CookieError for padding and other alphabets, as RFC 7515 does."""
+    """The bytes of a field. Raises CookieError for padding and for other alphabets (RFC 7515)."""
     if _ALPHABET.fullmatch(field) is None or len(field) % 4 == 1:
         raise CookieError("a field is not base64url")
     return urlsafe_b64decode(field + "=" * (-len(field) % 4))

@@ -107,7 +107,7 @@ class Jwt:
 
         if not isinstance(content, dict):
             raise UsageError(
-                "a JWT carries claims, a JSON object", hint='sessctl sign \'{"sub":"7"}\''
+                "a JWT carries claims, a JSON object", hint="""sessctl sign '{"sub":"7"}'"""
             )
         key, model, key_id = signing_key(secrets[0], _algorithms(context))
         issued = int(now.timestamp())

@@ -53,7 +53,7 @@ def keys_of(secret: Secret, kid: Any = None) -> list[Key]:
                 return [_from_pem(raw)]
             members = _jwks(raw)
             # A public key in another spelling (DER, OpenSSH) is no text to make an HMAC with.
-            keys = [OctKey.import_key(raw)] if members is None else _from_jwks(members)
+            keys: list[Key] = [OctKey.import_key(raw)] if members is None else _from_jwks(members)
         except (JoseError, ValueError, TypeError):  # TypeError: a private key with a password
             raise UsageError(_NOT_A_KEY, hint=_WRITE_PEM) from None
     if len(keys) == 1 or kid is None:

@@ -19,6 +19,8 @@ _CURL = re.compile(r"(?:-H|--header|-b|--cookie)[\s=]+")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 6265: a token
 # A value that merely ends in base64 padding is not name=value.
 _PAIR = re.compile(rf"(?P<name>{_NAME.pattern})=(?P<value>(?!=*$).*)", re.DOTALL)
+# One value with a semicolon in it, once its %3B is decoded: @fastify/secure-session's.
+_TWO_HALVES = re.compile(r"[A-Za-z0-9+/_-]{22,}={0,2};[A-Za-z0-9+/_-]{32}")
 _ATTRIBUTES = frozenset(
     (
         "path",
@@ -62,6 +64,8 @@ def unwrap(text: str) -> list[Pasted]:
             return [_pair(line.partition(";")[0])]
     elif line.startswith(("{", "[")):
         return [Pasted(None, line)]  # a stored value, not a cookie: leave its ; and = alone
+    elif _TWO_HALVES.fullmatch(line):
+        return [Pasted(None, line)]
     pairs = [_pair(part) for part in _split(line)]
     kept = [pair for pair in pairs if not _is_attribute(pair)]
     return kept or pairs[:1]

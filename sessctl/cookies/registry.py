@@ -32,9 +32,21 @@ def _starts(*prefixes: str) -> Callable[[str], bool]:
     return lambda value: value.startswith(prefixes)
 
 
+def _is_token(value: str) -> bool:  # JSON in base64url, and dots
+    return value.startswith(("ey", "ew")) and "." in value
+
+
 # Of two that fit equally well, the first is taken.
 FORMATS = {
     "express-session": Home("express:ExpressSession", _starts("s:", "s%3A", "s%3a")),
+    "jwt": Home("jwt:Jwt", _is_token),
+    "authjs": Home("authjs:AuthJs", _is_token),
+    "nextauth-v4": Home("authjs:NextAuthV4", _is_token),
+    "iron-session": Home("iron:IronSession", _starts("Fe26.")),
+    "hapi-iron": Home("iron:HapiIron", _starts("Fe26.")),
+    "fastify-secure-session": Home(
+        "secure_session:FastifySecureSession", lambda value: ";" in value or "%3B" in value.upper()
+    ),
     "stored-json": Home("stored_json:StoredJson", lambda value: value.lstrip()[:1] in ("{", "[")),
 }
 NO_CONTEXT = CookieContext()

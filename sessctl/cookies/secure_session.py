@@ -47,6 +47,10 @@ _SALT = b64decode("mq9hDxBVDbspDR6nLfFT1g==")  # the library's own, where the ap
 _PASSPHRASE_BYTES = 32  # the library takes no shorter one
 _OPERATIONS, _MEMORY_BYTES = 3, 256 << 20  # libsodium's MODERATE: 0.5 s
 _KINDS = ("key", "argon2id")
+_NO_KEY = (
+    f"its secret is a key of {_KEY_BYTES} bytes, as it is or as base64, or a passphrase of "
+    f"{_PASSPHRASE_BYTES} and more"
+)
 
 
 class FastifySecureSession:
@@ -87,17 +91,18 @@ class FastifySecureSession:
             from nacl.exceptions import CryptoError  # 25 ms
             from nacl.secret import SecretBox
 
+        is_tried = False
         for index, secret in enumerate(secrets):
             for key in _keys(secret, context):
+                is_tried = True
                 try:
                     plain = SecretBox(key).decrypt(sealed, nonce)
                 except CryptoError:
                     continue
-                return _opened(
-                    plain, index, context.budget, now, _TTL if max_age is None else max_age
-                )
-        decoded = DecodedCookie(self.name)
-        return Verdict(VerdictWord.DECRYPT_FAILED, Signature.INVALID, decoded)
+                lasts = _TTL if max_age is None else max_age
+                return _opened(plain, index, context.budget, now, lasts)
+        decoded, notes = DecodedCookie(self.name), () if is_tried else (_NO_KEY,)
+        return Verdict(VerdictWord.DECRYPT_FAILED, Signature.INVALID, decoded, notes=notes)
 
     def batch_judge(self, secrets: Sequence[Secret]) -> None:
         return None  # each payload is different
@@ -124,7 +129,10 @@ class FastifySecureSession:
             from nacl.secret import SecretBox
 
         plain = encode({**content, _TIME: round(now.timestamp())})
-        sealed = SecretBox(next(_keys(secrets[0], context))).encrypt(plain)
+        key = next(_keys(secrets[0], context), None)
+        if key is None:
+            raise UsageError(_NO_KEY, hint="--secret-from file:secret-key")
+        sealed = SecretBox(key).encrypt(plain)
         text = f"{b64encode(sealed.ciphertext).decode()};{b64encode(sealed.nonce).decode()}"
         return [Cookie(context.name or self.cookie_name, quote(text, safe=""))]
 
@@ -169,31 +177,17 @@ def _opened(plain: bytes, index: int, budget: Budget, now: datetime, max_age: ti
 
 
 def _keys(secret: Secret, context: CookieContext) -> Iterator[bytes]:
-    """The keys that a secret can stand for, the likeliest first.
-
-    Raises:
-        UsageError: it can stand for none, or a parameter is wrong.
-    """
+    """The keys that a secret can stand for, the likeliest first. Raises UsageError."""
     kind = context.parameters.get("key_derivation")
     if kind not in (None, *_KINDS):
         raise UsageError(f"key_derivation is one of: {', '.join(_KINDS)}")
-    raw = secret.reveal()
-    text = secret.reveal_text()
-    encoded = _base64(text) if is_utf8(text) else None
-    keys = [key for key in (raw, encoded) if key is not None and len(key) == _KEY_BYTES]
+    raw, text = secret.reveal(), secret.reveal_text()
     if kind != "argon2id":
-        yield from keys
+        encoded = _base64(text) if text.isascii() else None
+        yield from (key for key in (raw, encoded) if key is not None and len(key) == _KEY_BYTES)
     # What is no text is no passphrase: 0.5 s and 256 MiB saved where a key does not fit.
-    if kind == "argon2id" or (kind is None and is_utf8(text)):
-        if len(raw) >= _PASSPHRASE_BYTES:
-            yield _derived(secret, _salt(context))
-            return
-    if not keys:
-        raise UsageError(
-            f"the secret of {FastifySecureSession.name} is a key of {_KEY_BYTES} bytes, as it is "
-            f"or as base64, or a passphrase of {_PASSPHRASE_BYTES} and more",
-            hint="--secret-from file:secret-key",
-        )
+    if kind != "key" and is_utf8(text) and len(raw) >= _PASSPHRASE_BYTES:
+        yield _derived(secret, _salt(context))
 
 
 def _salt(context: CookieContext) -> bytes:
@@ -216,7 +210,7 @@ def _derived(secret: Secret, salt: bytes) -> bytes:
 
 
 def _base64(text: str) -> bytes | None:
-    """As Node reads it, url-safe and unpadded spellings too; None where it would skip characters."""
+    """As Node reads it, url-safe and unpadded too; None where it would skip characters."""
     plain = text.rstrip("=").replace("-", "+").replace("_", "/")
     try:
         return b64decode(plain + "=" * (-len(plain) % 4), validate=True)
