@@ -84,7 +84,7 @@ def resolve(
     """Fetch what a reference names.
 
     One line feed at the end of a file or of standard input is dropped; blanks are kept, as they
-    are part of the key.
+    are part of the key. What is no text is a key in bytes, and taken whole.
 
     Raises:
         UsageError: not a reference, and then it is not quoted: it could be the secret. Or there is
@@ -143,6 +143,10 @@ def _read(path: str) -> bytes:
 
 
 def _chomp(raw: bytes) -> bytes:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return raw
     return raw.removesuffix(b"\n").removesuffix(b"\r")
 
 

@@ -250,7 +250,10 @@ def test_a_hostile_id_as_an_argument_touches_nothing_else(
     assert not [word for word in case.forbid if word in result.stderr]
 
 
-@pytest.mark.parametrize("case", hostile(kind="cookie"), ids=lambda case: case.id)
+COOKIES = [*hostile(kind="cookie"), *hostile(kind="jwt")]
+
+
+@pytest.mark.parametrize("case", COOKIES, ids=lambda case: case.id)
 @pytest.mark.parametrize("command", [["decode"], ["verify", "--secret-from", "env:KEY"]])
 @pytest.mark.parametrize("output", ["table", "jsonl"])
 def test_a_hostile_cookie_is_never_valid(

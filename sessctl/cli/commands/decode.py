@@ -12,7 +12,14 @@ from sessctl.cli.items import COOKIE_KEYS, cookie_item
 from sessctl.cli.options import command
 from sessctl.cookies.base import Verdict
 from sessctl.cookies.registry import detect
-from sessctl.errors import ExitCode, SessctlError, StoreError, UnreadableInput, UsageError
+from sessctl.errors import (
+    ExitCode,
+    MissingExtra,
+    SessctlError,
+    StoreError,
+    UnreadableInput,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +82,7 @@ def decode(
     answers = Answers(run, output)
     for place, text in c.read_cookies(run, cookie):
         try:
-            answer = _read(run, how, finder, text, place)
+            answer = _read(run, how, finder, text, place, judges=False)
         except UnreadableInput as exc:
             if place is None:
                 raise exc.at(
@@ -153,23 +160,29 @@ def verify(
     return ExitCode.OK if valid == total else ExitCode.NO
 
 
-def _read(run: Run, how: c.Judging, finder: Finder, text: str, place: int | None) -> Answer:
+def _read(
+    run: Run, how: c.Judging, finder: Finder, text: str, place: int | None, *, judges: bool = True
+) -> Answer:
+    """A cookie's answer. Unless it `judges`, one that cannot be verified here is only read."""
     found = how.find(text)
     pasted, chosen, context = found.pasted, found.format, found.context
     candidates = [
         (one.name, match) for one, match in detect(pasted.value, context) if one.name != chosen.name
     ]
-    verdict, decoded, secret = None, None, None
-    if how.secrets:
-        verdict = chosen.verify(
-            pasted.value, how.secrets, context, now=how.now, max_age=how.max_age
-        )
-        decoded = verdict.decoded
-        if verdict.key_index is not None:
-            reference = how.secrets[verdict.key_index].reference
-            secret = reference or f"secrets[{verdict.key_index}]"
-    if decoded is None:
-        decoded = None if verdict is not None else chosen.decode(pasted.value, context)
+    verdict, secret, unverified = None, None, list[str]()
+    try:
+        if how.secrets:
+            verdict = chosen.verify(
+                pasted.value, how.secrets, context, now=how.now, max_age=how.max_age
+            )
+    except MissingExtra as exc:
+        if judges:
+            raise
+        unverified.append(f"not verified: {exc.message}")
+    decoded = verdict.decoded if verdict else chosen.decode(pasted.value, context)
+    if verdict and verdict.key_index is not None:
+        reference = how.secrets[verdict.key_index].reference
+        secret = reference or f"secrets[{verdict.key_index}]"
     session, block, notes = finder.find(decoded) if decoded else (None, [], [])
     item = cookie_item(
         name=context.name,
@@ -182,6 +195,7 @@ def _read(run: Run, how: c.Judging, finder: Finder, text: str, place: int | None
             *pasted.notes,
             *(verdict.notes if verdict else ()),
             *(decoded.notes if decoded else ()),
+            *unverified,
             *notes,
         ],
         place=place,
