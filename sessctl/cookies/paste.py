@@ -64,8 +64,8 @@ def unwrap(text: str) -> list[Pasted]:
             return [_pair(line.partition(";")[0])]
     elif line.startswith(("{", "[")):
         return [Pasted(None, line)]  # a stored value, not a cookie: leave its ; and = alone
-    elif _TWO_HALVES.fullmatch(line):
-        return [Pasted(None, line)]
+    elif _TWO_HALVES.fullmatch(_unquote(line)):
+        return [Pasted(None, _unquote(line))]
     pairs = [_pair(part) for part in _split(line)]
     kept = [pair for pair in pairs if not _is_attribute(pair)]
     return kept or pairs[:1]
