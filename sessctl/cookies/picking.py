@@ -13,7 +13,7 @@ from dataclasses import replace
 from sessctl.cookies.base import CookieContext
 from sessctl.cookies.names import weight_of
 from sessctl.cookies.paste import Pasted, unwrap
-from sessctl.cookies.registry import detect
+from sessctl.cookies.registry import detect, is_known
 from sessctl.errors import CookieError, did_you_mean
 from sessctl.limits import DEFAULT, Budget
 
@@ -72,13 +72,14 @@ def gathered(found: list[Pasted]) -> list[Pasted]:
 def ranked(found: list[Pasted]) -> list[Pasted]:
     """The cookies that fit a format, the likeliest session first."""
     for third_parties in (False, True):  # ours first: asking for others' takes 15 ms
-        scored = [
-            (matches[0][1].score + weight_of(one.name), one)
-            for one in found
-            if (matches := detect(one.value, _context(one), third_parties=third_parties))
-        ]
-        if scored:
+        matches = [detect(one.value, _context(one), third_parties=third_parties) for one in found]
+        if any(map(is_known, matches)):
             break
+    scored = [
+        (fitting[0][1].score + weight_of(one.name), one)
+        for one, fitting in zip(found, matches, strict=True)
+        if fitting
+    ]
     return [one for _, one in sorted(scored, key=lambda pair: -pair[0])]
 
 

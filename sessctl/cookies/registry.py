@@ -25,29 +25,49 @@ class Home(NamedTuple):
     """Where a format is defined, and whether a value may be one of its."""
 
     place: str
-    may_be: Callable[[str], bool]
+    may_be: Callable[[str, CookieContext], bool]
 
 
-def _starts(*prefixes: str) -> Callable[[str], bool]:
-    return lambda value: value.startswith(prefixes)
+def _starts(*prefixes: str) -> Callable[[str, CookieContext], bool]:
+    return lambda value, _: value.startswith(prefixes)
 
 
-def _is_token(value: str) -> bool:  # JSON in base64url, and dots
+_EXPRESS = ("s:", "s%3A", "s%3a")
+_JSON_IN_BASE64 = ("eyJ", "e30")  # {" and {}
+OPAQUE = "opaque"
+
+
+def _is_token(value: str, context: CookieContext) -> bool:  # JSON in base64url, and dots
     return value.startswith(("ey", "ew")) and "." in value
 
 
-# Of two that fit equally well, the first is taken.
+# Of two that fit equally well, the one whose usual name the cookie has, else the first.
 FORMATS = {
-    "express-session": Home("express:ExpressSession", _starts("s:", "s%3A", "s%3a")),
+    "express-session": Home("express:ExpressSession", _starts(*_EXPRESS)),
+    "cookie-parser": Home("cookie_parser:CookieParser", _starts(*_EXPRESS, "j:", "j%3A", "j%3a")),
+    "cookie-session": Home("cookie_session:CookieSession", _starts(*_JSON_IN_BASE64)),
+    "koa-session": Home(
+        "cookie_session:KoaSession",
+        lambda value, given: given.companion is not None or value.startswith(_JSON_IN_BASE64),
+    ),
+    "fastify-session": Home("fastify:FastifySession", lambda value, _: "." in value),
+    "fastify-cookie": Home("fastify:FastifyCookie", lambda value, _: "." in value),
+    "client-sessions": Home(
+        "client_sessions:ClientSessions", lambda value, _: value.count(".") == 4
+    ),
     "jwt": Home("jwt:Jwt", _is_token),
     "authjs": Home("authjs:AuthJs", _is_token),
     "nextauth-v4": Home("authjs:NextAuthV4", _is_token),
     "iron-session": Home("iron:IronSession", _starts("Fe26.")),
     "hapi-iron": Home("iron:HapiIron", _starts("Fe26.")),
     "fastify-secure-session": Home(
-        "secure_session:FastifySecureSession", lambda value: ";" in value or "%3B" in value.upper()
+        "secure_session:FastifySecureSession",
+        lambda value, _: any(semicolon in value for semicolon in (";", "%3B", "%3b")),
     ),
-    "stored-json": Home("stored_json:StoredJson", lambda value: value.lstrip()[:1] in ("{", "[")),
+    "stored-json": Home(
+        "stored_json:StoredJson", lambda value, _: value.lstrip()[:1] in ("{", "[")
+    ),
+    OPAQUE: Home("opaque:OpaqueId", lambda value, _: 16 <= len(value) <= 300),
 }
 NO_CONTEXT = CookieContext()
 
@@ -65,12 +85,20 @@ def cookie_format(name: str) -> CookieFormat:
 def detect(
     value: str, context: CookieContext = NO_CONTEXT, *, third_parties: bool = True
 ) -> list[tuple[CookieFormat, Match]]:
-    """Formats the value could be, the likeliest first."""
-    possible = (_ours(name) for name, home in FORMATS.items() if home.may_be(value))
+    """Formats the value could be, the likeliest first.
+
+    Those of third parties are asked if ours see no more in it than an id.
+    """
+    possible = (_ours(name) for name, home in FORMATS.items() if home.may_be(value, context))
     found = _ranked(value, context, possible)
-    if found or not third_parties:
+    if not third_parties or is_known(found):
         return found
-    return _ranked(value, context, map(_load, _third_party().values()))
+    return [*_ranked(value, context, map(_load, _third_party().values())), *found]
+
+
+def is_known(found: list[tuple[CookieFormat, Match]]) -> bool:
+    """Whether a value fits a format that is more than a bare id."""
+    return any(one.name != OPAQUE for one, _ in found)
 
 
 def best_format(value: str, context: CookieContext = NO_CONTEXT) -> CookieFormat:
@@ -88,7 +116,7 @@ def _ranked(
     value: str, context: CookieContext, formats: Iterable[CookieFormat]
 ) -> list[tuple[CookieFormat, Match]]:
     found = [(one, match) for one in formats if (match := one.sniff(value, context)) is not None]
-    return sorted(found, key=lambda pair: -pair[1].score)
+    return sorted(found, key=lambda pair: (-pair[1].score, pair[0].cookie_name != context.name))
 
 
 @cache  # they are stateless, and a batch of cookies asks for them a million times
