@@ -150,7 +150,7 @@ class NextAuthV4(_SessionToken):
 
     name = "nextauth-v4"
     cookie_name = "next-auth.session-token"
-    parameters: Mapping[str, str] = {"salt": "that `encode` was called with; none"}
+    parameters: Mapping[str, str] = {"salt": "that `encode` was called with (none)"}
     _encryption = (_GCM,)
     _chunk_characters = 4096 - 163  # its estimate of an empty cookie
 
@@ -174,7 +174,7 @@ class AuthJs(_SessionToken):
 
     name = "authjs"
     cookie_name = "authjs.session-token"
-    parameters: Mapping[str, str] = {"salt": "of the key's derivation; the cookie's name"}
+    parameters: Mapping[str, str] = {"salt": "of the key's derivation (the cookie's name)"}
     _encryption = (_CBC, _GCM)
     _chunk_characters = 4096 - 160
 

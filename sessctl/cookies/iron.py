@@ -244,7 +244,7 @@ def _read(
     from sessctl.serializers.json import decode
 
     if plain is None:
-        note = "the MAC is right; the app may have other settings (-p encryption=aes-128-ctr)"
+        note = "the MAC is right; the app may have other settings (-p cipher=aes-128-ctr)"
         return VerdictWord.DECRYPT_FAILED, decoded, (note,)
     try:
         found = decode(plain, context.budget)

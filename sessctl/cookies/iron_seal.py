@@ -32,9 +32,9 @@ _EXPIRY = re.compile(r"[0-9]{1,15}")
 
 # As parameters of a cookie format.
 PARAMETERS = {
-    "encryption": "aes-256-cbc or aes-128-ctr; aes-256-cbc",
-    "encryption_iterations": "rounds of PBKDF2 for the key; 1",
-    "integrity_iterations": "rounds of PBKDF2 for the key of the MAC; 1",
+    "cipher": "aes-256-cbc or aes-128-ctr (aes-256-cbc)",
+    "encryption_iterations": "rounds of PBKDF2 for the key (1)",
+    "integrity_iterations": "rounds of PBKDF2 for the key of the MAC (1)",
 }
 
 
@@ -78,9 +78,9 @@ class Settings:
     @classmethod
     def of(cls, parameters: Mapping[str, str]) -> Settings:
         """Raises UsageError for a parameter that cannot be."""
-        cipher = parameters.get("encryption", "aes-256-cbc")
+        cipher = parameters.get("cipher", "aes-256-cbc")
         if cipher not in _KEY_BYTES:
-            raise UsageError(f"encryption is one of: {', '.join(_KEY_BYTES)}")
+            raise UsageError(f"cipher is one of: {', '.join(_KEY_BYTES)}")
         names = ("encryption_iterations", "integrity_iterations")
         return cls(cipher, *(_rounds(parameters.get(name, "1"), name) for name in names))
 

@@ -45,10 +45,10 @@ class Jwt:
     carries_time = True
     carries_expiry = True
     parameters: Mapping[str, str] = {
-        "algorithms": "those allowed, as RS256,PS256, the first signs; all that fit the secret",
-        "audience": "what `aud` must name; anything",
-        "issuer": "what `iss` must be; anything",
-        "leeway": "seconds by which clocks may differ; 0",
+        "algorithms": "those allowed, as RS256,PS256; the first signs (all that fit the secret)",
+        "audience": "what `aud` must name (anything)",
+        "issuer": "what `iss` must be (anything)",
+        "leeway": "seconds by which clocks may differ (0)",
     }
 
     def sniff(self, value: str, context: CookieContext) -> Match | None:

@@ -46,7 +46,7 @@ _TIME = "__ts"
 _SALT = b64decode("mq9hDxBVDbspDR6nLfFT1g==")  # the library's own, where the app sets none
 _PASSPHRASE_BYTES = 32  # the library takes no shorter one
 _OPERATIONS, _MEMORY_BYTES = 3, 256 << 20  # libsodium's MODERATE: 0.5 s
-_KINDS = ("key", "argon2id")
+_DERIVATIONS = _NONE, _ARGON2 = "none", "argon2id-moderate"
 _NO_KEY = (
     f"its secret is a key of {_KEY_BYTES} bytes, as it is or as base64, or a passphrase of "
     f"{_PASSPHRASE_BYTES} and more"
@@ -61,8 +61,8 @@ class FastifySecureSession:
     carries_time = True
     carries_expiry = False
     parameters: Mapping[str, str] = {
-        "key_derivation": "key or argon2id, where the look of the secret leaves it open",
-        "salt": "of Argon2id: 16 characters, or 16 bytes as base64; the library's own",
+        "key_derivation": f"{' or '.join(_DERIVATIONS)} (by the look of the secret)",
+        "salt": "of Argon2id: 16 characters, or 16 bytes as base64 (the library's own)",
     }
 
     def sniff(self, value: str, context: CookieContext) -> Match | None:
@@ -178,15 +178,15 @@ def _opened(plain: bytes, index: int, budget: Budget, now: datetime, max_age: ti
 
 def _keys(secret: Secret, context: CookieContext) -> Iterator[bytes]:
     """The keys that a secret can stand for, the likeliest first. Raises UsageError."""
-    kind = context.parameters.get("key_derivation")
-    if kind not in (None, *_KINDS):
-        raise UsageError(f"key_derivation is one of: {', '.join(_KINDS)}")
+    derivation = context.parameters.get("key_derivation")
+    if derivation not in (None, *_DERIVATIONS):
+        raise UsageError(f"key_derivation is one of: {', '.join(_DERIVATIONS)}")
     raw, text = secret.reveal(), secret.reveal_text()
-    if kind != "argon2id":
+    if derivation != _ARGON2:
         encoded = _base64(text) if text.isascii() else None
         yield from (key for key in (raw, encoded) if key is not None and len(key) == _KEY_BYTES)
     # What is no text is no passphrase: 0.5 s and 256 MiB saved where a key does not fit.
-    if kind != "key" and is_utf8(text) and len(raw) >= _PASSPHRASE_BYTES:
+    if derivation != _NONE and is_utf8(text) and len(raw) >= _PASSPHRASE_BYTES:
         yield _derived(secret, _salt(context))
 
 

@@ -83,10 +83,7 @@ class Row:
         if self.expect.get("signed") is False:
             named["signed"] = False
         found = {key: value for key, value in named.items() if key in taken and value is not None}
-        return {
-            key: str(value).lower() if isinstance(value, bool) else str(value)
-            for key, value in found.items()
-        }
+        return {key: _typed(value) for key, value in found.items()}
 
     @property
     def now(self) -> datetime | None:
@@ -119,6 +116,15 @@ class Row:
             companion=self.companion,
             parameters=self.parameters,
         )
+
+
+def _typed(value: Any) -> str:
+    """A parameter as one would type it."""
+    if isinstance(value, dict):
+        return str(value["__bytes__"])
+    if isinstance(value, list):
+        return ",".join(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _bytes(given: Any) -> Any:

@@ -47,7 +47,7 @@ def judged(text: str, secrets: Any, format: str | None = None, **options: Any) -
 
 @every_format
 def test_what_is_sealed_is_opened_again(name: str) -> None:
-    verdict = judged(signed(name), [OTHER, secret_of(name)])
+    verdict = judged(signed(name), ["another", secret_of(name)])
     assert (verdict.valid, verdict.key_index, verdict.decoded.format) == (True, 1, name)
     assert {**verdict.decoded.payload, **DATA} == verdict.decoded.payload
     assert signed(name) != signed(name)  # nonces and salts are new each time
@@ -139,14 +139,14 @@ def test_what_can_be_no_key_is_said() -> None:
 
 def test_the_look_of_a_secret_can_be_overruled() -> None:
     text = "a passphrase of just 32 bytes..."  # it could be a raw key, too
-    kind = {"key_derivation": "argon2id"}
+    kind = {"key_derivation": "argon2id-moderate"}
     assert len(text) == 32
     derived = signed("fastify-secure-session", secret=text, parameters=kind)
     assert judged(derived, text).valid  # both are tried
     assert judged(derived, text, parameters=kind).valid
-    assert not judged(derived, text, parameters={"key_derivation": "key"}).valid
+    assert not judged(derived, text, parameters={"key_derivation": "none"}).valid
     plain = signed("fastify-secure-session", secret=text)
-    assert judged(plain, text, parameters={"key_derivation": "key"}).valid
+    assert judged(plain, text, parameters={"key_derivation": "none"}).valid
     for wrong in ({"key_derivation": "md5"}, {"salt": "short"}):
         with pytest.raises(UsageError):
             judged(derived, text, parameters=wrong)
@@ -208,14 +208,14 @@ def test_a_seal_says_when_it_ends_and_its_app_when_it_was_made() -> None:
 
 
 def test_other_settings_of_iron_are_told_by_parameters() -> None:
-    stream = {"encryption": "aes-128-ctr", "encryption_iterations": "2"}
+    stream = {"cipher": "aes-128-ctr", "encryption_iterations": "2"}
     text = signed("hapi-iron", parameters=stream)
     assert judged(text, PASSWORD, parameters=stream).valid
     untold = judged(text, PASSWORD)
     assert untold.word.value in ("decrypt_failed", "payload_error")
     assert untold.signature.value == "valid"
     for wrong in (
-        {"encryption": "rot13"},
+        {"cipher": "rot13"},
         {"encryption_iterations": "0"},
         {"integrity_iterations": "9999999999"},
         {"ttl": "a week"},
