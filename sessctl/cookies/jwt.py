@@ -59,7 +59,7 @@ class Jwt:
             return Match(20, "three fields and a JSON header, but it names no algorithm")
         header = jose.sniffed_header(value, _JWE_FIELDS, context.budget)
         if header is not None and "enc" in header:
-            return Match(30, "an encrypted token (JWE) of no library known here")
+            return Match(30, "an encrypted token (JWE), of which only the header is shown")
         return None
 
     def decode(self, value: str, context: CookieContext) -> DecodedCookie:
@@ -222,7 +222,7 @@ def _encrypted(value: str, budget: Budget) -> DecodedCookie:
     header, notes = jose.header(first, budget)
     return DecodedCookie(
         Jwt.name,
-        notes=(*notes, *jose.header_notes(header), "encrypted, and not by a library known here"),
+        notes=(*notes, *jose.header_notes(header), "encrypted: only the header is shown"),
     )
 
 

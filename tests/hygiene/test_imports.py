@@ -98,7 +98,18 @@ def test_a_cookie_without_a_backend_needs_no_driver_and_no_configuration(
     heavy = set(EVERYTHING)
     if "table" in words:
         heavy.discard("msgspec")  # a block may hold a session
-    assert loaded(tmp_path, *words).isdisjoint({*heavy, "sessctl.stores.engines"})
+    assert loaded(tmp_path, *words).isdisjoint({*heavy, *CRYPTO, "sessctl.stores.engines"})
+
+
+CRYPTO = ["cryptography", "nacl", "joserfc", "cffi"]
+ENCRYPTED = ["iron-session", "authjs", "nextauth-v4", "fastify-secure-session", "jwt"]
+
+
+@pytest.mark.parametrize("format", ENCRYPTED)
+def test_an_encrypted_cookie_is_read_without_any_cryptography(tmp_path: Path, format: str) -> None:
+    cookie = sign_cookie({"user": 7}, "a-secret-of-32-characters-or-more", format)[0]
+    modules = loaded(tmp_path, "decode", cookie.header)
+    assert modules.isdisjoint({*CRYPTO, *EVERYTHING} - {"msgspec"})
 
 
 def test_decode_of_a_stored_value_needs_no_driver(tmp_path: Path) -> None:

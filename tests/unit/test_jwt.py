@@ -300,7 +300,7 @@ def test_a_token_is_read_without_a_secret() -> None:
     assert not decode_cookie(REFUSED["none"]).signed
     encrypted = decode_cookie(REFUSED["encrypted"], "jwt")
     assert encrypted.payload is None
-    assert encrypted.notes[-1] == "encrypted, and not by a library known here"
+    assert encrypted.notes[-1] == "encrypted: only the header is shown"
 
 
 def test_what_is_signed_is_what_jsonwebtoken_would_write() -> None:
