@@ -179,7 +179,9 @@ def backend_at_hand(run: Run, *, wanted: bool) -> Backend | None:
     return run.backend()
 
 
-def read_cookies(run: Run, given: str | None) -> Iterator[tuple[int | None, str]]:
+def read_cookies(
+    run: Run, given: str | None, *, command: str = "decode"
+) -> Iterator[tuple[int | None, str]]:
     """(line, text) of each cookie: one from the command line, or a line of standard input each.
 
     A JSON value that spans lines is one input. Raises UsageError when there is nothing to read.
@@ -188,7 +190,7 @@ def read_cookies(run: Run, given: str | None) -> Iterator[tuple[int | None, str]
         yield None, given
         return
     if given is None and run.streams.stdin_is_terminal:
-        raise UsageError("no cookie to read", hint="sessctl decode COOKIE, or pipe one in")
+        raise UsageError("no cookie to read", hint=f"sessctl {command} COOKIE, or pipe one in")
     first = run.streams.stdin.readline(_BATCH_LINE)
     if first.lstrip()[:1] in (b"{", b"[") and not _is_json_line(first):
         yield None, _text(first + run.streams.stdin.read())

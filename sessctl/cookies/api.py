@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sessctl.cookies.base import CookieContext
 from sessctl.cookies.paste import is_cookie_name
 from sessctl.cookies.picking import pick
-from sessctl.cookies.registry import best_format, cookie_format
+from sessctl.cookies.registry import best_format, cookie_format, detect
 from sessctl.errors import UsageError, did_you_mean
 from sessctl.limits import DEFAULT, Budget
 from sessctl.text import Secret
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
-    from sessctl.cookies.base import Cookie, CookieFormat, DecodedCookie, Verdict
+    from sessctl.cookies.base import Cookie, CookieFormat, DecodedCookie, Match, Verdict
     from sessctl.cookies.paste import Pasted
 
     OneSecret = str | bytes | Secret
@@ -138,6 +138,29 @@ def sign_cookie(
 
 
 @dataclass(frozen=True, slots=True)
+class Recognised:
+    """A cookie and the formats that it could be of, the likeliest first."""
+
+    pasted: Pasted
+    name: str | None
+    matches: list[tuple[CookieFormat, Match]]
+
+
+def recognise(
+    text: str, *, name: str | None = None, companion: str | None = None, budget: Budget = DEFAULT
+) -> Recognised:
+    """The formats that a pasted cookie could be of; none of them is an answer too.
+
+    Raises:
+        CookieError: there is no cookie in the text, or none of this name.
+        LimitExceeded: larger than `budget.cookie_bytes`.
+    """
+    chosen = pick(text, name=name, budget=budget)
+    context = _context(chosen, name, companion, budget)
+    return Recognised(chosen, context.name, detect(chosen.value, context))
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """The cookie meant, its format, and what the format is given besides the value."""
 
@@ -164,15 +187,21 @@ def find(
         usual_parameters: those of a backend; what the format does not take is left out.
     """
     chosen = pick(text, name=name, usual_name=usual_name, budget=budget)
-    context = CookieContext(
-        name=chosen.name or name,
-        companion=chosen.companion if companion is None else companion,
-        budget=budget,
-    )
+    context = _context(chosen, name, companion, budget)
     reader = cookie_format(format) if format else best_format(chosen.value, context)
     usual = known(reader, usual_parameters or {})
     settings = {**usual, **checked(reader, parameters or {})}
     return Found(chosen, reader, replace(context, parameters=settings))
+
+
+def _context(
+    chosen: Pasted, name: str | None, companion: str | None, budget: Budget
+) -> CookieContext:
+    return CookieContext(
+        name=chosen.name or name,
+        companion=chosen.companion if companion is None else companion,
+        budget=budget,
+    )
 
 
 def known(format: CookieFormat, parameters: Mapping[str, str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a cookie's name says about it, where several cookies look alike."""
+"""Which of several cookies is the session: what a name says, and what a format is used for."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ _OTHER = (
 )
 
 
-def weight_of(name: str | None) -> int:
-    """What the name adds to the score of a value's shape; below 0 for what is no session."""
+# Libraries that sign whatever an app likes to keep in a cookie; its session is mostly another one.
+_ANY_VALUE = frozenset(("cookie-parser", "fastify-cookie"))
+
+
+def weight_of(name: str | None, format: str) -> int:
+    """What speaks for a session beside the value's shape; below 0 for what is none."""
+    weight = -50 if format in _ANY_VALUE else 0
     if name is None:
-        return 0
+        return weight
     session, other = _patterns()
     if other.search(name):
-        return -60
-    return 15 if session.search(name) else 0
+        return weight - 60
+    return weight + 15 if session.search(name) else weight
 
 
 @cache  # 1 ms to compile, and one cookie alone needs neither

@@ -76,7 +76,7 @@ def ranked(found: list[Pasted]) -> list[Pasted]:
         if any(map(is_known, matches)):
             break
     scored = [
-        (fitting[0][1].score + weight_of(one.name), one)
+        (fitting[0][1].score + weight_of(one.name, fitting[0][0].name), one)
         for one, fitting in zip(found, matches, strict=True)
         if fitting
     ]

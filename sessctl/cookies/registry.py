@@ -107,7 +107,7 @@ def best_format(value: str, context: CookieContext = NO_CONTEXT) -> CookieFormat
     if not found:
         raise CookieError(
             "not a cookie of any format this version knows",
-            hint=f"it knows {', '.join(FORMATS)}; --format NAME tells why one does not fit",
+            hint="sessctl help formats lists them; --format NAME tells why one does not fit",
         )
     return found[0][0]
 
