@@ -112,6 +112,14 @@ def cookie_block(item: dict[str, Any], *, sid_label: str | None) -> Iterator[Lin
         yield from json_lines(item["payload"], indent=4)
 
 
+_WHY_NOT = {
+    "bad_signature": "none of the secrets made this signature",
+    "decrypt_failed": "none of the secrets opens it",
+    "unknown_key": "none of the secrets has the id that it names",
+    "alg_not_allowed": "its algorithm is not allowed",
+}
+
+
 def signature_pieces(signature: str, verdict: str, secret: str | None) -> list[Piece]:
     """The verdict in words; the colour repeats what the words say."""
     if signature == "valid":
@@ -119,9 +127,11 @@ def signature_pieces(signature: str, verdict: str, secret: str | None) -> list[P
         aged = "" if verdict == "valid" else f", but {verdict}"
         return [(f"valid{by}{aged}", "ok" if verdict == "valid" else "warn")]
     if signature == "invalid":
-        return [("NOT VALID: none of the secrets made this signature", "danger")]
+        return [(f"NOT VALID: {_WHY_NOT.get(verdict, verdict)}", "danger")]
     if signature == "none":
         return [("none", "muted")]
+    if verdict != "unverified":
+        return [(f"not verified: {_WHY_NOT.get(verdict, verdict)}", "warn")]
     return [("not verified (no secret at hand; --secret-from names one)", "warn")]
 
 

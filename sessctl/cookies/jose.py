@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ALPHABET = re.compile(r"[A-Za-z0-9_-]*")
 _FOREIGN_KEYS = ("jku", "jwk", "x5u", "x5c", "x5t", "x5t#S256")
-_SHOWN = 80  # characters of a header's word in a note
+_SHOWN = 32  # characters of a header's word in a note
 
 
 def fields(value: str, count: int, budget: Budget) -> list[str]:
