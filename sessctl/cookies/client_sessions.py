@@ -25,7 +25,8 @@ from hmac import digest as hmac_digest
 from typing import TYPE_CHECKING, Any
 
 from sessctl.cookies.base import Cookie, DecodedCookie, Match, Signature, Verdict, VerdictWord
-from sessctl.errors import CookieError, MissingExtra, SerializerError, UsageError, did_you_mean
+from sessctl.cookies.crypto import ENCRYPTED, aes_decrypt, aes_encrypt
+from sessctl.errors import CookieError, SerializerError, UsageError, did_you_mean
 from sessctl.timespec import MAX_MS, from_ms, to_ms
 
 if TYPE_CHECKING:
@@ -151,9 +152,7 @@ class ClientSessions:
         except SerializerError as exc:
             raise UsageError(f"the payload {exc.message}") from None
         iv = urandom(16)
-        padded = plain + bytes([16 - len(plain) % 16]) * (16 - len(plain) % 16)
-        worker = _cipher(keys, iv).encryptor()
-        ciphertext = worker.update(padded) + worker.finalize()
+        ciphertext = aes_encrypt(self.name, keys.encryption, iv, plain)
         duration_ms = (ttl or _ONE_DAY) // timedelta(milliseconds=1)
         parts = Parts(iv, ciphertext, to_ms(now), duration_ms, b"")
         mac = _mac(parts.signed, keys, digest)
@@ -165,8 +164,8 @@ class ClientSessions:
         if end_ms > MAX_MS:
             raise CookieError("its times are out of range")
         issued_at, expires_at = from_ms(parts.created_ms), from_ms(end_ms)
-        note = "the payload is encrypted; the secret opens it"
-        return DecodedCookie(self.name, issued_at=issued_at, expires_at=expires_at, notes=(note,))
+        notes = (ENCRYPTED,)
+        return DecodedCookie(self.name, issued_at=issued_at, expires_at=expires_at, notes=notes)
 
 
 def _split(value: str, context: CookieContext) -> Parts:
@@ -253,14 +252,11 @@ def _opened(
     """(verdict, payload, notes) of a cookie whose MAC is right."""
     from sessctl.serializers.json import decode
 
-    worker = None
-    if len(parts.ciphertext) % 16 == 0:
-        worker = _cipher(keys, parts.iv).decryptor()
-    plain = worker.update(parts.ciphertext) + worker.finalize() if worker else b""
-    padding = plain[-1] if plain else 0
-    if not 1 <= padding <= 16 or plain[-padding:] != bytes([padding]) * padding:
+    try:
+        plain = aes_decrypt(ClientSessions.name, keys.encryption, parts.iv, parts.ciphertext)
+    except ValueError:
         return VerdictWord.DECRYPT_FAILED, None, ()
-    name, _, body = plain[:-padding].partition(b"=")
+    name, _, body = plain.partition(b"=")
     try:
         found = decode(body, context.budget)
     except SerializerError as exc:
@@ -270,11 +266,3 @@ def _opened(
         return VerdictWord.VALID, found.data, (f"made for the name '{written_for}'", *found.notes)
     word = VerdictWord.VALID if written_for == context.name else VerdictWord.NAME_MISMATCH
     return word, found.data, found.notes
-
-
-def _cipher(keys: Keys, iv: bytes) -> Any:
-    try:
-        from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes  # 30 ms
-    except ImportError:
-        raise MissingExtra("a cookie of client-sessions", "crypto") from None
-    return Cipher(algorithms.AES(keys.encryption), modes.CBC(iv))

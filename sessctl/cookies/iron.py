@@ -51,7 +51,9 @@ if TYPE_CHECKING:
 
 _SKEW_MS = 60_000
 _PASSWORD_CHARACTERS = 32  # a shorter one is refused by the library
+_NO_ID = "default"  # the id of a password, where a seal names none
 _PASSWORD_ID = re.compile(r"\w+", re.ASCII)
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 class _Iron:
@@ -68,7 +70,6 @@ class _Iron:
 
     _tail = ""
     _ttl: timedelta | None = None
-    _missing_id: str  # the id of a password where a seal names none
 
     def decode(self, value: str, context: CookieContext) -> DecodedCookie:
         decoded = self._decoded(self._parse(value, context), context)
@@ -91,7 +92,7 @@ class _Iron:
             word = VerdictWord.VERSION_NOT_ALLOWED if other else VerdictWord.MALFORMED
             return Verdict(word, Signature.NONE, notes=(exc.message,))
         decoded = self._decoded(seal, context)
-        wanted = seal.password_id or self._missing_id
+        wanted = seal.password_id or _NO_ID
         named = [(i, one) for i, one in enumerate(secrets) if one.key_id in (None, wanted)]
         if not named:
             note = f"no password has the id {shown(wanted)}"
@@ -100,6 +101,7 @@ class _Iron:
             if is_genuine(seal, password, settings):
                 plain = opened(seal, password, settings)
                 word, decoded, notes = _read(seal, plain, decoded, context, now)
+                decoded = replace(decoded, sid=self._sid(decoded.payload))
                 return Verdict(word, Signature.VALID, decoded, index, notes)
         return Verdict(VerdictWord.BAD_SIGNATURE, Signature.INVALID, decoded)
 
@@ -145,6 +147,10 @@ class _Iron:
             )
         return content
 
+    def _sid(self, payload: Any) -> str | None:
+        """The id of a session on the server that the payload leads to."""
+        return None
+
     def _bare(self, text: str) -> str:
         """The seal without what the library puts behind it."""
         return text
@@ -159,10 +165,10 @@ class _Iron:
     def _decoded(self, seal: Seal, context: CookieContext) -> DecodedCookie:
         """What a seal says without a password."""
         issued_at, lasts = None, context.parameters.get("ttl", "0")
-        if not (lasts.isascii() and lasts.isdigit()):
+        if _NUMBER.fullmatch(lasts) is None:
             raise UsageError("ttl is a number of seconds", hint="-p ttl=1209600")
-        if seal.expires_ms is not None and lasts.strip("0"):
-            issued_at = instant(seal.expires_ms / 1000 - int(lasts[:12]))
+        if seal.expires_ms is not None and int(lasts):
+            issued_at = instant(seal.expires_ms / 1000 - int(lasts))
         notes = (f"sealed under the password id {shown(seal.password_id)}",)
         return DecodedCookie(
             self.name,
@@ -179,7 +185,6 @@ class IronSession(_Iron):
     cookie_name = "iron-session"  # an app has to choose one
     _tail = "~2"
     _ttl = timedelta(days=14)
-    _missing_id = ""
 
     def sniff(self, value: str, context: CookieContext) -> Match | None:
         seal, tilde, _ = percent_decode(value).partition("~")
@@ -197,13 +202,12 @@ class IronSession(_Iron):
         named = [one for one in secrets if one.key_id is not None]
         if not named:
             return secrets[0], "1"
-        try:
-            newest = max(named, key=lambda one: int(one.key_id or ""))
-        except ValueError:
+        if not all(_NUMBER.fullmatch(one.key_id or "") for one in named):
             raise UsageError(
                 "the ids of iron-session's passwords are numbers, and the highest seals",
                 hint="--secret-from 2=env:NEW --secret-from 1=env:OLD",
-            ) from None
+            )
+        newest = max(named, key=lambda one: int(one.key_id or "0"))
         return newest, newest.key_id or ""
 
 
@@ -212,7 +216,6 @@ class HapiIron(_Iron):
 
     name = "hapi-iron"
     cookie_name = "session"
-    _missing_id = "default"
 
     def sniff(self, value: str, context: CookieContext) -> Match | None:
         seal, tilde, _ = percent_decode(value).partition("~")
@@ -232,6 +235,12 @@ class HapiIron(_Iron):
         # A session that yar keeps in the server's cache leaves only its id in the cookie.
         return super()._payload({"id": content} if isinstance(content, str) else content)
 
+    def _sid(self, payload: Any) -> str | None:
+        if not isinstance(payload, dict) or not payload.keys() <= {"id", "_store"}:
+            return None
+        sid = payload.get("id")  # yar's; the data stands beside it, or on the server
+        return sid if isinstance(sid, str) else None
+
 
 def _read(
     seal: Seal,
@@ -250,15 +259,7 @@ def _read(
         found = decode(plain, context.budget)
     except SerializerError as exc:
         return VerdictWord.PAYLOAD_ERROR, decoded, (exc.message,)
-    data, sid = found.data, None
-    if isinstance(data, dict) and data.keys() <= {"id", "_store"}:
-        sid = data.get("id")  # yar's; the data stands beside it, or in a cache of the server
-    decoded = replace(
-        decoded,
-        payload=data,
-        sid=sid if isinstance(sid, str) else None,
-        notes=(*decoded.notes, *found.notes),
-    )
+    decoded = replace(decoded, payload=found.data, notes=(*decoded.notes, *found.notes))
     if seal.expiry and seal.expires_ms is None:
         return VerdictWord.MALFORMED, decoded, ("its expiry is not a number of milliseconds",)
     if seal.expires_ms is not None and seal.expires_ms <= to_ms(now) - _SKEW_MS:

@@ -14,7 +14,7 @@ from hmac import compare_digest
 from hmac import digest as hmac_digest
 from typing import TYPE_CHECKING
 
-from sessctl.cookies.crypto import crypto_for
+from sessctl.cookies.crypto import aes_decrypt, aes_encrypt
 from sessctl.cookies.jose import b64url, to_b64url
 from sessctl.errors import CookieError, UsageError
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sessctl.text import Secret
 
 PREFIX = "Fe26.2"
+_NAME = "an iron seal"  # in an error
 _FIELDS = 8
 _ROUNDS = 1_000_000  # 0.5 s a key; the app's setting, never the cookie's
 _KEY_BYTES = {"aes-256-cbc": 32, "aes-128-ctr": 16}
@@ -75,6 +76,11 @@ class Settings:
     rounds: int
     mac_rounds: int
 
+    @property
+    def is_stream(self) -> bool:
+        """The cipher pads nothing."""
+        return self.cipher.endswith("ctr")
+
     @classmethod
     def of(cls, parameters: Mapping[str, str]) -> Settings:
         """Raises UsageError for a parameter that cannot be."""
@@ -114,7 +120,7 @@ def opened(seal: Seal, password: Secret, settings: Settings) -> bytes | None:
     key = _key(password, seal.salt, settings.rounds, _KEY_BYTES[settings.cipher])
     try:
         iv, ciphertext = b64url(seal.iv), b64url(seal.ciphertext)
-        return _aes(settings.cipher, key, iv, ciphertext, decrypts=True)
+        return aes_decrypt(_NAME, key, iv, ciphertext, stream=settings.is_stream)
     except (CookieError, ValueError):  # ValueError: a length or a padding that cannot be
         return None
 
@@ -125,7 +131,7 @@ def sealed(
     """A new seal. Raises MissingExtra without cryptography."""
     salt, iv = random.token_hex(_SALT_BYTES), random.token_bytes(_IV_BYTES)
     key = _key(password, salt, settings.rounds, _KEY_BYTES[settings.cipher])
-    ciphertext = to_b64url(_aes(settings.cipher, key, iv, plain))
+    ciphertext = to_b64url(aes_encrypt(_NAME, key, iv, plain, stream=settings.is_stream))
     mac_salt = random.token_hex(_SALT_BYTES)
     seal = Seal(password_id, salt, to_b64url(iv), ciphertext, expiry, mac_salt, mac="")
     return replace(seal, mac=_mac(seal, password, settings).decode())
@@ -149,23 +155,3 @@ def _mac(seal: Seal, password: Secret, settings: Settings) -> bytes:
     key = _key(password, seal.mac_salt, settings.mac_rounds, _MAC_KEY_BYTES)
     signed = seal.signed.encode("utf-8", "surrogateescape")
     return to_b64url(hmac_digest(key, signed, "sha256")).encode()
-
-
-def _aes(cipher: str, key: bytes, iv: bytes, data: bytes, *, decrypts: bool = False) -> bytes:
-    """Raises ValueError for lengths or a padding that cannot be."""
-    with crypto_for("an iron seal"):
-        from cryptography.hazmat.primitives.ciphers import Cipher
-        from cryptography.hazmat.primitives.ciphers.algorithms import AES
-        from cryptography.hazmat.primitives.ciphers.modes import CBC, CTR
-        from cryptography.hazmat.primitives.padding import PKCS7
-
-    is_stream = cipher.endswith("ctr")
-    whole = Cipher(AES(key), CTR(iv) if is_stream else CBC(iv))
-    step, padding = whole.decryptor() if decrypts else whole.encryptor(), PKCS7(AES.block_size)
-    if is_stream:
-        return step.update(data) + step.finalize()
-    if decrypts:
-        unpadder = padding.unpadder()
-        return unpadder.update(step.update(data) + step.finalize()) + unpadder.finalize()
-    padder = padding.padder()
-    return step.update(padder.update(data) + padder.finalize()) + step.finalize()

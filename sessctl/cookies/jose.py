@@ -11,7 +11,7 @@ import warnings
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from sessctl.cookies.base import VerdictWord
 from sessctl.errors import CookieError, SerializerError
@@ -91,7 +91,7 @@ def shown(word: Any) -> str:
 
 def instant(seconds: Any) -> datetime | None:
     """A NumericDate (seconds since 1970, fractions allowed); None for what no calendar has."""
-    if not _is_number(seconds):
+    if not is_number(seconds):
         return None
     try:
         return _EPOCH + timedelta(seconds=seconds)
@@ -100,7 +100,7 @@ def instant(seconds: Any) -> datetime | None:
 
 
 def judge_times(
-    claims: Mapping[str, Any], *, now: datetime, leeway_s: float, max_age: timedelta | None
+    claims: Mapping[str, Any], *, now: datetime, leeway_s: int, max_age: timedelta | None
 ) -> tuple[VerdictWord, str] | None:
     """Why a genuine token does not count now, or None if it does.
 
@@ -109,7 +109,7 @@ def judge_times(
     """
     clock = int(now.timestamp())
     for claim in ("nbf", "exp", "iat"):
-        if claim in claims and not _is_number(claims[claim]):
+        if claim in claims and not is_number(claims[claim]):
             return VerdictWord.PAYLOAD_ERROR, f"its {claim} is not a number of seconds"
     if "nbf" in claims and claims["nbf"] > clock + leeway_s:
         return VerdictWord.NOT_YET_VALID, "its nbf is still to come"
@@ -121,7 +121,7 @@ def judge_times(
         return VerdictWord.PAYLOAD_ERROR, "it has no iat, so its age cannot be judged"
     if claims["iat"] > clock + leeway_s:
         return VerdictWord.FROM_FUTURE, "its iat is still to come"
-    if clock >= claims["iat"] + max_age.total_seconds() + leeway_s:
+    if clock >= claims["iat"] + int(max_age.total_seconds()) + leeway_s:
         return VerdictWord.EXPIRED, "it is older than --max-age allows"
     return None
 
@@ -134,5 +134,6 @@ def quietly() -> Iterator[None]:
         yield
 
 
-def _is_number(found: Any) -> bool:
+def is_number(found: Any) -> TypeGuard[int | float]:
+    """Whether JavaScript would call it a number."""
     return isinstance(found, int | float) and not isinstance(found, bool)

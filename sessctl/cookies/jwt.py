@@ -197,7 +197,7 @@ def _judge_claims(
     context: CookieContext,
     *,
     now: datetime,
-    leeway_s: float,
+    leeway_s: int,
     max_age: timedelta | None,
 ) -> tuple[VerdictWord, str] | None:
     """Why a genuine token does not count here and now, or None if it does."""

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from sessctl.cookies.base import Cookie, DecodedCookie, Match, Signature, Verdict, VerdictWord
 from sessctl.cookies.crypto import ENCRYPTED, crypto_for
-from sessctl.cookies.jose import instant
+from sessctl.cookies.jose import instant, is_number
 from sessctl.cookies.paste import percent_decode
 from sessctl.errors import CookieError, SerializerError, UsageError
 from sessctl.text import is_utf8
@@ -166,12 +166,14 @@ def _opened(plain: bytes, index: int, budget: Budget, now: datetime, max_age: ti
     if not isinstance(found.data, dict):
         notes = ("the session is not a JSON object",)
         return Verdict(VerdictWord.PAYLOAD_ERROR, Signature.VALID, decoded, index, notes)
-    issued_at = instant(found.data.get(_TIME))
+    written = found.data.get(_TIME)
     payload = {key: value for key, value in found.data.items() if key != _TIME}
-    decoded = replace(decoded, payload=payload, issued_at=issued_at, notes=found.notes)
-    if issued_at is None:
+    decoded = replace(decoded, payload=payload, issued_at=instant(written), notes=found.notes)
+    if _TIME not in found.data:
         notes = (f"it has no {_TIME}, so the library takes it for new each time",)
-    elif issued_at + max_age <= now:
+    elif not is_number(written):
+        word, notes = VerdictWord.PAYLOAD_ERROR, (f"its {_TIME} is not a number of seconds",)
+    elif written + int(max_age.total_seconds()) <= now.timestamp():
         word, notes = VerdictWord.EXPIRED, (f"written more than {max_age} ago",)
     return Verdict(word, Signature.VALID, decoded, index, notes)
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from joserfc import jwe
 from joserfc.jwk import OctKey
+from nacl.secret import SecretBox
 
 from sessctl import decode_cookie, sign_cookie, verify_cookie
 from sessctl.cookies.base import CookieContext
@@ -161,6 +162,25 @@ def test_a_sealed_session_counts_for_a_day_unless_told() -> None:
     assert not judged(text, KEY, now=NOW, max_age=timedelta()).valid
 
 
+@pytest.mark.parametrize(
+    ("written", "word"),
+    [
+        (None, "payload_error"),
+        ("1767225600", "payload_error"),
+        (True, "payload_error"),
+        (-(10**400), "expired"),
+        (10**400, "valid"),
+        (253_402_300_000, "valid"),
+        ("absent", "valid"),
+    ],
+)
+def test_the_time_of_a_sealed_session_is_a_number(written: Any, word: str) -> None:
+    data = {"user": 7} if written == "absent" else {"user": 7, "__ts": written}
+    box = SecretBox(KEY).encrypt(json.dumps(data).encode())
+    text = f"{b64encode(box.ciphertext).decode()};{b64encode(box.nonce).decode()}"
+    assert judged(text, KEY).word.value == word
+
+
 def test_a_semicolon_that_is_decoded_does_not_cut_the_cookie() -> None:
     text = signed("fastify-secure-session").replace("%3B", ";").replace("%2B", "+")
     plain = text.replace("%2F", "/").replace("%3D", "=")
@@ -219,6 +239,7 @@ def test_other_settings_of_iron_are_told_by_parameters() -> None:
         {"encryption_iterations": "0"},
         {"integrity_iterations": "9999999999"},
         {"ttl": "a week"},
+        {"ttl": "9999999999"},
     ):
         with pytest.raises(UsageError):
             judged(text, PASSWORD, parameters=wrong)
@@ -321,9 +342,13 @@ def test_a_key_that_is_wrapped_is_not_the_apps_own() -> None:
     assert judged(".".join([first, "AAAA", *rest]), PASSWORD, "authjs").word.value == (
         "alg_not_allowed"
     )
-    foreign = b64encode(b'{"alg":"RSA-OAEP","enc":"A256GCM"}').decode().rstrip("=")
-    text = ".".join([foreign, "", *rest])
-    assert judged(text, PASSWORD, "nextauth-v4").word.value == "alg_not_allowed"
+    for header in (
+        {"alg": "RSA-OAEP", "enc": "A256GCM"},
+        {"alg": "PBES2-HS512+A256KW", "enc": "A256GCM", "p2c": 2**31, "p2s": "AAAA"},
+    ):
+        foreign = urlsafe_b64encode(json.dumps(header).encode()).decode().rstrip("=")
+        text = ".".join([foreign, "", *rest])
+        assert judged(text, PASSWORD, "nextauth-v4").word.value == "alg_not_allowed"
 
 
 # -- which is which --------------------------------------------------------------------------------
