@@ -20,7 +20,7 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 6265: a token
 # A value that merely ends in base64 padding is not name=value.
 _PAIR = re.compile(rf"(?P<name>{_NAME.pattern})=(?P<value>(?!=*$).*)", re.DOTALL)
 # One value with a semicolon in it, once its %3B is decoded: @fastify/secure-session's.
-_TWO_HALVES = re.compile(r"[A-Za-z0-9+/_-]{22,}={0,2};[A-Za-z0-9+/_-]{32}")
+_TWO_HALVES = re.compile(r"[A-Za-z0-9+/_-]{22,}+={0,2};[A-Za-z0-9+/_-]{32}")
 _ATTRIBUTES = frozenset(
     (
         "path",
