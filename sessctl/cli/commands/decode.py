@@ -156,9 +156,8 @@ def verify(
 def _read(run: Run, how: c.Judging, finder: Finder, text: str, place: int | None) -> Answer:
     found = how.find(text)
     pasted, chosen, context = found.pasted, found.format, found.context
-    candidates = [
-        (one.name, match) for one, match in detect(pasted.value, context) if one.name != chosen.name
-    ]
+    matches = found.matches if how.format is None else detect(pasted.value, context)
+    candidates = [(one.name, match) for one, match in matches if one.name != chosen.name]
     verdict, decoded, secret = None, None, None
     if how.secrets:
         verdict = chosen.verify(
