@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sessctl.cookies.base import CookieContext
 from sessctl.cookies.paste import is_cookie_name
 from sessctl.cookies.picking import pick
-from sessctl.cookies.registry import best_format, cookie_format, detect
+from sessctl.cookies.registry import best_of, cookie_format, detect
 from sessctl.errors import UsageError, did_you_mean
 from sessctl.limits import DEFAULT, Budget
 from sessctl.text import Secret
@@ -167,6 +167,7 @@ class Found:
     pasted: Pasted
     format: CookieFormat
     context: CookieContext
+    matches: list[tuple[CookieFormat, Match]]  # empty where the format was named
 
 
 def find(
@@ -188,10 +189,11 @@ def find(
     """
     chosen = pick(text, name=name, usual_name=usual_name, budget=budget)
     context = _context(chosen, name, companion, budget)
-    reader = cookie_format(format) if format else best_format(chosen.value, context)
+    matches = [] if format else detect(chosen.value, context)
+    reader = cookie_format(format) if format else best_of(matches)
     usual = known(reader, usual_parameters or {})
     settings = {**usual, **checked(reader, parameters or {})}
-    return Found(chosen, reader, replace(context, parameters=settings))
+    return Found(chosen, reader, replace(context, parameters=settings), matches)
 
 
 def _context(

@@ -33,7 +33,7 @@ def _starts(*prefixes: str) -> Callable[[str, CookieContext], bool]:
 
 
 _EXPRESS = ("s:", "s%3A", "s%3a")
-_JSON_IN_BASE64 = ("eyJ", "e30")  # {" and {}
+_JSON_IN_BASE64 = ("ey", "e30")  # {" and {}
 OPAQUE = "opaque"
 
 
@@ -103,7 +103,11 @@ def is_known(found: list[tuple[CookieFormat, Match]]) -> bool:
 
 def best_format(value: str, context: CookieContext = NO_CONTEXT) -> CookieFormat:
     """The likeliest format. Raises CookieError when the value fits none."""
-    found = detect(value, context)
+    return best_of(detect(value, context))
+
+
+def best_of(found: list[tuple[CookieFormat, Match]]) -> CookieFormat:
+    """The first of the formats that `detect` found. Raises CookieError when it found none."""
     if not found:
         raise CookieError(
             "not a cookie of any format this version knows",

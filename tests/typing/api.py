@@ -42,6 +42,11 @@ def cookies() -> None:
         max_age=timedelta(days=1),
     )
     assert_type(verdict, Verdict)
+    sealed = sign_cookie(
+        {"user": 42}, {"1": "old", "2": "new"}, "koa-session",
+        parameters={"digest": "sha256"}, ttl=timedelta(hours=1),
+    )  # fmt: skip
+    assert_type(verify_cookie("x", {"1": b"old"}, companion=sealed[1].value), Verdict)
     assert_type(verdict.valid, bool)
     assert_type(verdict.key_index, int | None)
 

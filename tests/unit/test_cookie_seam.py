@@ -1,11 +1,18 @@
-"""What a format is given besides the value, seen through a format of another package."""
+"""What a format is given besides the value, seen through a format of another package; and what
+holds for every format.
+"""
 
 from __future__ import annotations
 
+import sys
+from base64 import b64encode
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sessctl import Secret, decode_cookie, sign_cookie, verify_cookie
 from sessctl.cookies import registry
@@ -18,7 +25,7 @@ from sessctl.cookies.base import (
     Verdict,
     VerdictWord,
 )
-from sessctl.errors import UsageError
+from sessctl.errors import MissingExtra, UnreadableInput, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -65,28 +72,29 @@ class Entry:
         return Note
 
 
-@pytest.fixture(autouse=True)
-def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+@pytest.fixture(autouse=True, scope="module")
+def installed() -> Iterator[None]:
     """As if a package with the entry point were installed."""
-    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [Entry()])
-    registry._third_party.cache_clear()
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("importlib.metadata.entry_points", lambda group: [Entry()])
+        registry._third_party.cache_clear()
+        yield
     registry._third_party.cache_clear()
 
 
-def given(text: str, **options: Any) -> Any:
+def received(text: str, **options: Any) -> Any:
     return decode_cookie(text, **options).payload
 
 
 def test_the_name_and_the_companion_come_from_the_header() -> None:
     header = "Cookie: note.sig=abc; theme=dark; note=note!x"
-    assert given(header) == ["note!x", "note", "abc", {}]
-    assert given(header, companion="other") == ["note!x", "note", "other", {}]
+    assert received(header) == ["note!x", "note", "abc", {}]
+    assert received(header, companion="other") == ["note!x", "note", "other", {}]
 
 
 def test_a_bare_value_has_the_name_and_the_companion_that_are_given() -> None:
-    assert given("note!x") == ["note!x", None, None, {}]
-    assert given("note!x", name="n", companion="c") == ["note!x", "n", "c", {}]
+    assert received("note!x") == ["note!x", None, None, {}]
+    assert received("note!x", name="n", companion="c") == ["note!x", "n", "c", {}]
 
 
 def test_chunks_are_one_cookie_in_the_order_of_their_numbers() -> None:
@@ -95,7 +103,7 @@ def test_chunks_are_one_cookie_in_the_order_of_their_numbers() -> None:
     decoded = decode_cookie(header)
     assert decoded.payload[:2] == ["note!abcdefgh", "note"]
     assert decoded.notes == ("joined from the 13 cookies note.0 to note.12",)
-    assert given(header, name="note")[0] == "note!abcdefgh"
+    assert received(header, name="note")[0] == "note!abcdefgh"
 
 
 @pytest.mark.parametrize(
@@ -108,7 +116,7 @@ def test_chunks_are_one_cookie_in_the_order_of_their_numbers() -> None:
     ],
 )
 def test_what_is_not_a_row_of_chunks_is_left_as_it_is(header: str) -> None:
-    assert given(f"Cookie: {header}") in (
+    assert received(f"Cookie: {header}") in (
         ["note!a", "note.0", None, {}],
         ["note!", "note", None, {}],
     )
@@ -116,7 +124,7 @@ def test_what_is_not_a_row_of_chunks_is_left_as_it_is(header: str) -> None:
 
 def test_parameters_reach_the_format() -> None:
     parameters = {"salt": "s", "digest": "sha256"}
-    assert given("note!x", parameters=parameters) == ["note!x", None, None, parameters]
+    assert received("note!x", parameters=parameters) == ["note!x", None, None, parameters]
 
 
 @pytest.mark.parametrize("act", [decode_cookie, verify_cookie, sign_cookie])
@@ -146,3 +154,109 @@ def test_times_reach_the_format() -> None:
 def test_a_time_to_live_is_refused_where_the_cookie_has_none() -> None:
     with pytest.raises(UsageError, match="express-session carries no expiry"):
         sign_cookie("x", "secret", ttl=timedelta(hours=1))
+
+
+FEW = settings(max_examples=50, deadline=None)  # each is dozens of verdicts, on a busy machine
+ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()))
+
+
+@FEW
+@given(ANY_TEXT, st.none() | ANY_TEXT, st.none() | ANY_TEXT)
+def test_no_text_breaks_any_format(text: str, name: str | None, companion: str | None) -> None:
+    """Not at the first look, nor where the format is named: a verdict, or an error of ours."""
+    body = b64encode(text.encode("utf-8", "surrogatepass")).decode()
+    shaped = [text, f"s:{text}.{'A' * 43}", f"j:{text}", f"s:j:{text}.{'A' * 43}", body,
+              f"eyJ{body}", f"{'A' * 22}.{body}.1767225600000.1000.{'A' * 43}"]  # fmt: skip
+    for value in shaped:
+        context = CookieContext(name=name, companion=companion)
+        registry.detect(value, context)
+        for format in map(registry.cookie_format, registry.FORMATS):
+            format.sniff(value, context)
+            with suppress(UnreadableInput):
+                format.decode(value, context)
+            assert not format.verify(value, [Secret("x")], context, now=NOW).valid
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+@pytest.mark.parametrize("format", ["cookie-parser", "cookie-session", "koa-session"])
+@FEW
+@given(payload=st.dictionaries(st.text(), JSON))
+def test_what_is_signed_is_read_and_verified(format: str, payload: dict[str, Any]) -> None:
+    if {"_expire", "_maxAge", "_session"} & payload.keys():
+        return  # koa-session's own
+    made = sign_cookie(payload, "secret", format, now=NOW)
+    companion = made[1].value if len(made) > 1 else None
+    verdict = verify_cookie(made[0].value, "secret", format, companion=companion, now=NOW)
+    assert (verdict.valid, verdict.decoded and verdict.decoded.payload) == (True, payload)
+
+
+def test_what_is_encrypted_is_read_and_verified() -> None:
+    for payload in ({}, {"a": "x" * 500}, {"日": [1, None]}):
+        made = sign_cookie(payload, "secret", "client-sessions", now=NOW, ttl=timedelta(hours=1))
+        verdict = verify_cookie(made[0].value, "secret", now=NOW + timedelta(minutes=59))
+        assert (verdict.valid, verdict.decoded and verdict.decoded.payload) == (True, payload)
+        assert "session_state" in verdict.notes[0]  # a bare value: the name is told, not judged
+        over = verify_cookie(made[0].value, "secret", now=NOW + timedelta(minutes=61))
+        aged = verify_cookie(
+            made[0].value, "secret", now=NOW + timedelta(minutes=2), max_age=timedelta(minutes=1)
+        )
+        assert (over.word, aged.word) == ("expired", "expired")
+
+
+@pytest.mark.parametrize(
+    ("format", "content", "options", "message"),
+    [
+        ("cookie-session", "text", {}, "an object of JSON"),
+        ("cookie-session", {"a": float("nan")}, {}, "cannot be written as JSON"),
+        ("cookie-session", {}, {"parameters": {"digest": "md4"}}, "no digest 'md4'"),
+        ("cookie-session", {}, {"parameters": {"signed": "no"}}, "neither true nor false"),
+        ("koa-session", "short", {}, "key in a store"),
+        ("fastify-cookie", {"a": 1}, {}, "carries a text, not data"),
+        ("fastify-session", "", {}, "carries a text, not data"),
+        ("client-sessions", [1], {}, "an object of JSON"),
+        ("client-sessions", {}, {"parameters": {"cipher": "des"}}, "no cipher 'des'"),
+        ("client-sessions", {}, {"parameters": {"digest": "sha512"}}, "else two keys"),
+        ("cookie-parser", "\ud800", {}, "not UTF-8"),
+        ("opaque", "abc", {}, "an opaque id is not signed"),
+        ("stored-json", {}, {}, "a stored value is not signed"),
+    ],
+)
+def test_what_cannot_be_signed_says_why(
+    format: str, content: Any, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        sign_cookie(content, "secret", format, **options)
+
+
+def test_two_keys_of_client_sessions() -> None:
+    keys = {"encryption": b"e" * 16, "signature": b64encode(b"s" * 64)}
+    parameters = {"cipher": "aes128", "digest": "sha512-drop256"}
+    made = sign_cookie({"a": 1}, keys, "client-sessions", parameters=parameters, now=NOW)
+    assert verify_cookie(made[0].value, keys, parameters=parameters, now=NOW).valid
+    with pytest.raises(UsageError, match="has 24 bytes, not 16"):
+        verify_cookie(made[0].value, keys, parameters={**parameters, "cipher": "aes192"}, now=NOW)
+    with pytest.raises(UsageError, match="two keys"):
+        verify_cookie(made[0].value, {"1": "secret"}, now=NOW)
+
+
+def test_an_age_that_a_cookie_does_not_tell_is_not_judged() -> None:
+    made = sign_cookie({"_session": True}, "secret", "koa-session", now=NOW)
+    verdict = verify_cookie(
+        made[0].value, "secret", "koa-session",
+        companion=made[1].value, now=NOW, max_age=timedelta(days=1),
+    )  # fmt: skip
+    assert (verdict.word, verdict.signature) == ("unverified", "valid")
+
+
+def test_an_encrypted_cookie_without_the_extra_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = sign_cookie({"a": 1}, "secret", "client-sessions", now=NOW)[0].value
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers", None)
+    assert decode_cookie(made).expires_at == NOW + timedelta(days=1)
+    with pytest.raises(MissingExtra, match="needs the extra 'crypto'"):
+        verify_cookie(made, "secret")

@@ -166,9 +166,8 @@ def _read(
     """A cookie's answer. Unless it `judges`, one that cannot be verified here is only read."""
     found = how.find(text)
     pasted, chosen, context = found.pasted, found.format, found.context
-    candidates = [
-        (one.name, match) for one, match in detect(pasted.value, context) if one.name != chosen.name
-    ]
+    matches = found.matches if how.format is None else detect(pasted.value, context)
+    candidates = [(one.name, match) for one, match in matches if one.name != chosen.name]
     verdict, secret, unverified = None, None, list[str]()
     try:
         if how.secrets:

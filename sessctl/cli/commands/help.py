@@ -91,6 +91,16 @@ def _wrapped(label: str, words: Iterable[str]) -> Iterator[str]:
     )
 
 
+def _parameters() -> Iterator[str]:
+    from sessctl.cookies.registry import FORMATS, cookie_format
+
+    yield "What an app may set otherwise than its library does: -p KEY=VALUE, --salt, --digest, or"
+    yield "`salt` and `digest` of a backend. In brackets: without it."
+    for name in FORMATS:
+        for key, meaning in cookie_format(name).parameters.items():
+            yield from _wrapped(f"  {name} {key}:", [meaning])
+
+
 def _queries() -> Iterator[str]:
     yield from (
         "Flags combine with AND; each stands for a field:",
@@ -128,6 +138,7 @@ def _secrets() -> Iterator[str]:
         "  prompt                typed, without echo",
         "  stdin                 standard input",
         "Several secrets are a rotation, newest first: the first signs, all verify.",
+        "ID=REFERENCE gives a secret the id by which some cookies name theirs: 2=env:NEW_PASSWORD.",
     )
 
 
@@ -160,6 +171,7 @@ TOPICS: dict[str, tuple[str, Callable[[], Iterator[str]]]] = {
     "environment": ("variables that sessctl reads", _environment),
     "exit-codes": ("what a script can rely on", _exit_codes),
     "formats": ("cookie formats, layouts, stores, output", _formats),
+    "parameters": ("settings of the cookie formats (-p)", _parameters),
     "queries": ("which sessions: the flags and their fields", _queries),
     "time": ("durations, instants, sizes", _time),
     "undo": ("journals: restore, resume, check, remove", _undo),

@@ -28,7 +28,7 @@ def sign(
     run: Run,
     *,
     content: Annotated[
-        str, typer.Argument(help="Session id, or JSON; - for stdin.", metavar="DATA")
+        str, typer.Argument(help="Session id, text or JSON; - for stdin.", metavar="DATA")
     ] = "",
     sid: Annotated[str | None, typer.Option("--sid", help="The session id.", metavar="SID")] = None,
     format: c.Format = None,
@@ -74,8 +74,8 @@ def sign(
 
 
 def _content(text: str) -> Any:
-    """JSON objects are payloads, everything else is an id."""
-    if text.lstrip().startswith("{"):
+    """Objects and lists of JSON are payloads, everything else is an id or a text."""
+    if text.lstrip().startswith(("{", "[")):
         try:
             return json.loads(text)
         except ValueError:
