@@ -205,6 +205,17 @@ def test_a_passphrase_of_secure_session_makes_the_same_key_here() -> None:
         assert browser.get("/fastify-secure-session/session").json == {"user": 8}
 
 
+def test_a_seal_under_a_key_instead_of_a_password_is_opened() -> None:
+    with CryptoCookiesApp({"hapi-iron": {"key": b64encode(NEW_KEY).decode()}}) as app:
+        browser = Browser(app.port)
+        browser.post("/hapi-iron/session", USER)
+        verdict = verify_cookie(header(browser), NEW_KEY)
+    assert verdict.valid
+    assert verdict.decoded is not None
+    assert verdict.decoded.payload == USER
+    assert not verify_cookie(header(browser), OLD_KEY).valid
+
+
 # -- NextAuth.js and Auth.js -----------------------------------------------------------------------
 
 

@@ -4,7 +4,7 @@
 //   "fastify-secure-session": {key: [base64, …]} or {secret, salt}; expiry (s)
 //   "iron-session":  {password: text or {id: text}, ttl (s)}
 //   "yar":           {password, maxCookieSize}
-//   "hapi-iron":     {seal: text or {id, secret}, unseal: text or {id: text}, ttl (ms)}
+//   "hapi-iron":     {seal: text or {id, secret}, unseal: text or {id: text}}, or {key: base64}
 //   "nextauth-v4":   {secret}            "authjs": {secret: text or list, secure}
 //   "jsonwebtoken", "jose": {KEY: {algorithm, sign, verify}, …}, keys as text or PEM
 // POST /LIBRARY/session with an object puts it into the session, GET answers with what is in it;
@@ -107,13 +107,13 @@ const libraries = {
     return (req, res) => listener.emit("request", req, res);
   },
 
-  async "hapi-iron"({ seal, unseal, ttl = 0 }) {
+  async "hapi-iron"({ seal, unseal, key }) {
     const iron = require("@hapi/iron");
-    const options = { ...iron.defaults, ttl };
+    const buffer = key && Buffer.from(key, "base64"); // a key, from which nothing is derived
     return plain(
       "sealed",
-      (data) => iron.seal(data, seal, options),
-      (value) => iron.unseal(value, unseal, options),
+      (data) => iron.seal(data, buffer ?? seal, iron.defaults),
+      (value) => iron.unseal(value, buffer ?? unseal, iron.defaults),
     );
   },
 
