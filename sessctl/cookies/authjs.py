@@ -18,13 +18,12 @@ Source: next-auth 4 `jwt/index.js`, `core/lib/cookie.js`; @auth/core `jwt.js`,
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sessctl.cookies import jose
+from sessctl.cookies import jose, jwe
 from sessctl.cookies.base import Cookie, DecodedCookie, Match, Signature, Verdict, VerdictWord
 from sessctl.cookies.crypto import ENCRYPTED, crypto_for
-from sessctl.errors import CookieError, SerializerError, UsageError
+from sessctl.errors import CookieError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,10 +32,8 @@ if TYPE_CHECKING:
     from joserfc.jwk import OctKey
 
     from sessctl.cookies.base import CookieContext
-    from sessctl.limits import Budget
     from sessctl.text import Secret
 
-_FIELDS = 5
 _LEEWAY_S = 15
 _TTL_S = 30 * 24 * 3600
 _GCM, _CBC = "A256GCM", "A256CBC-HS512"
@@ -57,7 +54,7 @@ class _SessionToken:
     _chunk_characters: int
 
     def decode(self, value: str, context: CookieContext) -> DecodedCookie:
-        token = _parse(value, context.budget)
+        token = jwe.parse(value, context.budget)
         return DecodedCookie(self.name, notes=(*token.notes, ENCRYPTED))
 
     def verify(
@@ -70,16 +67,19 @@ class _SessionToken:
         max_age: timedelta | None = None,
     ) -> Verdict:
         try:
-            token = _parse(value, context.budget)
+            token = jwe.parse(value, context.budget)
         except CookieError as exc:
             return Verdict(VerdictWord.MALFORMED, Signature.NONE, notes=(exc.message,))
         decoded = DecodedCookie(self.name, notes=token.notes)
         if reason := token.refused(self._encryption):
             return Verdict(VerdictWord.ALG_NOT_ALLOWED, Signature.INVALID, decoded, notes=(reason,))
         for index, key in self._keys(token, secrets, context):
-            plain = _decrypt(value, key)
+            plain = jwe.decrypt(value, key, token.encryption)
             if plain is not None:
-                return _opened(token, self.name, plain, index, context, now=now, max_age=max_age)
+                opened = Verdict(VerdictWord.VALID, Signature.VALID, decoded, index)
+                return jwe.judge_opened(
+                    plain, opened, context.budget, now=now, leeway_s=_LEEWAY_S, max_age=max_age
+                )
         return Verdict(VerdictWord.DECRYPT_FAILED, Signature.INVALID, decoded)
 
     def batch_judge(self, secrets: Sequence[Secret]) -> None:
@@ -110,12 +110,9 @@ class _SessionToken:
         }
         name = context.name or self.cookie_name
         encryption = self._encryption[0]
-        key = _oct_key(self.name, self._derived(secrets[0], encryption, self._salts(context)[0]))
+        key = jwe.oct_key(self.name, self._derived(secrets[0], encryption, self._salts(context)[0]))
         header = {"alg": "dir", "enc": encryption, **self._key_id(key)}
-        from joserfc import jwe
-
-        with jose.quietly():
-            value = jwe.encrypt_compact(header, encode(claims), key, algorithms=["dir", encryption])
+        value = jwe.encrypt(header, encode(claims), key)
         size = self._chunk_characters
         if len(value) <= size:
             return [Cookie(name, value)]
@@ -135,11 +132,11 @@ class _SessionToken:
         return {}
 
     def _keys(
-        self, token: _Token, secrets: Sequence[Secret], context: CookieContext
+        self, token: jwe.Token, secrets: Sequence[Secret], context: CookieContext
     ) -> list[tuple[int, OctKey]]:
         """(index of its secret, key) of each key that the library would try."""
         return [
-            (index, _oct_key(self.name, self._derived(secret, token.encryption, salt)))
+            (index, jwe.oct_key(self.name, self._derived(secret, token.encryption, salt)))
             for index, secret in enumerate(secrets)
             for salt in self._salts(context)
         ]
@@ -205,7 +202,7 @@ class AuthJs(_SessionToken):
         return {"kid": thumbprint({"kty": "oct", "k": k}, "sha512" if long else "sha256")}
 
     def _keys(
-        self, token: _Token, secrets: Sequence[Secret], context: CookieContext
+        self, token: jwe.Token, secrets: Sequence[Secret], context: CookieContext
     ) -> list[tuple[int, OctKey]]:
         kid = token.header.get("kid")
         if kid is None:  # then the library knows the newest secret only
@@ -214,39 +211,9 @@ class AuthJs(_SessionToken):
         return [(index, key) for index, key in keys if self._key_id(key)["kid"] == kid]
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    """The header of a token, and what is to be said about it."""
-
-    header: dict[str, Any]
-    notes: tuple[str, ...]
-    wrapped_key: str
-
-    @property
-    def encryption(self) -> str:
-        return str(self.header.get("enc"))
-
-    def refused(self, encryption: tuple[str, ...]) -> str:
-        """Why the library would not even try, or nothing."""
-        if self.header.get("alg") != "dir" or self.wrapped_key:
-            return "its key is not the app's own (alg dir)"
-        if self.encryption not in encryption:
-            return f"its enc is {jose.shown(self.header.get('enc'))}, not {' or '.join(encryption)}"
-        if "zip" in self.header:
-            return "it is compressed, which this library never does"
-        return "its header's crit asks for an extension" if "crit" in self.header else ""
-
-
-def _parse(value: str, budget: Budget) -> _Token:
-    """Raises CookieError."""
-    first, wrapped_key, *_ = jose.fields(value, _FIELDS, budget)
-    header, notes = jose.header(first, budget)
-    return _Token(header, (*notes, *jose.header_notes(header)), wrapped_key)
-
-
 def _sniff(value: str, context: CookieContext) -> tuple[str, bool] | None:
     """(enc, whether it names its key) of a token of this family."""
-    header = jose.sniffed_header(value, _FIELDS, context.budget)
+    header = jose.sniffed_header(value, jwe.FIELDS, context.budget)
     if header is None or header.get("alg") != "dir" or value.split(".", 2)[1]:
         return None
     return str(header.get("enc")), "kid" in header
@@ -262,54 +229,6 @@ def _by_name(match: Match, prefix: str, context: CookieContext) -> Match:
     return Match(40, f"{match.evidence}, but by its name not the session")  # state, PKCE, nonce
 
 
-def _opened(
-    token: _Token,
-    format: str,
-    plain: bytes,
-    index: int,
-    context: CookieContext,
-    *,
-    now: datetime,
-    max_age: timedelta | None,
-) -> Verdict:
-    """The verdict on a token that a key has opened."""
-    from sessctl.serializers.json import decode
-
-    decoded = DecodedCookie(format, notes=token.notes)
-    try:
-        found = decode(plain, context.budget)
-    except SerializerError as exc:
-        return Verdict(
-            VerdictWord.PAYLOAD_ERROR, Signature.VALID, decoded, index, notes=(exc.message,)
-        )
-    claims = found.data
-    decoded = replace(decoded, payload=claims, notes=(*token.notes, *found.notes))
-    if not isinstance(claims, dict):
-        note = "its claims are not a JSON object"
-        return Verdict(VerdictWord.PAYLOAD_ERROR, Signature.VALID, decoded, index, notes=(note,))
-    decoded = replace(
-        decoded,
-        issued_at=jose.instant(claims.get("iat")),
-        expires_at=jose.instant(claims.get("exp")),
-    )
-    problem = jose.judge_times(claims, now=now, leeway_s=_LEEWAY_S, max_age=max_age)
-    word, notes = (problem[0], (problem[1],)) if problem else (VerdictWord.VALID, ())
-    return Verdict(word, Signature.VALID, decoded, index, notes)
-
-
-def _decrypt(value: str, key: OctKey) -> bytes | None:
-    """The plaintext, or None if the key does not open it."""
-    from joserfc import jwe
-    from joserfc.errors import JoseError
-
-    registry = jwe.JWERegistry(algorithms=["dir", _GCM, _CBC], strict_check_header=False)
-    with jose.quietly():
-        try:
-            return jwe.decrypt_compact(value, key, registry=registry).plaintext
-        except (JoseError, ValueError):  # ValueError: a field of an impossible length
-            return None
-
-
 def _hkdf(format: str, secret: Secret, salt: str, info: str, size: int) -> bytes:
     with crypto_for(format):
         from cryptography.hazmat.primitives.hashes import SHA256
@@ -317,9 +236,3 @@ def _hkdf(format: str, secret: Secret, salt: str, info: str, size: int) -> bytes
 
     derived = HKDF(SHA256(), size, salt=salt.encode(), info=info.encode())
     return derived.derive(secret.reveal())
-
-
-def _oct_key(format: str, raw: bytes) -> OctKey:
-    with crypto_for(format):
-        from joserfc.jwk import OctKey  # 86 ms
-    return OctKey.import_key(raw)
