@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -70,8 +70,7 @@ At = Annotated[str | None, _value("--at", help="Judge as of this instant.", meta
 _BATCH_LINE = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):  # a third of a dataclass's price at every start
     """What the options say about a cookie, as text."""
 
     format: str | None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sessctl.cookies.base import CookieContext
 from sessctl.cookies.paste import is_cookie_name
@@ -137,31 +137,20 @@ def sign_cookie(
     return writer.sign(content, as_secrets(secret), context, now=now or datetime.now(UTC), ttl=ttl)
 
 
-@dataclass(frozen=True, slots=True)
-class Recognised:
-    """A cookie and the formats that it could be of, the likeliest first."""
-
-    pasted: Pasted
-    name: str | None
-    matches: list[tuple[CookieFormat, Match]]
-
-
 def recognise(
     text: str, *, name: str | None = None, companion: str | None = None, budget: Budget = DEFAULT
-) -> Recognised:
-    """The formats that a pasted cookie could be of; none of them is an answer too.
+) -> tuple[Pasted, list[tuple[CookieFormat, Match]]]:
+    """The cookie of a pasted text, and the formats that it could be of, the likeliest first.
 
     Raises:
         CookieError: there is no cookie in the text, or none of this name.
         LimitExceeded: larger than `budget.cookie_bytes`.
     """
     chosen = pick(text, name=name, budget=budget)
-    context = _context(chosen, name, companion, budget)
-    return Recognised(chosen, context.name, detect(chosen.value, context))
+    return chosen, detect(chosen.value, _context(chosen, name, companion, budget))
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """The cookie meant, its format, and what the format is given besides the value."""
 
     pasted: Pasted

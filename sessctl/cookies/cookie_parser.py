@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from sessctl.limits import Budget
     from sessctl.text import Secret
 
-_SIGNATURE = signed_text.shapes("+/")["sha256"]
-
 
 class CookieParser:
     """A value of the app's own, which is no session of express-session."""
@@ -50,11 +48,12 @@ class CookieParser:
         if text.startswith(("j:{", "j:[")):
             return Match(90, "j: and JSON, not signed")
         inner, dot, signature = text.removeprefix("s:").rpartition(".")
-        if not (text.startswith("s:") and dot and _SIGNATURE.fullmatch(signature)):
+        is_signed = dot and signed_text.digest_by_shape(signature) == "sha256"
+        if not (text.startswith("s:") and is_signed):
             return None
         if inner.startswith("j:"):
             return Match(95, "s:j: with a signature of 43 base64 characters")
-        if signed_text.ID_LIKE.fullmatch(inner):
+        if signed_text.is_id_like(inner):
             return Match(60, "s: with a signature, and a text that is rather a session id")
         return Match(80, "s: with a signature of 43 base64 characters")
 

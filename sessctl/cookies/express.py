@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from sessctl.limits import Budget
     from sessctl.text import Secret
 
-_SIGNATURE = re.compile(r"[A-Za-z0-9+/]{43}")
 # Nothing but a cookie, as it is or percent-encoded, its sid as `genid` makes it by default:
 # uid-safe, 24 bytes.
 _PLAIN = re.compile(r"s(?::|%3A)([A-Za-z0-9_-]{32})\.((?:[A-Za-z0-9+/]|%2B|%2F){43})")
@@ -54,11 +53,11 @@ class ExpressSession:
         sid, dot, signature = text[2:].rpartition(".")
         if not dot:
             return Match(20, "starts with s: but has no signature")
-        if _SIGNATURE.fullmatch(signature) is None:
+        if signed_text.digest_by_shape(signature) != "sha256":
             return Match(30, "starts with s:, the signature is not 43 base64 characters")
         if sid.startswith("j:"):
             return Match(40, "s:j: is rather a signed JSON cookie of cookie-parser")
-        usual = " and what looks like a session id" if signed_text.ID_LIKE.fullmatch(sid) else ""
+        usual = " and what looks like a session id" if signed_text.is_id_like(sid) else ""
         return Match(95 if usual else 80, f"s: with a signature of 43 base64 characters{usual}")
 
     def decode(self, value: str, context: CookieContext) -> DecodedCookie:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from sessctl.cookies.base import CookieContext
     from sessctl.text import Secret
 
-_SIGNATURES = signed_text.shapes("+/")
 _DIGEST = "hash of the signature: sha1, sha256, sha384, sha512 (sha256)"
 
 
@@ -120,11 +119,9 @@ class FastifySession(FastifyCookie):
     }
 
     def sniff(self, value: str, context: CookieContext) -> Match | None:
-        text = percent_decode(value).removeprefix("s:")
-        is_id = signed_text.ID_LIKE.fullmatch(text.rpartition(".")[0]) is not None
-        prefixed = text != percent_decode(value)
-        # `s:` says Express; only the name can say that it is Fastify with a prefix.
-        return _match(text, 55 if prefixed else 50) if is_id else None
+        # Behind a prefix it is found by its name only (--format): `s:` says Express.
+        text = percent_decode(value)
+        return _match(text, 50) if signed_text.is_id_like(text.rpartition(".")[0]) else None
 
     def _decoded(self, text: str) -> DecodedCookie:
         return DecodedCookie(self.name, sid=text)
@@ -134,12 +131,9 @@ class FastifySession(FastifyCookie):
 
 
 def _match(text: str, score: int) -> Match | None:
-    signed, dot, signature = text.rpartition(".")
-    if not dot or not signed or signed.startswith("s:"):
+    signed, _, signature = text.rpartition(".")
+    digest = signed_text.digest_by_shape(signature)
+    if digest is None or not signed or signed.startswith("s:"):
         return None
-    for digest, shape in _SIGNATURES.items():
-        if shape.fullmatch(signature):
-            usual = digest == "sha256"
-            evidence = f"a signature of {len(signature)} base64 characters ({digest}) at the end"
-            return Match(score if usual else score - 20, evidence)
-    return None
+    evidence = f"a signature of {len(signature)} base64 characters ({digest}) at the end"
+    return Match(score if digest == "sha256" else score - 20, evidence)

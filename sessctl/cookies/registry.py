@@ -32,6 +32,11 @@ def _starts(*prefixes: str) -> Callable[[str, CookieContext], bool]:
     return lambda value, _: value.startswith(prefixes)
 
 
+def _ends_signed(value: str, _: CookieContext) -> bool:
+    """A signature of at least 27 characters behind a dot, and not Express's beginning."""
+    return 27 <= len(value) - value.rfind(".") - 1 < len(value) and not value.startswith(_EXPRESS)
+
+
 _EXPRESS = ("s:", "s%3A", "s%3a")
 _JSON_IN_BASE64 = ("ey", "e30")  # {" and {}
 OPAQUE = "opaque"
@@ -50,8 +55,8 @@ FORMATS = {
         "cookie_session:KoaSession",
         lambda value, given: given.companion is not None or value.startswith(_JSON_IN_BASE64),
     ),
-    "fastify-session": Home("fastify:FastifySession", lambda value, _: "." in value),
-    "fastify-cookie": Home("fastify:FastifyCookie", lambda value, _: "." in value),
+    "fastify-session": Home("fastify:FastifySession", _ends_signed),
+    "fastify-cookie": Home("fastify:FastifyCookie", _ends_signed),
     "client-sessions": Home(
         "client_sessions:ClientSessions", lambda value, _: value.count(".") == 4
     ),

@@ -68,16 +68,16 @@ def _texts(run: Run, values: list[str] | None) -> Iterator[tuple[int | None, str
 
 def _item(text: str, place: int | None, name: str | None, companion: str | None) -> dict[str, Any]:
     try:
-        found = recognise(text, name=name, companion=companion)
+        pasted, matches = recognise(text, name=name, companion=companion)
     except UnreadableInput as exc:
         if place is None:
             raise
         problem = {"code": exc.code, "message": exc.message}
         return dict(zip(KEYS, (None, None, [], [], problem, place), strict=True))
-    best = found.matches[0][0].name if found.matches else None
-    candidates = candidate_items([(one.name, match) for one, match in found.matches])
-    notes = list(found.pasted.notes)
-    return dict(zip(KEYS, (found.name, best, candidates, notes, None, place), strict=True))
+    best = matches[0][0].name if matches else None
+    candidates = candidate_items([(one.name, match) for one, match in matches])
+    found = (pasted.name or name, best, candidates, list(pasted.notes), None, place)
+    return dict(zip(KEYS, found, strict=True))
 
 
 def _block(item: dict[str, Any]) -> Iterator[Line]:
