@@ -234,5 +234,5 @@ def _hkdf(format: str, secret: Secret, salt: str, info: str, size: int) -> bytes
         from cryptography.hazmat.primitives.hashes import SHA256
         from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-    derived = HKDF(SHA256(), size, salt=salt.encode(), info=info.encode())
-    return derived.derive(secret.reveal())
+    raw_salt, raw_info = (text.encode("utf-8", "surrogateescape") for text in (salt, info))
+    return HKDF(SHA256(), size, salt=raw_salt, info=raw_info).derive(secret.reveal())

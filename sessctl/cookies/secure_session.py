@@ -196,7 +196,7 @@ def _salt(context: CookieContext) -> bytes:
     given = context.parameters.get("salt")
     if given is None:
         return _SALT
-    for salt in (given.encode(), _base64(given)):
+    for salt in (given.encode("utf-8", "surrogateescape"), _base64(given)):
         if salt is not None and len(salt) == _SALT_BYTES:
             return salt
     raise UsageError(f"the salt is {_SALT_BYTES} characters, or {_SALT_BYTES} bytes as base64")

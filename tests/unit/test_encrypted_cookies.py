@@ -273,9 +273,10 @@ def test_the_name_of_the_cookie_is_in_the_key_of_authjs() -> None:
 def test_the_name_plays_no_part_in_nextauth_and_a_salt_does() -> None:
     text = signed("nextauth-v4", name="shop")
     assert judged(text, PASSWORD, name="other").valid
-    salted = signed("nextauth-v4", parameters={"salt": "x"})
-    assert not judged(salted, PASSWORD).valid
-    assert judged(salted, PASSWORD, parameters={"salt": "x"}).valid
+    for salt in ("x", "\udcff"):  # bytes of a command line that are no UTF-8
+        salted = signed("nextauth-v4", parameters={"salt": salt})
+        assert not judged(salted, PASSWORD).valid
+        assert judged(salted, PASSWORD, parameters={"salt": salt}).valid
 
 
 def test_a_token_lasts_thirty_days_and_clocks_may_differ_by_15_seconds() -> None:
