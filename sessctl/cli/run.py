@@ -135,6 +135,16 @@ class Run:
         self._warn_of_passwords(found)
         return found
 
+    def backends_to_read(self) -> list[Backend]:
+        """As `backends`; one that names no layout is there for each that its store surely has."""
+        from sessctl.config.opening import to_read
+
+        return [
+            one
+            for backend in self.backends()
+            for one in to_read(backend, timeout_s=self.timeout_s, environ=self.environ, asker=self)
+        ]
+
     def _warn_of_passwords(self, backends: list[Backend]) -> None:
         """What stands on a command line is seen by every user of the machine."""
         from sessctl.stores.registry import parse_url
