@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sessctl.cli.streams import Streams
     from sessctl.config.model import Backend, Config
     from sessctl.stores.base import Lag, Store
+    from sessctl.stores.detect import Candidate
     from sessctl.text import Masker, Secret
 
 
@@ -144,6 +145,12 @@ class Run:
             for backend in self.backends()
             for one in to_read(backend, timeout_s=self.timeout_s, environ=self.environ, asker=self)
         ]
+
+    def layouts_of(self, backend: Backend) -> list[Candidate]:
+        """Which layouts the store of a backend seems to have."""
+        from sessctl.config.opening import layouts_of
+
+        return layouts_of(backend, timeout_s=self.timeout_s, environ=self.environ, asker=self)
 
     def _warn_of_passwords(self, backends: list[Backend]) -> None:
         """What stands on a command line is seen by every user of the machine."""

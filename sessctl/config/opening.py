@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sessctl.config.model import Config
     from sessctl.config.secrets import Asker
     from sessctl.stores.base import Lag, Store
+    from sessctl.stores.detect import Candidate
 
 
 def choose_backend(config: Config, wanted: str | None) -> Backend:
@@ -74,6 +75,17 @@ def open_backend(
         raise exc.at(**place_of(backend)) from None
 
 
+def layouts_of(
+    backend: Backend, *, timeout_s: float, environ: Mapping[str, str], asker: Asker
+) -> list[Candidate]:
+    """Which layouts a backend's store seems to have. Raises as `open_backend` does."""
+    try:
+        access = _access(backend, timeout_s, environ, asker)
+        return detect_layouts(backend.url, access=access, **backend.layout_options)
+    except SessctlError as exc:
+        raise exc.at(**place_of(backend)) from None
+
+
 def to_read(
     backend: Backend, *, timeout_s: float, environ: Mapping[str, str], asker: Asker
 ) -> list[Backend]:
@@ -84,11 +96,7 @@ def to_read(
     """
     if backend.layout is not None or dict(parse_url(backend.url).settings).get("layout"):
         return [backend]
-    try:
-        access = _access(backend, timeout_s, environ, asker)
-        found = detect_layouts(backend.url, access=access, **backend.layout_options)
-    except SessctlError as exc:
-        raise exc.at(**place_of(backend)) from None
+    found = layouts_of(backend, timeout_s=timeout_s, environ=environ, asker=asker)
     sure = [one for one in found if one.sure]
     return [
         msgspec.structs.replace(backend, layout=one.layout, **one.settings) for one in sure

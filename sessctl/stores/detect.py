@@ -44,6 +44,11 @@ class Candidate:
     sampled: int
     sure: bool = False
 
+    def url(self, address: str) -> str:
+        """The store's URL with this layout named in it."""
+        settings = {key: value for key, value in self.settings.items() if value is not None}
+        return f"{address}?{urlencode({'layout': self.layout, **settings}, safe=':/*')}"
+
 
 def find_candidates(
     places: Iterable[Place],
@@ -145,9 +150,4 @@ def _has(value: Any, path: str) -> bool:
 
 def said(url: str, candidates: Sequence[Candidate]) -> str:
     """How to say which one is meant: the URLs to type, three at the most."""
-    return " or ".join(f"-b '{url}?{_query(one)}'" for one in candidates[:3])
-
-
-def _query(one: Candidate) -> str:
-    settings = {key: value for key, value in one.settings.items() if value is not None}
-    return urlencode({"layout": one.layout, **settings}, safe=":/*")
+    return " or ".join(f"-b '{one.url(url)}'" for one in candidates[:3])
