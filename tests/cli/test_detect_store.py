@@ -7,21 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.cli import DAY_MS, HOUR_MS, save, sid, stored
-from tests.support.engines import RedisEngine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.support.cli import Cli
-    from tests.support.engines import Engine, SqliteEngine
-    from tests.support.servers import RedisServer
+    from tests.support.engines import Engine, RedisEngine, SqliteEngine
 
 ANA, BEN = sid("a"), sid("b")
 LAYOUTS = {
     "redis": ("connect-redis", "sess:*"),
     "sqlite": ("connect-sqlite3", "sessions"),
-    "postgres": ("connect-pg-simple", "session"),
-    "mysql": ("express-mysql-session", "sessions"),
 }
 
 
@@ -31,23 +25,15 @@ def bare(engine: Engine) -> str:
 
 
 @pytest.fixture
-def redis_engine(redis_server: RedisServer) -> Iterator[RedisEngine]:
-    engine = RedisEngine(redis_server)
-    engine.client.flushall()
-    yield engine
-    engine.client.close()
-
-
-@pytest.fixture
-def two_apps(redis_engine: RedisEngine) -> RedisEngine:
+def two_apps(cache: RedisEngine) -> RedisEngine:
     """An app with the usual prefix, one with its own, and a cache beside them."""
-    save(redis_engine, ANA, 42, left_ms=DAY_MS)
-    client = redis_engine.client
+    save(cache, ANA, 42, left_ms=DAY_MS)
+    client = cache.client
     for number in range(30):
         client.set(f"shop-eu-{sid('e', number)}", stored(7, left_ms=HOUR_MS), px=HOUR_MS)
         client.set(f"cache:page:{number}", b'{"cookie":{"a":1},"html":"<p>"}')
         client.rpush(f"queue:{number}", b"x")
-    return redis_engine
+    return cache
 
 
 def test_a_store_tells_its_layout_with_the_evidence(cli: Cli, store: Engine) -> None:
@@ -114,10 +100,10 @@ def test_settings_in_the_url_choose_one_of_them(cli: Cli, two_apps: RedisEngine)
     assert cli("list", "-b", url, "--count").stdout == "29\n"
 
 
-def test_an_empty_store_is_none_that_is_known(cli: Cli, redis_engine: RedisEngine) -> None:
-    result = cli("detect", "-b", bare(redis_engine), "-o", "jsonl")
+def test_an_empty_store_is_none_that_is_known(cli: Cli, cache: RedisEngine) -> None:
+    result = cli("detect", "-b", bare(cache), "-o", "jsonl")
     assert (result.stdout, result.code) == ("", 1)
-    listed = cli("list", "-b", bare(redis_engine), "-o", "jsonl")
+    listed = cli("list", "-b", bare(cache), "-o", "jsonl")
     assert (listed.stdout, listed.stderr, listed.code) == ("", "", 0)
 
 
@@ -133,10 +119,10 @@ def test_a_table_of_another_name_is_found(cli: Cli, shop: SqliteEngine) -> None:
     assert cli("list", "-b", bare(shop), "-o", "name").stdout.split() == [ANA]
 
 
-def test_values_of_no_library_are_no_layout(cli: Cli, redis_engine: RedisEngine) -> None:
+def test_values_of_no_library_are_no_layout(cli: Cli, cache: RedisEngine) -> None:
     for number in range(20):
-        redis_engine.client.set(f"sess:{sid('x', number)}", b'{"cookie":{"a":1}}')
-    result = cli("detect", "-b", bare(redis_engine), "-o", "jsonl")
+        cache.client.set(f"sess:{sid('x', number)}", b'{"cookie":{"a":1}}')
+    result = cli("detect", "-b", bare(cache), "-o", "jsonl")
     assert (result.stdout, result.code) == ("", 1)
 
 
