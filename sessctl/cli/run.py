@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sessctl.cli.streams import Streams
     from sessctl.config.model import Backend, Config
     from sessctl.stores.base import Lag, Store
+    from sessctl.stores.detect import Candidate
     from sessctl.text import Masker, Secret
 
 
@@ -134,6 +135,22 @@ class Run:
         found = [choose_backend(self.config, name) for name in self.options.backend]
         self._warn_of_passwords(found)
         return found
+
+    def backends_to_read(self) -> list[Backend]:
+        """As `backends`; one that names no layout is there for each that its store surely has."""
+        from sessctl.config.opening import to_read
+
+        return [
+            one
+            for backend in self.backends()
+            for one in to_read(backend, timeout_s=self.timeout_s, environ=self.environ, asker=self)
+        ]
+
+    def layouts_of(self, backend: Backend) -> list[Candidate]:
+        """Which layouts the store of a backend seems to have."""
+        from sessctl.config.opening import layouts_of
+
+        return layouts_of(backend, timeout_s=self.timeout_s, environ=self.environ, asker=self)
 
     def _warn_of_passwords(self, backends: list[Backend]) -> None:
         """What stands on a command line is seen by every user of the machine."""

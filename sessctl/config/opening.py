@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from sessctl.config.model import Backend
 from sessctl.config.secrets import is_reference, resolve
 from sessctl.errors import ConfigError, Refused, SessctlError
 from sessctl.stores.access import Access
-from sessctl.stores.registry import open_store, parse_url, replica_status
+from sessctl.stores.registry import detect_layouts, open_store, parse_url, replica_status
 from sessctl.text import Secret
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from sessctl.config.model import Config
     from sessctl.config.secrets import Asker
     from sessctl.stores.base import Lag, Store
+    from sessctl.stores.detect import Candidate
 
 
 def choose_backend(config: Config, wanted: str | None) -> Backend:
@@ -70,6 +73,34 @@ def open_backend(
         )
     except SessctlError as exc:
         raise exc.at(**place_of(backend)) from None
+
+
+def layouts_of(
+    backend: Backend, *, timeout_s: float, environ: Mapping[str, str], asker: Asker
+) -> list[Candidate]:
+    """Which layouts a backend's store seems to have. Raises as `open_backend` does."""
+    try:
+        access = _access(backend, timeout_s, environ, asker)
+        return detect_layouts(backend.url, access=access, **backend.layout_options)
+    except SessctlError as exc:
+        raise exc.at(**place_of(backend)) from None
+
+
+def to_read(
+    backend: Backend, *, timeout_s: float, environ: Mapping[str, str], asker: Asker
+) -> list[Backend]:
+    """The backend once for each layout that its store surely has, where it names none.
+
+    Raises:
+        StoreError: no connection or no access.
+    """
+    if backend.layout is not None or dict(parse_url(backend.url).settings).get("layout"):
+        return [backend]
+    found = layouts_of(backend, timeout_s=timeout_s, environ=environ, asker=asker)
+    sure = [one for one in found if one.sure]
+    return [
+        msgspec.structs.replace(backend, layout=one.layout, **one.settings) for one in sure
+    ] or [backend]
 
 
 def replica_of(

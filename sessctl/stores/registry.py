@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sessctl.stores.base import Lag, Store
+    from sessctl.stores.detect import Candidate
     from sessctl.stores.layouts.base import Layout
 
 # URL scheme -> the engine's class.
@@ -72,24 +73,98 @@ def open_store(
                 print(session.sid, session.expires_at)
 
     Args:
-        url: `redis:// rediss:// redis+unix:// sqlite:// postgresql:// mysql://`.
-        layout: the library's package name; without it the engine's usual one.
+        url: `redis:// rediss:// redis+unix:// sqlite:// postgresql:// mysql://`. Its query may say
+            the layout and its settings: `redis://host/0?layout=connect-redis&prefix=app:`.
+        layout: the library's package name. To read, it may be left out: the store is looked at,
+            and is the engine's usual one where it does not tell.
         write: without it, nothing that could change the store is sent.
         access: credentials and limits, for those who need more than the URL holds.
         options: the layout's own settings: `prefix`, `schema`, `table`, `columns`, `expires_zone`,
             `user`.
 
     Raises:
-        UsageError: unknown scheme or layout, or a setting the layout does not have.
+        UsageError: unknown scheme or layout, or a setting the layout does not have; no layout is
+            named, and the store has sessions of several.
+        Refused: to be written, and no layout is named.
         MissingExtra: the driver is an extra that is not installed.
         StoreError: no connection, or no access.
     """
     place = parse_url(url) if isinstance(url, str) else url
     engine: Any = _find(place.scheme, ENGINES, "sessctl.engines")
-    chosen = layout_for(place, layout)
     how = replace(access or Access(), read_only=not write)
-    store: Store = engine.open(place, chosen.configured(options), how)
+    settings = {**dict(place.settings), **options}
+    named = layout or settings.get("layout")
+    settings.pop("layout", None)
+    note = None
+    if named is None:
+        found, note = _sure_or_usual(place, how, settings)
+        named, settings = found.layout, {**found.settings, **settings}
+    store: Store = engine.open(place, layout_for(place, named).configured(settings), how)
+    if note:
+        store.remarks.note(note)
     return store
+
+
+def detect_layouts(
+    url: str | StoreUrl, *, access: Access | None = None, **settings: Any
+) -> list[Candidate]:
+    """Which layouts a store seems to have, and where in it; the likeliest first.
+
+        for found in detect_layouts("redis://localhost:6379/0"):
+            print(found.layout, found.place, found.score, found.evidence)
+
+    Args:
+        settings: where to look alone: `prefix`, `schema`, `table`.
+
+    Raises:
+        UsageError, MissingExtra, StoreError: as `open_store` does.
+    """
+    from sessctl.stores.detect import find_candidates
+    from sessctl.stores.survey import Place
+
+    place = parse_url(url) if isinstance(url, str) else url
+    engine: Any = _find(place.scheme, ENGINES, "sessctl.engines")
+    how = replace(access or Access(), read_only=True)
+    wanted = {**dict(place.settings), **settings}
+    name = wanted.pop("layout", None)
+    kind = _SAME_AS.get(place.scheme, place.scheme)
+    layouts = [layout_for(place, name)] if name else _layouts_of(kind)
+    look = getattr(engine, "places", None)
+    places: list[Place] = look(place, how) if look else [Place(place.masked, {})]
+    return find_candidates(
+        [one for one in places if all(one.settings.get(k, v) == v for k, v in wanted.items())],
+        layouts,
+        lambda layout, found: engine.open(place, layout.configured({**found, **wanted}), how),
+    )
+
+
+def _layouts_of(kind: str) -> list[Layout]:
+    return [layout for name in LAYOUTS if kind in (layout := find_layout(name)).databases]
+
+
+def _sure_or_usual(
+    place: StoreUrl, access: Access, settings: Mapping[str, Any]
+) -> tuple[Candidate, str | None]:
+    """The one layout that the store surely has; to read, the engine's usual one at the worst."""
+    from sessctl.stores.detect import Candidate, said
+
+    found = detect_layouts(place, access=access, **settings)
+    sure = [one for one in found if one.sure]
+    if not access.read_only:
+        raise Refused(
+            "no layout is named, and nothing is written on a guess",
+            hint=said(place.masked, sure or found) or "name it: ?layout=NAME at the end of the URL",
+        )
+    if len(sure) > 1:
+        raise UsageError(
+            f"the store has sessions of {len(sure)} kinds; say which",
+            hint=said(place.masked, sure),
+        )
+    if sure:
+        return sure[0], None
+    usual = layout_for(place, None)
+    note = f"no session of a known layout was found here; read as {usual.name}" if found else None
+    return Candidate(usual.name, "", {}, 0, "", 0), note
 
 
 def replica_status(url: str, access: Access) -> Callable[[], Lag]:

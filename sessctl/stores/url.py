@@ -24,11 +24,16 @@ _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
 _IPV6 = re.compile(r"[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?")
 # Passwords that some drivers take from the query string; they become secrets here too.
 _SECRET_WORDS = ("password", "passwd", "sslpassword", "pwd")
+# What belongs to the layout and not to the connection: `redis://host/0?layout=connect-redis`.
+_SETTINGS = ("layout", "prefix", "schema", "table", "collection", "directory", "expires_zone")
 
 
 @dataclass(frozen=True, slots=True)
 class StoreUrl:
-    """A store URL in parts. `path` is as written after the authority, percent-decoded."""
+    """A store URL in parts. `path` is as written after the authority, percent-decoded.
+
+    `settings` are those of the query's words that say how the sessions are laid out.
+    """
 
     scheme: str
     host: str = ""
@@ -38,6 +43,7 @@ class StoreUrl:
     password: Secret | None = None
     options: tuple[tuple[str, str], ...] = ()
     is_file: bool = False
+    settings: tuple[tuple[str, str], ...] = ()
 
     @property
     def masked(self) -> str:
@@ -76,9 +82,11 @@ def parse_store_url(text: str, *, file_schemes: frozenset[str]) -> StoreUrl:
     if scheme in file_schemes:
         path, _, query = rest.partition("?")
         # `sqlite:///x` is relative, `sqlite:////x` absolute, as SQLAlchemy writes them.
+        options, settings = _options(query)
         return StoreUrl(
-            scheme, path=unquote(path.removeprefix("/")), options=_options(query), is_file=True
-        )
+            scheme, path=unquote(path.removeprefix("/")), options=options, is_file=True,
+            settings=settings,
+        )  # fmt: skip
     credentials, at, place = rest.rpartition("@")
     username, password = _credentials(credentials) if at else (None, None)
     if _CONTROL.search(rest):
@@ -89,14 +97,16 @@ def parse_store_url(text: str, *, file_schemes: frozenset[str]) -> StoreUrl:
     place, _, query = place.partition("?")
     authority, slash, path = place.partition("/")
     host, port = _host_and_port(scheme, authority)
-    options = _options(query)
+    options, settings = _options(query)
     if fragment:
         raise UsageError(f"the {scheme} URL has a '#' part", hint="write # as %23 in a password")
     if password is None:
         word = next((value for key, value in options if key in _SECRET_WORDS), None)
         password = Secret(word, "url") if word else None
     options = tuple((key, value) for key, value in options if key not in _SECRET_WORDS)
-    return StoreUrl(scheme, host, port, slash + unquote(path), username, password, options)
+    return StoreUrl(
+        scheme, host, port, slash + unquote(path), username, password, options, settings=settings
+    )
 
 
 def _credentials(text: str) -> tuple[str | None, Secret | None]:
@@ -104,12 +114,19 @@ def _credentials(text: str) -> tuple[str | None, Secret | None]:
     return unquote(user) or None, Secret(unquote(password), "url") if colon and password else None
 
 
-def _options(query: str) -> tuple[tuple[str, str], ...]:
-    found = tuple(parse_qsl(query, keep_blank_values=True))
+_Words = tuple[tuple[str, str], ...]
+
+
+def _options(query: str) -> tuple[_Words, _Words]:
+    """The query's words for the engine, and those for the layout."""
+    found = parse_qsl(query, keep_blank_values=True)
     for key, value in found:
         if key in _SECRET_WORDS:
             Secret(value, "url")
-    return found
+    return (
+        tuple(pair for pair in found if pair[0] not in _SETTINGS),
+        tuple(pair for pair in found if pair[0] in _SETTINGS),
+    )
 
 
 def _host_and_port(scheme: str, authority: str) -> tuple[str, int | None]:

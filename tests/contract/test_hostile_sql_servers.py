@@ -95,7 +95,7 @@ def test_postgres_live_rows_survive_in_every_zone(
         "WHERE sid = 'live'",
         zone,
     )
-    with open_store(postgres.url, write=True, expires_zone=zone) as store:
+    with open_store(postgres.url, "connect-pg-simple", write=True, expires_zone=zone) as store:
         assert purge(store, tmp_path).counts == {"deleted": 1}
     assert {row[0] for row in postgres.query("SELECT sid FROM session")} == before - {"past"}
 
@@ -139,7 +139,7 @@ def test_postgres_unknown_zone_is_named(postgres: PostgresServer) -> None:
 
 def test_postgres_without_a_key_nothing_is_written(postgres: PostgresServer) -> None:
     with pytest.raises(Refused, match="is not unique"):
-        open_store(postgres.url, write=True)
+        open_store(postgres.url, "connect-pg-simple", write=True)
 
 
 def test_postgres_view_is_refused(postgres: PostgresServer) -> None:
@@ -148,7 +148,9 @@ def test_postgres_view_is_refused(postgres: PostgresServer) -> None:
 
 
 def test_postgres_weird_names_and_a_cascade(postgres: PostgresServer, tmp_path: Path) -> None:
-    with open_store(postgres.url, write=True, expires_zone="UTC", **WEIRD_PG) as store:
+    with open_store(
+        postgres.url, "connect-pg-simple", write=True, expires_zone="UTC", **WEIRD_PG
+    ) as store:
         assert "foreign key of audit_child" in store.capabilities.cascades
         query = Query(expired=True, grace_ms=60_000)
         plan = make_plan(store, query, Permissions())
@@ -162,7 +164,7 @@ def test_postgres_weird_names_and_a_cascade(postgres: PostgresServer, tmp_path: 
 def test_mysql_ids_are_bytes_whatever_the_collation_says(
     mysql: MariaServer, tmp_path: Path
 ) -> None:
-    with open_store(mysql.url, write=True) as store:
+    with open_store(mysql.url, "express-mysql-session", write=True) as store:
         assert store.get(["case", "trail", "LIVE"]) == []
         run = Removal(store, None)
         assert [page[0].outcome for page in run.expire(["case"])] == ["gone"]
@@ -179,14 +181,14 @@ def test_mysql_a_date_column_is_no_number_of_seconds(mysql: MariaServer) -> None
 
 
 def test_mysql_weird_names(mysql: MariaServer, tmp_path: Path) -> None:
-    with open_store(mysql.url, write=True, **WEIRD_MY) as store:
+    with open_store(mysql.url, "express-mysql-session", write=True, **WEIRD_MY) as store:
         assert purge(store, tmp_path).counts == {"deleted": 1}
     left = {row[0] for row in mysql.query("SELECT `s``id` FROM shop.`weird``; table`")}
     assert left == {"live"}
 
 
 def test_mysql_table_without_transactions_says_so(mysql: MariaServer, tmp_path: Path) -> None:
-    with open_store(mysql.url, write=True, **MYISAM) as store:
+    with open_store(mysql.url, "express-mysql-session", write=True, **MYISAM) as store:
         assert any("has no transactions" in note for note in store.remarks.notes)
         found = store.get(["past"])
         mysql.query("UPDATE shop.sess_myisam SET expires = 2 WHERE sid = 'past'")

@@ -113,7 +113,7 @@ def rows(path: Path, table: str) -> set[tuple]:
 def test_hostile_sqlite_store_keeps_every_row_of_unknown_expiry(hostile_sqlite, tmp_path) -> None:
     """The dates are text here, or seconds; nothing of it is an instant in milliseconds."""
     before = rows(hostile_sqlite, "sessions")
-    with open_store(f"sqlite:///{hostile_sqlite}", write=True) as store:
+    with open_store(f"sqlite:///{hostile_sqlite}", "connect-sqlite3", write=True) as store:
         purge(store, tmp_path)
         assert {s.state(now_ms()) for s in store.scan(Query())} == {State.UNKNOWN}
         assert store.remarks.stranger_samples == ["sessions: 3 rows (the id is not a text)"]
@@ -125,7 +125,7 @@ def test_hostile_sqlite_store_with_a_weird_table_loses_only_what_is_over(
     hostile_sqlite, tmp_path
 ) -> None:
     django = rows(hostile_sqlite, "django_session")
-    with open_store(f"sqlite:///{hostile_sqlite}", write=True, **WEIRD) as store:
+    with open_store(f"sqlite:///{hostile_sqlite}", "connect-sqlite3", write=True, **WEIRD) as store:
         run = purge(store, tmp_path)
         left = {session.sid for session in store.scan(Query())}
     assert run.summary.counts == {"deleted": 1}
@@ -135,7 +135,7 @@ def test_hostile_sqlite_store_with_a_weird_table_loses_only_what_is_over(
 
 def test_hostile_sqlite_ids_stay_data(hostile_sqlite) -> None:
     injection = "a'; DROP TABLE django_session;--"
-    with open_store(f"sqlite:///{hostile_sqlite}", write=True) as store:
+    with open_store(f"sqlite:///{hostile_sqlite}", "connect-sqlite3", write=True) as store:
         assert [s.sid for s in store.get([injection, "%"])] == [injection, "%"]
         for _ in Removal(store, None).expire([injection]):
             pass

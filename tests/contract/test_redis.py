@@ -227,7 +227,9 @@ class TestTransport:
     def test_a_unix_socket(self) -> None:
         with RedisServer(unixsocket=True) as server:
             server.cli("SET", "sess:a", "{}")
-            with open_store(f"redis+unix://{server.socket_path}?db=0", write=True) as store:
+            with open_store(
+                f"redis+unix://{server.socket_path}?db=0", "connect-redis", write=True
+            ) as store:
                 found = list(store.scan(Query()))
                 assert [s.sid for s in found] == ["a"]
                 assert outcomes(store.delete(found)) == [Outcome.DELETED]
@@ -261,7 +263,7 @@ def test_a_replica_is_read_and_never_written(redis_engine: RedisEngine) -> None:
         with open_store(url) as store:
             assert store.count(Query()) >= 0
         with pytest.raises(Refused, match="is a replica") as caught:
-            open_store(url, write=True)
+            open_store(url, "connect-redis", write=True)
         assert caught.value.hint == f"its primary is 127.0.0.1:{port}"
 
 

@@ -144,7 +144,7 @@ def test_a_replica_is_read_and_never_written(sql: Engine) -> None:
         with open_store(replica.url) as store:
             assert [session.sid for session in store.scan(Query())] == ["abc"]
         with pytest.raises(Refused, match="is read-only"):
-            open_store(replica.url, write=True)
+            open_store(replica.url, "connect-pg-simple", write=True)
     assert set(sql.everything()) == {b"abc"}
 
 

@@ -135,7 +135,7 @@ class TestTables:
         with open_store(url) as store:
             assert store.count(Query()) == 2
         with pytest.raises(Refused, match="column 'sid' of table 'sessions' is not unique"):
-            open_store(url, write=True)
+            open_store(url, "connect-sqlite3", write=True)
 
     @pytest.mark.parametrize(
         "ddl",
@@ -146,7 +146,7 @@ class TestTables:
         ],
     )
     def test_any_way_of_being_unique_will_do(self, tmp_path: Path, ddl: str) -> None:
-        with open_store(self.build(tmp_path / "x", ddl), write=True) as store:
+        with open_store(self.build(tmp_path / "x", ddl), "connect-sqlite3", write=True) as store:
             assert store.count(Query()) == 0
 
     @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ class TestTables:
     )
     def test_unique_in_part_is_not_unique(self, tmp_path: Path, ddl: str) -> None:
         with pytest.raises(Refused, match="not unique"):
-            open_store(self.build(tmp_path / "x", ddl), write=True)
+            open_store(self.build(tmp_path / "x", ddl), "connect-sqlite3", write=True)
 
     def test_a_delete_trigger_is_told_as_a_cascade(self, sqlite_engine: SqliteEngine) -> None:
         sqlite_engine.client.execute(

@@ -28,6 +28,11 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def with_layout(url: str, layout: str) -> str:
+    """The URL with its layout named, without which nothing is written."""
+    return f"{url}{'&' if '?' in url else '?'}layout={layout}"
+
+
 class Engine(Protocol):
     """What an application and its administrator do behind sessctl's back."""
 
@@ -58,7 +63,7 @@ class RedisEngine:
 
     def __init__(self, server: RedisServer) -> None:
         self.server = server
-        self.url = f"redis://127.0.0.1:{server.port}/0"
+        self.url = with_layout(f"redis://127.0.0.1:{server.port}/0", "connect-redis")
         self.client: Any = redis.Redis(port=server.port)
 
     def open(self, *, write: bool = False, **options: Any) -> Store:
@@ -91,7 +96,7 @@ class SqliteEngine:
 
     def __init__(self, path: Path, ddl: str = DDL) -> None:
         self.path = path
-        self.url = f"sqlite:///{path}"
+        self.url = with_layout(f"sqlite:///{path}", "connect-sqlite3")
         self.client = sqlite3.connect(path, isolation_level=None)
         self.client.text_factory = bytes
         self.client.execute("PRAGMA synchronous = OFF")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sessctl.stores.registry import open_store
-from tests.support.engines import now_ms
+from tests.support.engines import now_ms, with_layout
 
 if TYPE_CHECKING:
     from sessctl.stores.base import Store
@@ -19,6 +19,7 @@ class PostgresEngine:
     """connect-pg-simple's table, made by itself so that no app has to be started."""
 
     name = "postgres"
+    layout = "connect-pg-simple"
     DDL = """
         CREATE TABLE "session" (
           "sid" varchar NOT NULL COLLATE "default",
@@ -31,7 +32,7 @@ class PostgresEngine:
 
     def __init__(self, server: PostgresServer, ddl: str = DDL) -> None:
         self.server = server
-        self.url = server.url
+        self.url = with_layout(server.url, self.layout)
         self.client = server.connect()
         self.client.execute("SET ROLE app")  # the tables are the application's
         if ddl:
@@ -70,6 +71,7 @@ class MariaEngine:
     """express-mysql-session's table, made by itself so that no app has to be started."""
 
     name = "mysql"
+    layout = "express-mysql-session"
     DDL = """
         CREATE TABLE IF NOT EXISTS `sessions` (
           `session_id` varchar(128) COLLATE utf8mb4_bin NOT NULL,
@@ -81,7 +83,7 @@ class MariaEngine:
 
     def __init__(self, server: MariaServer, ddl: str = DDL) -> None:
         self.server = server
-        self.url = server.url
+        self.url = with_layout(server.url, self.layout)
         self.client = server.connect()
         if ddl:
             self._execute(ddl)

@@ -84,7 +84,7 @@ def test_ending_and_restoring_in_five_lines(tmp_path: Path) -> None:
     engine.save(b"over", value("42"), now_ms() - 3_600_000)
     engine.save(b"live", value("42"), now_ms() + 3_600_000)
     before = engine.everything()
-    with open_store(f"sqlite:///{tmp_path}/sessions", write=True) as store:
+    with open_store(f"sqlite:///{tmp_path}/sessions", "connect-sqlite3", write=True) as store:
         ended = purge(store, Query(expired=True), journals=tmp_path / "journals")
         assert (ended.ended, ended.complete, set(engine.everything())) == (1, True, {b"live"})
         logged_out = expire(store, user="42", journals=tmp_path / "journals")
@@ -100,7 +100,7 @@ def test_going_on_and_cleaning_up_in_five_lines(tmp_path: Path) -> None:
     for number in range(3):
         engine.save(b"s%d" % number, value("42"), now_ms() + 3_600_000)
     before, folder = engine.everything(), tmp_path / "journals"
-    with open_store(f"sqlite:///{tmp_path}/sessions", write=True) as store:
+    with open_store(f"sqlite:///{tmp_path}/sessions", "connect-sqlite3", write=True) as store:
         few = Permissions(max_delete=1)
         begun = purge(store, Query(user="42"), journals=folder, permissions=few)
         assert (begun.ended, begun.complete, begun.journal is None) == (1, False, False)
@@ -131,7 +131,7 @@ def test_the_guards_hold_for_programs_too(tmp_path: Path) -> None:
     for number in range(101):
         engine.save(b"s%d" % number, value("42"), now_ms() + 3_600_000)
     everything, where = Query(everything=True), {"journals": tmp_path / "journals"}
-    with open_store(f"sqlite:///{tmp_path}/sessions", write=True) as store:
+    with open_store(f"sqlite:///{tmp_path}/sessions", "connect-sqlite3", write=True) as store:
         with pytest.raises(GuardRefused, match="101 live sessions"):
             purge(store, everything, **where)
         assert len(engine.everything()) == 101

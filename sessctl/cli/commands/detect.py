@@ -1,4 +1,5 @@
-"""`sessctl detect`: the formats that a value fits, the likeliest first, and why."""
+"""`sessctl detect`: the formats that a value fits, the likeliest first, and why; with -b the
+layouts of a store."""
 
 from __future__ import annotations
 
@@ -7,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sessctl.cli import cookie_options as c
+from sessctl.cli.detect_store import detect_stores
 from sessctl.cli.items import candidate_items
 from sessctl.cli.options import command
 from sessctl.cookies.api import recognise
-from sessctl.errors import ExitCode, UnreadableInput
+from sessctl.errors import ExitCode, UnreadableInput, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +29,7 @@ Values = Annotated[
 ]
 
 
-@command("output")
+@command("connection", "backends", "output")
 def detect(
     run: Run,
     *,
@@ -35,8 +37,12 @@ def detect(
     name: c.Name = None,
     companion: c.Companion = None,
 ) -> ExitCode:
-    """Name the formats that a value fits. Exit 1 if one fits none."""
+    """Name the formats of a value, or with -b the layouts of a store. Exit 1 if there is none."""
     output = run.output_format(FORMATS, terminal="table", pipe="jsonl")
+    if run.options.backend or run.options.all_backends:
+        if value:
+            raise UsageError("a value or a store, not both", hint="leave -b or the value out")
+        return detect_stores(run, output)
     writer = None
     if output not in ("table", "wide"):
         from sessctl.cli.output import Writer

@@ -60,7 +60,7 @@ def list_sessions(
         everything=all_,
     )
     output = run.output_format(FORMATS, terminal="table", pipe="tsv")
-    backends = run.backends()
+    backends = run.backends_to_read()
     if count:
         return _count(run, query, backends, output)
     if sort and len(backends) > 1:

@@ -64,7 +64,10 @@ def _find(run: Run, wanted: list[str]) -> tuple[list[Found], list[NotFound]]:
     found: list[Found] = []
     missing: list[NotFound] = []
     with ExitStack() as opened:
-        stores = [(backend, opened.enter_context(run.store(backend))) for backend in run.backends()]
+        stores = [
+            (backend, opened.enter_context(run.store(backend)))
+            for backend in run.backends_to_read()
+        ]
         for text in wanted:
             hits: list[Found] = []
             nowhere: list[NotFound] = []

@@ -38,7 +38,7 @@ class MysqlDialect(MysqlConnection, SqlDialect):
 
     name = "mysql"
 
-    def __init__(self, url: StoreUrl, access: Access, layout: TableLayout) -> None:
+    def __init__(self, url: StoreUrl, access: Access, layout: TableLayout | None) -> None:
         self._index: str | None = None
         self._is_exact = False  # the expiry column holds integers
         self._same_collation = "k.id"
@@ -124,6 +124,15 @@ class MysqlDialect(MysqlConnection, SqlDialect):
 
     def _asked(self, layout: TableLayout) -> dict[str, str]:
         return {"schema": layout.schema or self.database, "table": layout.table}
+
+    def _all_columns(self) -> Sequence[tuple[str | None, str, str]]:
+        found = self.rows(
+            sa.text(
+                "SELECT table_name, column_name FROM information_schema.columns "
+                "WHERE table_schema = :schema ORDER BY table_name, ordinal_position"
+            ).bindparams(schema=self.database)
+        )
+        return [(None, str(table), str(column)) for table, column in found]
 
     def columns(self, layout: TableLayout) -> list[Column]:
         asked = self._asked(layout)

@@ -37,7 +37,7 @@ class PostgresDialect(SqlDialect):
     driver = "postgresql+psycopg"
     begin = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
-    def __init__(self, url: StoreUrl, access: Access, layout: TableLayout) -> None:
+    def __init__(self, url: StoreUrl, access: Access, layout: TableLayout | None) -> None:
         self._target = PostgresTarget.of(url, access)
         self.database = self._target.database
         self.address, self.label = self._target.address, self._target.label
@@ -49,7 +49,7 @@ class PostgresDialect(SqlDialect):
             encrypted = driver.pgconn.ssl_in_use
         said = remark(url, encrypted=encrypted, verifies=self._target.verifies)
         self.notes += [said] if said else []
-        self._zone = self._checked_zone(layout)
+        self._zone = self._checked_zone(layout) if layout else None
 
     def _connect(self) -> Any:
         return self._target.connect()
@@ -171,6 +171,9 @@ class PostgresDialect(SqlDialect):
         return self.execute(statement) == 1
 
     # -- the table --------------------------------------------------------------------------------
+
+    def _all_columns(self) -> Sequence[tuple[str | None, str, str]]:
+        return catalog.all_columns(self)
 
     def columns(self, layout: TableLayout) -> list[Column]:
         found = catalog.look_at(self, self._quoted(layout), shown=layout.table)

@@ -64,6 +64,20 @@ def look_at(server: SqlConnection, table: str, *, shown: str) -> Found:
     return Found([Column(name, kind, generated) for name, kind, generated in rows], has_versions)
 
 
+def all_columns(server: SqlConnection) -> list[tuple[str | None, str, str]]:
+    """(schema, table, column) of every table; no schema where the search path leads there."""
+    rows = server.rows(
+        sa.text(
+            "SELECT CASE WHEN pg_table_is_visible(c.oid) THEN NULL ELSE nspname END, relname, "
+            "attname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace "
+            "JOIN pg_attribute ON attrelid = c.oid AND attnum > 0 AND NOT attisdropped "
+            "WHERE relkind IN ('r', 'p') AND nspname !~ '^pg_' AND nspname <> 'information_schema' "
+            "ORDER BY nspname, relname, attnum"
+        )
+    )
+    return [(schema, table, column) for schema, table, column in rows]
+
+
 def is_unique(server: SqlConnection, table: str, column: str) -> bool:
     """A primary key or a whole unique index stands on this column alone."""
     return bool(

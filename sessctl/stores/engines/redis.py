@@ -19,6 +19,7 @@ from sessctl.stores.engines.redis_node import Nodes
 from sessctl.stores.engines.redis_pages import RedisPages
 from sessctl.stores.engines.redis_writes import DELETE_PAGE, RedisWriter
 from sessctl.stores.reader import Reader
+from sessctl.stores.survey import places_of_keys
 from sessctl.text import decode_id, encode_id
 from sessctl.timespec import MAX_MS
 
@@ -27,9 +28,14 @@ if TYPE_CHECKING:
 
     from sessctl.stores.access import Access
     from sessctl.stores.base import Lag, Result
+    from sessctl.stores.engines.redis_node import Channel
     from sessctl.stores.engines.redis_pages import Sieve
     from sessctl.stores.layouts.base import KeyLayout
+    from sessctl.stores.survey import Place
     from sessctl.stores.url import StoreUrl
+
+_SURVEYED = 10  # SCANs of about 1 000 keys, for a look at what there is
+_SAMPLE = 200  # ids of each prefix
 
 
 class RedisStore:
@@ -69,6 +75,13 @@ class RedisStore:
         if target.is_open_to_others:
             store.remarks.note(f"not encrypted: redis:// to {target.host}; rediss:// is")
         return store
+
+    @classmethod
+    def places(cls, url: StoreUrl, access: Access) -> list[Place]:
+        """The prefixes of the first 10 000 keys or so, by `SCAN`."""
+        node = Target.of(url, access).node()
+        with closing(node.channel()) as channel:
+            return places_of_keys(_first_keys(channel), sample=_SAMPLE)
 
     # -- clock and size ---------------------------------------------------------------------------
 
@@ -188,6 +201,15 @@ class RedisStore:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _first_keys(channel: Channel) -> Iterator[str]:
+    cursor = b"0"
+    for _ in range(_SURVEYED):
+        cursor, keys = channel.ask("SCAN", cursor, "COUNT", 1000)
+        yield from map(decode_id, keys)
+        if cursor == b"0":
+            return
 
 
 def _sieve(query: Query, now_ms: int) -> Sieve:

@@ -7,6 +7,7 @@ compared, journalled and written again.
 
 from __future__ import annotations
 
+from contextlib import closing
 from functools import partial
 from importlib import import_module
 from itertools import chain
@@ -21,6 +22,7 @@ from sessctl.stores.engines.sql_pages import READ_PAGE, SqlPages
 from sessctl.stores.engines.sql_rows import SqlRows
 from sessctl.stores.engines.sql_versions import VersionLock
 from sessctl.stores.engines.sql_writes import SqlWriter
+from sessctl.stores.survey import Place
 from sessctl.text import encode_id, escape
 from sessctl.timespec import MAX_MS
 
@@ -41,6 +43,14 @@ _DIALECTS = {
     "mysql": "mysql:MysqlDialect",
     "mariadb": "mysql:MysqlDialect",
 }
+
+
+def _dialect(url: StoreUrl, access: Access, layout: TableLayout | None = None) -> SqlDialect:
+    """Connect, as one layout or just to look."""
+    module, _, name = _DIALECTS[url.scheme].partition(":")
+    kind = getattr(import_module(f"sessctl.stores.engines.{module}"), name)
+    dialect: SqlDialect = kind(url, access, layout)
+    return dialect
 
 
 class SqlStore:
@@ -84,14 +94,22 @@ class SqlStore:
     @classmethod
     def open(cls, url: StoreUrl, layout: TableLayout, access: Access) -> Self:
         """Connect and look at the table. Raises StoreError when either is not there."""
-        module, _, name = _DIALECTS[url.scheme].partition(":")
-        kind = getattr(import_module(f"sessctl.stores.engines.{module}"), name)
-        dialect: SqlDialect = kind(url, access, layout)
+        dialect = _dialect(url, access, layout)
         try:
             return cls(dialect, layout, read_only=access.read_only)
         except SessctlError:
             dialect.close()
             raise
+
+    @classmethod
+    def places(cls, url: StoreUrl, access: Access) -> list[Place]:
+        """The tables of the database with their columns."""
+        with closing(_dialect(url, access)) as dialect:
+            return [
+                Place(f"{schema}.{table}" if schema else table,
+                      {"schema": schema, "table": table}, frozenset(columns))
+                for schema, table, columns in dialect.tables()
+            ]  # fmt: skip
 
     def _check_columns(self, names: list[str]) -> None:
         for part in ("sid", "data", "expires"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import sqlalchemy as sa
@@ -126,6 +127,17 @@ class SqlDialect(SqlConnection):
         """Insert a row unless its id is there; whether it was inserted."""
 
     # -- the table --------------------------------------------------------------------------------
+
+    def tables(self) -> list[tuple[str | None, str, list[str]]]:
+        """Every table with its columns; a schema is named where the table needs it to be found."""
+        return [
+            (schema, table, [column for *_, column in cells])
+            for (schema, table), cells in groupby(self._all_columns(), key=lambda row: row[:2])
+        ]
+
+    @abstractmethod
+    def _all_columns(self) -> Sequence[tuple[str | None, str, str]]:
+        """(schema, table, column) of every table, those of a table together."""
 
     @abstractmethod
     def columns(self, layout: TableLayout) -> list[Column]:

@@ -44,7 +44,7 @@ class SqliteDialect(SqlDialect):
     database = ""
     write_page = 500  # there is one write lock for everybody
 
-    def __init__(self, url: StoreUrl, access: Access, layout: TableLayout) -> None:
+    def __init__(self, url: StoreUrl, access: Access, layout: TableLayout | None) -> None:
         flags(dict(url.options), (), "sqlite")
         if not url.path or url.path == ":memory:":
             raise UsageError("the sqlite URL names no file", hint="write sqlite:///sessions.db")
@@ -135,6 +135,15 @@ class SqliteDialect(SqlDialect):
         return self.execute(statement, values) == 1  # beside the statement: half the time
 
     # -- the table --------------------------------------------------------------------------------
+
+    def _all_columns(self) -> Sequence[tuple[str | None, str, str]]:
+        found = self.rows(
+            sa.text(
+                "SELECT NULL, t.name, c.name FROM sqlite_master AS t "
+                "JOIN pragma_table_info(t.name) AS c WHERE t.type = 'table' ORDER BY t.name, c.cid"
+            )
+        )
+        return [(schema, table, column) for schema, table, column in found]
 
     def columns(self, layout: TableLayout) -> list[Column]:
         table = layout.table

@@ -39,7 +39,8 @@ class Layout:
 
     `user` lists paths in the data, first hit wins; a value that is an object is looked into for
     `id`, `_id`, `email` and so on. `envelope` names the keys of the value that belong to the
-    library and not to the application's data; they are shown as `extra`.
+    library and not to the application's data; they are shown as `extra`. `marks` are paths that
+    every value of the library has, and as good as no other program's: a store is told by them.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Layout:
     user: tuple[str, ...]
     inner_expiry: str | None = None
     envelope: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
     lifetime_s: int
 
     def configured(self, options: Mapping[str, Any]) -> Layout:
@@ -76,6 +78,10 @@ class Layout:
 
     def _setting(self, key: str, value: Any) -> dict[str, Any]:
         return {key: value}
+
+    def may_be_at(self, columns: frozenset[str]) -> bool:
+        """A place with these columns, or of no columns, could hold such sessions."""
+        return not columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +109,9 @@ class TableLayout(Layout):
     expires: str
     unit: Unit
     expires_zone: str | None = None
+
+    def may_be_at(self, columns: frozenset[str]) -> bool:
+        return {self.sid, self.data, self.expires} <= columns
 
     def _setting(self, key: str, value: Any) -> dict[str, Any]:
         if key != "columns":

@@ -21,6 +21,7 @@ EXPRESS: dict[str, Any] = {
     "user": ("passport.user", "user", "userId", "user_id", "uid", "username", "account"),
     "inner_expiry": "cookie.expires",
     "envelope": ("cookie",),
+    "marks": ("cookie.originalMaxAge",),
     "lifetime_s": 86_400,
 }
 

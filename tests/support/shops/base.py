@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tests.support.cli import HOUR_MS
+from tests.support.engines import with_layout
 from tests.support.express import ExpressApp
 from tests.support.run import sessctl
 
@@ -37,11 +38,17 @@ class Shop(ABC):
 
     def __init__(self, request: pytest.FixtureRequest, cli: Cli, running: ExitStack) -> None:
         self._cli, self._running = cli, running
+        self._configured = False
         self.open(request)
 
     @abstractmethod
     def open(self, request: pytest.FixtureRequest) -> None:
         """Take an empty store: sets `url` and `options`."""
+
+    @property
+    def backend(self) -> str:
+        """What `-b` takes: the configured one, else the URL with its layout."""
+        return "shop" if self._configured else with_layout(self.url, self.layout)
 
     @abstractmethod
     def ends_ms(self, sid: str) -> float:
@@ -55,16 +62,16 @@ class Shop(ABC):
 
     def run(self, *words: str, stdin: str = "", **env: str) -> Result:
         """Run a command on the shop's store."""
-        return self._cli(*words, stdin=stdin, env={"SESSCTL_BACKEND": self.url, **ENV, **env})
+        return self._cli(*words, stdin=stdin, env={"SESSCTL_BACKEND": self.backend, **ENV, **env})
 
     def run_apart(self, *words: str) -> Result:
         """Run a command in a process of its own."""
-        return sessctl(*words, home=self._cli.home, env={"SESSCTL_BACKEND": self.url})
+        return sessctl(*words, home=self._cli.home, env={"SESSCTL_BACKEND": self.backend})
 
     def configure(self, text: str = "") -> None:
         """Write a backend `shop` with these further lines; commands use it from then on."""
         self._cli.config(f'[backends.shop]\nurl = "{self.url}"\nlayout = "{self.layout}"\n{text}\n')
-        self.url = "shop"
+        self._configured = True
 
     def listed(self, *words: str) -> dict[str, dict[str, Any]]:
         """The sessions of a listing, by their ids."""

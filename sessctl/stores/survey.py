@@ -1,0 +1,57 @@
+"""`Place`: what an engine sees of a store without knowing frameworks, for the search of layouts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+PLACES = 40  # of one store; a database may have thousands of tables, a cache as many prefixes
+_ID_LENGTHS = (32, 36, 43, 40, 64)  # of ids: express-session, UUIDs, 32 bytes in base64, digests
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One spot where sessions may be: the keys under a prefix, a table.
+
+    `settings` are those of a layout that looks there; `columns` a table's, in its own spelling;
+    `sids` ids that were met, where naming them is cheaper than a scan.
+    """
+
+    name: str  # `sess:*`, `public.session`
+    settings: Mapping[str, Any]
+    columns: frozenset[str] = frozenset()
+    sids: tuple[str, ...] | None = None
+
+
+def places_of_keys(keys: Iterable[str], *, sample: int) -> list[Place]:
+    """The prefixes of a number of keys, the commonest first, with up to `sample` ids of each.
+
+    A prefix ends at the last `:` or `/`; else the key's end is as long as an id of a known kind.
+    """
+    ids: dict[str, list[str]] = {}
+    met: Counter[str] = Counter()
+    for key in keys:
+        prefix = _prefix(key)
+        met[prefix] += 1
+        known = ids.setdefault(prefix, [])
+        if len(known) < sample:
+            known.append(key[len(prefix) :])
+    return [
+        Place(f"{prefix}*", {"prefix": prefix}, sids=tuple(ids[prefix]))
+        for prefix, _ in met.most_common(PLACES)
+    ]
+
+
+def _prefix(key: str) -> str:
+    at = max(key.rfind(":"), key.rfind("/")) + 1
+    if at:
+        return key[:at]
+    for length in _ID_LENGTHS:
+        head = key[:-length]
+        if head and not head[-1].isalnum():
+            return head
+    return ""
