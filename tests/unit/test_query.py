@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from sessctl.errors import SerializerError, UsageError
 from sessctl.query import parse_condition
 
+VALUE = "expected a value: a text in quotes, a number, 30m, 8KiB, a date, "
 NOW = 1_795_200_000_000  # 2026-11-20T18:40:00Z
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
@@ -136,7 +138,7 @@ def test_a_session_that_cannot_be_read_matches_nothing_that_looks_into_it(text: 
         ("usr == 1", "no field 'usr' (column 1)"),
         ("user = 1", "unexpected '=' (column 6)"),
         ('user == "x', "unexpected a text without its closing quote (column 9)"),
-        ("user ==", "expected a value: a text in quotes, a number, 30m, 8KiB, a date, found the end (column 8)"),
+        ("user ==", VALUE + "found the end (column 8)"),
         ("ttl < 8KiB", "'ttl' is a duration, '8KiB' is not (column 7)"),
         ("ttl < 30x", "'30x' is not a duration (column 7)"),
         ("size > 30m", "'30m' is not a size (column 8)"),
@@ -167,24 +169,21 @@ def test_a_bad_expression_names_its_column(text: str, words: str | None) -> None
 
 @given(st.text(max_size=60))
 def test_no_text_breaks_the_parser(text: str) -> None:
-    try:
+    with suppress(UsageError):
         parse_condition(text).matches(One(), NOW)
-    except UsageError:
-        pass
 
 
 WORDS = st.sampled_from(
-    "user sid ttl size data.a data.b.c == != < > ~ in ( ) and or not exists len , "
-    "1 2.5 30m 8KiB 'x' \"y\" null true now-2h 2026-11-20".split()
-)
+    ["user", "sid", "ttl", "size", "data.a", "data.b.c", "==", "!=", "<", ">", "~", "in", "(", ")",
+     "and", "or", "not", "exists", "len", ",", "1", "2.5", "30m", "8KiB", "'x'", '"y"', "null",
+     "true", "now-2h", "2026-11-20"]
+)  # fmt: skip
 
 
 @given(st.lists(WORDS, max_size=14))
 def test_no_row_of_words_breaks_it_either(words: list[str]) -> None:
-    try:
+    with suppress(UsageError):
         parse_condition(" ".join(words)).matches(One(), NOW)
-    except UsageError:
-        pass
 
 
 def test_a_glob_does_not_run_away() -> None:
