@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntFlag, StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,6 +14,8 @@ from sessctl.timespec import format_duration, format_size, from_ms
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
+
+    from sessctl.query.condition import Condition
 
 
 class State(StrEnum):
@@ -151,6 +153,7 @@ class Query:
     larger_than: int | None = None
     everything: bool = False
     grace_ms: int = 0  # how long past its expiry a session must be to count as expired
+    where: Condition | None = None  # an expression: `sessctl.query.parse_condition`
 
     @property
     def is_empty(self) -> bool:
@@ -162,8 +165,10 @@ class Query:
         """At least one condition narrows the store."""
         return bool(self.sids or self.expired or self.active or self.user is not None) or any(
             x is not None
-            for x in (self.expires_within, self.older_than, self.idle, self.larger_than)
-        )
+            for x in (
+                self.expires_within, self.older_than, self.idle, self.larger_than, self.where,
+            )
+        )  # fmt: skip
 
     @property
     def plain_user(self) -> str | None:
@@ -182,7 +187,29 @@ class Query:
             need |= Need.VALUE
         if self.older_than is not None or self.idle is not None:
             need |= Need.VALUE
+        if self.where is not None:
+            need |= Need.VALUE
+            if not self.where.fields.isdisjoint(("expires", "ttl")):
+                need |= Need.ALL
         return need
+
+    @property
+    def pushed_down(self) -> Query:
+        """The same query with what its expression asks of every match as plain conditions: those a
+        store can answer. The expression is still checked."""
+        if self.where is None:
+            return self
+        found: dict[str, Any] = {}
+        for one in self.where.all_of:
+            if one.function or any(not isinstance(value, str | int) for value in one.values):
+                continue
+            if one.field.name == "user" and one.operator == "==" and self.user is None:
+                found["user"] = one.values[0]
+            elif one.field.name == "sid" and one.operator in ("==", "in") and not self.sids:
+                found["sids"] = one.values
+            elif one.field.name == "size" and one.operator == ">" and self.larger_than is None:
+                found["larger_than"] = one.values[0]
+        return replace(self, **found)
 
     def matches(self, session: Session, now_ms: int) -> bool:
         """The one evaluator. A missing value is null, and null is on no side of any limit."""
@@ -200,6 +227,8 @@ class Query:
             ends = session.expires_ms
             if ends is None or not now_ms < ends <= now_ms + _ms(self.expires_within):
                 return False
+        if self.where is not None and not self.where.matches(session, now_ms):
+            return False
         return _before(session.created_ms, self.older_than, now_ms) and _before(
             session.seen_ms, self.idle, now_ms
         )
@@ -229,6 +258,8 @@ class Query:
                 words.append(f"{label} {format_duration(span.total_seconds())}")
         if self.larger_than is not None:
             words.append(f"larger than {format_size(self.larger_than)}")
+        if self.where is not None:
+            words.append(self.where.text)
         return ", ".join(words) or "all sessions"
 
 

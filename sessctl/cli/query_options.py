@@ -11,6 +11,7 @@ from sessctl.session import Query
 from sessctl.timespec import parse_duration, parse_size
 
 if TYPE_CHECKING:
+    from sessctl.query import Condition
     from sessctl.stores.base import Store
 
 _PANEL = "Query"
@@ -41,6 +42,10 @@ Idle = Annotated[
 Larger = Annotated[
     str | None, _value("--larger-than", help="Larger values (`size`).", metavar="SIZE")
 ]
+Where = Annotated[
+    str | None,
+    _value("-w", "--where", help="Any condition; `sessctl help queries`.", metavar="EXPR"),
+]
 All = Annotated[bool, _flag("--all", help="Every session of the store.")]
 
 
@@ -55,6 +60,7 @@ def build_query(
     larger_than: str | None = None,
     everything: bool = False,
     grace_ms: int = 0,
+    where: str | None = None,
 ) -> Query:
     """A Query from the texts of the flags. Raises UsageError."""
     if expired and active:
@@ -69,12 +75,26 @@ def build_query(
         larger_than=parse_size(larger_than) if larger_than is not None else None,
         everything=everything,
         grace_ms=grace_ms,
+        where=None if where is None else _condition(where),
     )
+
+
+def _condition(text: str) -> Condition:
+    from sessctl.query import parse_condition  # only where it is used
+
+    return parse_condition(text)
 
 
 def check_fields(query: Query, store: Store) -> None:
     """A condition on something the layout does not store would silently match nothing."""
     name, able = store.layout.name, store.capabilities
+    asked = query.where.fields if query.where is not None else frozenset[str]()
+    for field, stored in (("created", able.stores_created), ("seen", able.stores_seen)):
+        if not stored and (field in asked or (field == "seen" and "idle" in asked)):
+            raise UsageError(
+                f"{name} does not store '{field}', so the condition finds nothing, or all",
+                hint="`sessctl help queries` tells the fields",
+            )
     if query.older_than is not None and not able.stores_created:
         raise UsageError(
             f"{name} does not store when a session was created, so --older-than finds nothing",

@@ -12,7 +12,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sessctl import __version__
-from sessctl.errors import Refused
+from sessctl.errors import Refused, UsageError
+from sessctl.query import Condition, parse_condition
 from sessctl.session import Query
 from sessctl.timespec import iso
 
@@ -60,6 +61,8 @@ def freeze_query(query: Query) -> dict[str, Any]:
             continue
         if isinstance(value, timedelta):
             value = {"ms": round(value.total_seconds() * 1000)}
+        elif isinstance(value, Condition):
+            value = {"where": value.text}
         elif isinstance(value, tuple):
             value = list(value)
         elif not isinstance(value, str | bool | int):
@@ -94,6 +97,9 @@ def _thawed(value: Any) -> Any:
     if isinstance(value, dict) and isinstance(value.get("ms"), int):
         with suppress(OverflowError):
             return timedelta(milliseconds=value["ms"])
+    if isinstance(value, dict) and isinstance(value.get("where"), str):
+        with suppress(UsageError):
+            return parse_condition(value["where"])
     return value
 
 

@@ -30,6 +30,7 @@ def list_sessions(
     older_than: q.Older = None,
     idle: q.Idle = None,
     larger_than: q.Larger = None,
+    where: q.Where = None,
     all_: Annotated[
         bool, typer.Option("--all", help="Every session (the default).", hidden=True)
     ] = False,
@@ -58,6 +59,7 @@ def list_sessions(
         idle=idle,
         larger_than=larger_than,
         everything=all_,
+        where=where,
     )
     output = run.output_format(FORMATS, terminal="table", pipe="tsv")
     backends = run.backends_to_read()

@@ -55,6 +55,7 @@ def purge(
     older_than: q.Older = None,
     idle: q.Idle = None,
     larger_than: q.Larger = None,
+    where: q.Where = None,
     all_: q.All = False,
     grace: Annotated[
         str | None, typer.Option("--grace", help="How long past its expiry (60s).",
@@ -73,7 +74,7 @@ def purge(
     query = q.build_query(
         user=user, expired=expired, active=active, expires_within=expires_within,
         older_than=older_than, idle=idle, larger_than=larger_than, everything=all_,
-        grace_ms=grace_ms if expired else 0,
+        grace_ms=grace_ms if expired else 0, where=where,
     )  # fmt: skip
     source = None
     if resume is None:

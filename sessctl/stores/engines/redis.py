@@ -105,6 +105,7 @@ class RedisStore:
     # -- reading ----------------------------------------------------------------------------------
 
     def scan(self, query: Query, need: Need = Need.ALL) -> Iterator[Session]:
+        query = query.pushed_down
         need |= query.need
         now_ms = self.now_ms()
         if query.sids:

@@ -162,6 +162,7 @@ class SqlStore:
     # -- reading ----------------------------------------------------------------------------------
 
     def scan(self, query: Query, need: Need = Need.ALL) -> Iterator[Session]:
+        query = query.pushed_down
         now_ms = self.now_ms()
         conditions = self._conditions(query, now_ms)
         if query.sids:
@@ -177,6 +178,7 @@ class SqlStore:
     def by_expiry(
         self, query: Query, *, descending: bool = False, first: int = READ_PAGE
     ) -> Iterator[Session]:
+        query = query.pushed_down
         now_ms = self.now_ms()
         ends = self._dialect.expiry_ms(self._expires, self.layout)
         known = sa.and_(ends > 0, ends <= MAX_MS)

@@ -1,0 +1,171 @@
+"""`Condition`: a parsed expression, compiled to one function of a session and the store's clock.
+
+A missing field is null, and null is on no side of any limit. A session whose data cannot be read
+matches no condition that looks into the data, whichever way it asks: nothing is purged because it
+could not be read.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import translate
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from sessctl.errors import SerializerError
+from sessctl.query.field import Kind
+from sessctl.timespec import parse_iso_ms
+
+if TYPE_CHECKING:
+    from sessctl.query.field import Field, Subject
+
+Test = Callable[["Subject", int], bool]
+ORDER: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """An instant: ms since 1970 UTC, or ms from the moment of judging (`now-2h`)."""
+
+    ms: int
+    from_now: bool = True
+
+    def at(self, now_ms: int) -> int:
+        return self.ms + now_ms if self.from_now else self.ms
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One field against one value or several; `function` is `len` or nothing."""
+
+    field: Field
+    operator: str  # == != < <= > >= ~ in exists
+    values: tuple[Any, ...] = ()
+    function: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """An expression as it was written, and what it asks.
+
+    `all_of` are the comparisons that every match must fulfil: what a store may be asked for.
+    """
+
+    text: str
+    test: Test
+    all_of: tuple[Comparison, ...]
+    fields: frozenset[str]  # names; `data` for any path of the data
+
+    def matches(self, session: Subject, now_ms: int) -> bool:
+        """Judge one session by a clock in ms since 1970 UTC."""
+        try:
+            return self.test(_Once(session) if "data" in self.fields else session, now_ms)
+        except SerializerError:
+            return False
+
+
+class _Once:
+    """A session whose data is decoded at the first look, and once."""
+
+    def __init__(self, session: Subject) -> None:
+        self._session = session
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    @cached_property
+    def data(self) -> Any:
+        return self._session.data
+
+
+def compare(comparison: Comparison) -> Test:
+    """The test of one comparison."""
+    get = comparison.field.get
+    if comparison.function == "len":
+        get = _length(get)
+    if any(isinstance(value, Moving) for value in comparison.values):
+        return _moments(get, comparison)
+    if comparison.operator == "exists":
+        return lambda session, now_ms: get(session, now_ms) is not None
+    if comparison.operator == "~":
+        return _glob(get, comparison.values[0])
+    if comparison.operator in ORDER:
+        return _order(get, ORDER[comparison.operator], comparison)
+    # A set would take 1 for true, and needs what can be hashed.
+    wanted = [(type(value), value) for value in map(_plain, comparison.values)]
+    inside = comparison.operator != "!="
+
+    def equal(session: Subject, now_ms: int) -> bool:
+        found = _plain(get(session, now_ms))
+        return ((type(found), found) in wanted) is inside
+
+    return equal
+
+
+def both(left: Test, right: Test) -> Test:
+    return lambda session, now_ms: left(session, now_ms) and right(session, now_ms)
+
+
+def either(left: Test, right: Test) -> Test:
+    return lambda session, now_ms: left(session, now_ms) or right(session, now_ms)
+
+
+def negated(inner: Test) -> Test:
+    return lambda session, now_ms: not inner(session, now_ms)
+
+
+def _order(
+    get: Callable[[Subject, int], Any], holds: Callable[[Any, Any], bool], asked: Comparison
+) -> Test:
+    limit = _plain(asked.values[0])
+    kind = type(limit)
+
+    def ordered(session: Subject, now_ms: int) -> bool:
+        found = _plain(get(session, now_ms))
+        return type(found) is kind and holds(found, limit)
+
+    return ordered
+
+
+def _moments(get: Callable[[Subject, int], Any], asked: Comparison) -> Test:
+    """Instants against a field of them, or against a date with a zone in the data."""
+
+    def judged(session: Subject, now_ms: int) -> bool:
+        found = get(session, now_ms)
+        if asked.field.kind is Kind.DATA:
+            found = parse_iso_ms(found) if isinstance(found, str) else None
+        wanted = [v.at(now_ms) if isinstance(v, Moving) else v for v in asked.values]
+        if asked.operator in ORDER:
+            return found is not None and ORDER[asked.operator](found, wanted[0])
+        return (found in wanted) is (asked.operator != "!=")
+
+    return judged
+
+
+def _glob(get: Callable[[Subject, int], Any], pattern: str) -> Test:
+    # `*` and `?` only; fnmatch's own expressions do not run away.
+    fits = re.compile(translate(pattern.replace("[", "[[]"))).match
+
+    def like(session: Subject, now_ms: int) -> bool:
+        found = get(session, now_ms)
+        return isinstance(found, str) and fits(found) is not None
+
+    return like
+
+
+def _length(get: Callable[[Subject, int], Any]) -> Callable[[Subject, int], Any]:
+    def length(session: Subject, now_ms: int) -> Any:
+        found = get(session, now_ms)
+        return len(found) if isinstance(found, (str, list, dict)) else None
+
+    return length
+
+
+def _plain(value: Any) -> Any:
+    """1 and 1.0 are one number; true is none."""
+    return float(value) if type(value) is int and abs(value) < 2**53 else value
