@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import stat
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -167,7 +168,8 @@ class FilesEngine:
         found = {}
         for file in self.path.iterdir():
             at = file.lstat()
-            kept = file.read_bytes() if file.is_file() and not file.is_symlink() else None
+            small = stat.S_ISREG(at.st_mode) and at.st_size < 2**24
+            kept = file.read_bytes() if small else at.st_size
             found[os.fsencode(file.name)] = (kept, (at.st_mtime_ns, at.st_mode, at.st_uid))
         return found
 

@@ -7,6 +7,7 @@ here its expiry is unknown.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -61,12 +62,23 @@ class FileExpiry:
 
     def begun(self, raw: bytes, seen_ms: int) -> bytes:
         """The value with another last access. Raises SerializerError as `moved` does."""
+        text = self._reader.opened(raw)
         try:
-            parts = _top_level.decode(self._reader.opened(raw))
-        except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+            parts = _top_level.decode(text)
+            parts[self._layout.seen] = msgspec.Raw(b"%d" % seen_ms)
+            text = msgspec.json.encode(parts)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            text = self._rewritten(text, seen_ms)
+        return self._reader.closed(text, like=raw)
+
+    def _rewritten(self, text: bytes, seen_ms: int) -> bytes:
+        """The same for half an emoji, which JavaScript writes and a stricter reader refuses."""
+        try:
+            data = json.loads(text)
+            data[self._layout.seen] = seen_ms
+            return json.dumps(data, separators=(",", ":"), allow_nan=False).encode()
+        except (ValueError, TypeError, RecursionError) as exc:
             raise SerializerError(f"cannot be written anew ({exc})") from None
-        parts[self._layout.seen] = msgspec.Raw(b"%d" % seen_ms)
-        return self._reader.closed(msgspec.json.encode(parts), like=raw)
 
     def _age_ms(self, max_age: Any) -> float | None:
         """JavaScript's `max_age || lifetime`; None where the sum would be none."""
