@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import sqlite3
 import stat
 import time
@@ -127,11 +127,29 @@ class SqliteEngine:
         return {sid: (sess, expired) for sid, sess, expired in rows}
 
 
+_LAST_ACCESS = re.compile(rb',"__lastAccess":(\d+)}')
+_MAX_AGE = re.compile(rb'"originalMaxAge":(\d+)')
+
+
+def ending(raw: bytes, expires_ms: int) -> bytes:
+    """A session of express-session as session-file-store writes it, to end then."""
+    age = _MAX_AGE.search(raw)
+    last = expires_ms - (int(age[1]) if age else 3_600_000)
+    return raw[:-1] + b',"__lastAccess":%d}' % last if raw.endswith(b"}") else raw
+
+
+def end_of(raw: bytes) -> tuple[bytes, int | None]:
+    """What `ending` was given."""
+    last, age = _LAST_ACCESS.search(raw), _MAX_AGE.search(raw)
+    if last is None:
+        return raw, None
+    return _LAST_ACCESS.sub(b"}", raw), int(last[1]) + (int(age[1]) if age else 3_600_000)
+
+
 class FilesEngine:
     """session-file-store's directory, written as it writes: another name first, then a rename."""
 
     name = "files"
-    MAX_AGE_MS = 3_600_000  # the store's own lifetime: the cookies of `value` name none
 
     def __init__(self, path: Path) -> None:
         path.mkdir(exist_ok=True)
@@ -144,17 +162,14 @@ class FilesEngine:
 
     def raw(self, value: bytes, expires_ms: int | None) -> bytes:
         """The value with its end inside, as the library keeps it."""
-        if expires_ms is None or not value.endswith(b"}"):
-            return value
-        return value[:-1] + b',"__lastAccess":%d}' % (expires_ms - self.MAX_AGE_MS)
+        return value if expires_ms is None else ending(value, expires_ms)
 
     def save(self, sid: bytes, raw: bytes, expires_ms: int | None) -> None:
         self._write(self._file(sid), self.raw(raw, expires_ms))
 
     def touch(self, sid: bytes, expires_ms: int) -> None:
-        data = json.loads(self._file(sid).read_bytes())
-        data["__lastAccess"] = expires_ms - self.MAX_AGE_MS
-        self._write(self._file(sid), json.dumps(data, separators=(",", ":")).encode())
+        value, _ = end_of(self._file(sid).read_bytes())
+        self._write(self._file(sid), ending(value, expires_ms))
 
     def drop(self, sid: bytes) -> None:
         self._file(sid).unlink()
