@@ -186,7 +186,7 @@ class SqliteSubject(RowSubject):
 
     def __init__(self, engine: SqliteEngine) -> None:
         super().__init__(engine)
-        self.path = engine.path
+        self.path, self.folder = engine.path, engine.path.parent
         self.client = engine.client
 
     def fill(self, count: int, rng: Random) -> Contents:
@@ -368,6 +368,7 @@ class FilesSubject:
 
     def __init__(self, engine: FilesEngine) -> None:
         self.engine = engine
+        self.folder = engine.path
         self.url = engine.url
 
     def fill(self, count: int, rng: Random) -> Contents:
