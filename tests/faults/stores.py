@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from sessctl.admin.journal import list_journals, open_journal
@@ -395,12 +394,10 @@ class FilesSubject:
             self.engine.save(name.encode(), raw, ends)
 
     def remove(self, sids: Sequence[str]) -> int:
-        gone = 0
-        for name in sids:
-            with suppress(FileNotFoundError):
-                self.engine.drop(name.encode())
-                gone += 1
-        return gone
+        there = [name for name in sids if (self.engine.path / f"{name}.json").exists()]
+        for name in there:
+            self.engine.drop(name.encode())
+        return len(there)
 
     def sessions(self) -> dict[str, tuple[bytes, int]]:
         found: dict[str, tuple[bytes, int]] = {}

@@ -168,11 +168,12 @@ class FilesEngine:
         self._write(self._file(sid), self.raw(raw, expires_ms))
 
     def touch(self, sid: bytes, expires_ms: int) -> None:
-        value, _ = end_of(self._file(sid).read_bytes())
-        self._write(self._file(sid), ending(value, expires_ms))
+        if self._file(sid).exists():
+            value, _ = end_of(self._file(sid).read_bytes())
+            self._write(self._file(sid), ending(value, expires_ms))
 
     def drop(self, sid: bytes) -> None:
-        self._file(sid).unlink()
+        self._file(sid).unlink(missing_ok=True)
 
     def holds(self, sid: bytes, beside: bytes = b"") -> bool:
         """What a file can be called is not what a session can: see `files_names.py`."""

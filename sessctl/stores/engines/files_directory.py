@@ -218,7 +218,10 @@ class Directory:
         return None
 
     def close(self) -> None:
-        os.close(self._fd)
+        """Whoever goes on with it gets an error, and never what another descriptor leads to."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
 
 def reason_of(exc: OSError) -> str:
