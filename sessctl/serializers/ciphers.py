@@ -65,6 +65,7 @@ class Seal:
         self._ciphers: list[Cipher] = [_find(name)(secrets) for name in names]
         self.has_secrets = bool(secrets)
         self._failures = 0
+        self._fits = False  # a secret has opened something
         if secrets:
             _need_cryptography()
 
@@ -86,7 +87,7 @@ class Seal:
                 "encrypted, and the backend names no secret for it",
                 hint="name it: store_secrets = ['env:NAME']",
             )
-        if self._failures >= _HOPELESS:
+        if self._failures >= _HOPELESS and not self._fits:
             raise SerializerError(
                 f"encrypted, and not tried: none of the store secrets opened the {_HOPELESS} before"
             )
@@ -99,7 +100,7 @@ class Seal:
             except SerializerError as exc:
                 failure = failure or exc
             else:
-                self._failures = -(2**62)  # one was opened: the secrets are right
+                self._fits = True
                 return text
         self._failures += 1
         assert failure is not None

@@ -10,7 +10,6 @@ A listing of a directory is no snapshot: on file systems that give a replaced fi
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -20,13 +19,14 @@ from sessctl.session import Expiry, Need, Problem, Query, Session
 from sessctl.stores.base import Capabilities, Identity, Remarks
 from sessctl.stores.engines.files_directory import Directory, NotAFile, Stamp, reason_of
 from sessctl.stores.engines.files_expiry import FileExpiry
-from sessctl.stores.engines.files_names import FileNames, Kind
+from sessctl.stores.engines.files_names import FileNames, Kind, masked
 from sessctl.stores.engines.files_writes import FilesWriter
 from sessctl.stores.reader import Reader
 from sessctl.stores.url import flags
 from sessctl.timespec import local_ms
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Iterator, Sequence
 
     from sessctl.stores.access import Access
@@ -70,8 +70,6 @@ class FilesStore:
     def open(cls, url: StoreUrl, layout: FileLayout, access: Access) -> Self:
         """Open the directory. Raises StoreUnreachable or AccessDenied; nothing is created."""
         flags(dict(url.options), (), "file")
-        if os.open not in os.supports_dir_fd or os.link not in os.supports_dir_fd:
-            raise Refused("session files are read on POSIX systems only")
         if not url.path:
             raise UsageError("the file URL names no directory", hint="file:///srv/app/sessions")
         path = Path(url.path).expanduser() / layout.directory
@@ -132,10 +130,10 @@ class FilesStore:
 
     def _note_stranger(self, entry: os.DirEntry[str]) -> None:
         kind = self._names.kind(entry.name)
-        if kind is Kind.LEFTOVER and self._directory.age_s(entry.name) < _LEFT_AFTER_S:
-            return
-        if kind is not Kind.IN_FLIGHT:
+        if kind is Kind.STRANGER:
             self.remarks.stranger(self._location(entry.name), kind.value)
+        elif kind is Kind.LEFTOVER and self._directory.age_s(entry.name) > _LEFT_AFTER_S:
+            self.remarks.stranger(self._location(masked(entry.name)), kind.value)
 
     def _read(self, sid: str, name: str) -> Session | None:
         """The session in a file; None where it is gone, or was never a file."""

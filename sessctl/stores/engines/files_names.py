@@ -22,6 +22,11 @@ _EXTENSION = re.compile(r"[!-.0-~]{0,20}")
 _OURS = re.compile(r".+\.sessctl-[0-9a-f]{16}", re.DOTALL)
 
 
+def masked(aside: str) -> str:
+    """A name of ours, to be found again, without the session id before it."""
+    return "*.sessctl-" + aside.rpartition("-")[2]
+
+
 class Kind(Enum):
     """What a name that is no session's is."""
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from sessctl.errors import SerializerError
 from sessctl.stores.base import Outcome, Result
 from sessctl.stores.engines.files_directory import NotAFile, Stamp, reason_of
+from sessctl.stores.engines.files_names import FileNames, masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from sessctl.session import Session
     from sessctl.stores.engines.files_directory import Directory, OpenFile
     from sessctl.stores.engines.files_expiry import FileExpiry
-    from sessctl.stores.engines.files_names import FileNames
     from sessctl.stores.reader import Reader
 
 _RENEWED = "renewed since it was read"
@@ -175,7 +175,7 @@ class FilesWriter:
         except FileExistsError:
             pass  # written anew meanwhile: what the application wrote last stands
         except OSError as exc:
-            reason = f"could not be put back ({reason_of(exc)}): it is in {aside}"
+            reason = f"could not be put back ({reason_of(exc)}): it is in {masked(aside)}"
             raise Unwritten(Outcome.FAILED, reason) from None
         self._directory.unlink(aside)
 
