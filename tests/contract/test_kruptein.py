@@ -97,7 +97,8 @@ def test_a_changed_byte_or_another_secret_opens_nothing(way: str, sealed) -> Non
     raw = sealed[way][0]
     with pytest.raises(SerializerError, match="none of the store secrets opens it"):
         seal("another").open(raw)
-    middle = len(raw) // 3
+    # Within the cipher text, which comes first in DER.
+    middle = raw.index(b'"ct":"') + 16 if raw.startswith(b"{") else len(raw) // 3
     reader = Reader(SESSION_FILE_STORE.configured({"store_secrets": [SECRET]}))
     assert reader.decode(raw)
     for changed in (raw[:middle] + bytes([raw[middle] ^ 1]) + raw[middle + 1 :], raw[:-40]):
