@@ -146,16 +146,15 @@ class FilesStore:
             self.remarks.stranger(self._location(name), "not a regular file")
             return None
         except OSError as exc:
-            return self._unread(sid, name, Problem("store.denied", reason_of(exc)), None)
+            return self._unread(sid, name, Problem("store.denied", reason_of(exc)))
         if raw is None:
             text = f"value of {stamp.size} bytes is over the limit of {DEFAULT.value_bytes}"
-            return self._unread(sid, name, Problem("input.limit", text), None)
+            return self._unread(sid, name, Problem("input.limit", text))
         return self._session(sid, name, raw, stamp)
 
-    def _unread(self, sid: str, name: str, problem: Problem, stamp: Stamp | None) -> Session:
-        return Session(
-            sid=sid, raw=b"", location=self._location(name), problem=problem, original=stamp
-        )
+    def _unread(self, sid: str, name: str, problem: Problem) -> Session:
+        """Without a stamp to compare it with, it is never written to."""
+        return Session(sid=sid, raw=b"", location=self._location(name), problem=problem)
 
     def _session(self, sid: str, name: str, raw: bytes, stamp: Stamp) -> Session:
         user, _, problem = self._reader.read(raw)
