@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sessctl.cli.streams import Line
     from sessctl.config.model import Backend
     from sessctl.stores.detect import Candidate
+    from sessctl.stores.url import StoreUrl
 
 KEYS = ("backend", "layout", "place", "sure", "score", "evidence", "sampled", "settings", "url")
 
@@ -42,21 +43,21 @@ def detect_stores(run: Run, output: str) -> ExitCode:
 def _item(backend: Backend, one: Candidate) -> dict[str, Any]:
     settings = {key: value for key, value in one.settings.items() if value is not None}
     named = (
-        backend.name or _masked(backend), one.layout, one.place, one.sure, one.score,
-        one.evidence, one.sampled, settings, one.url(_masked(backend)),
+        backend.name or _place(backend).masked, one.layout, one.place, one.sure, one.score,
+        one.evidence, one.sampled, settings, one.url(_place(backend)),
     )  # fmt: skip
     return dict(zip(KEYS, named, strict=True))
 
 
-def _masked(backend: Backend) -> str:
+def _place(backend: Backend) -> StoreUrl:
     from sessctl.stores.registry import parse_url
 
-    return parse_url(backend.url).masked
+    return parse_url(backend.url)
 
 
 def _block(backend: Backend, found: list[Candidate]) -> Iterator[Line]:
-    address = _masked(backend)
-    yield [("store ", "accent"), (escape(backend.name or address), "accent")]
+    place = _place(backend)
+    yield [("store ", "accent"), (escape(backend.name or place.masked), "accent")]
     if not found:
         yield [("  no layout that this version knows", "warn")]
     for one in found:
@@ -65,4 +66,4 @@ def _block(backend: Backend, found: list[Candidate]) -> Iterator[Line]:
             (f"{one.layout} ", "key"), (f"at {escape(one.place)}", "plain"),
         ]  # fmt: skip
         yield [("        ", "plain"), (one.evidence, "muted")]
-        yield [("        ", "plain"), (f"-b '{escape(one.url(address))}'", "plain")]
+        yield [("        ", "plain"), (f"-b '{escape(one.url(place))}'", "plain")]

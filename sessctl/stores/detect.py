@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sessctl.stores.base import Store
     from sessctl.stores.layouts.base import Layout
     from sessctl.stores.survey import Place
+    from sessctl.stores.url import StoreUrl
 
 SAMPLE = 200  # sessions of one place
 _SURE = 0.9  # of them; a few may be damaged, or another program's
@@ -44,10 +45,11 @@ class Candidate:
     sampled: int
     sure: bool = False
 
-    def url(self, address: str) -> str:
-        """The store's URL with this layout named in it."""
+    def url(self, store: StoreUrl) -> str:
+        """The store's URL with this layout named in it; its password is masked."""
         settings = {key: value for key, value in self.settings.items() if value is not None}
-        return f"{address}?{urlencode({'layout': self.layout, **settings}, safe=':/*')}"
+        words = {**dict(store.options), "layout": self.layout, **settings}
+        return f"{store.masked}?{urlencode(words, safe=':/*')}"
 
 
 def find_candidates(
@@ -148,6 +150,6 @@ def _has(value: Any, path: str) -> bool:
     return True
 
 
-def said(url: str, candidates: Sequence[Candidate]) -> str:
+def said(url: StoreUrl, candidates: Sequence[Candidate]) -> str:
     """How to say which one is meant: the URLs to type, three at the most."""
     return " or ".join(f"-b '{one.url(url)}'" for one in candidates[:3])

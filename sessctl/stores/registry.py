@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sessctl.errors import MissingExtra, Refused, UsageError, did_you_mean
 from sessctl.stores.access import Access
-from sessctl.stores.url import StoreUrl, parse_store_url
+from sessctl.stores.url import FILE_SCHEMES, StoreUrl, parse_store_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,12 +31,14 @@ ENGINES = {
     "postgres": "sessctl.stores.engines.sql:SqlStore",
     "mysql": "sessctl.stores.engines.sql:SqlStore",
     "mariadb": "sessctl.stores.engines.sql:SqlStore",
+    "file": "sessctl.stores.engines.files:FilesStore",
 }
 LAYOUTS = {
     "connect-redis": "sessctl.stores.layouts.express:CONNECT_REDIS",
     "connect-sqlite3": "sessctl.stores.layouts.express:CONNECT_SQLITE3",
     "connect-pg-simple": "sessctl.stores.layouts.express:CONNECT_PG_SIMPLE",
     "express-mysql-session": "sessctl.stores.layouts.express:EXPRESS_MYSQL_SESSION",
+    "session-file-store": "sessctl.stores.layouts.express:SESSION_FILE_STORE",
 }
 # The layout to take when none is named.
 _DEFAULT_LAYOUT = {
@@ -44,12 +46,12 @@ _DEFAULT_LAYOUT = {
     "sqlite": "connect-sqlite3",
     "postgresql": "connect-pg-simple",
     "mysql": "express-mysql-session",
+    "file": "session-file-store",
 }
 # Schemes that spell the same kind of store.
 _SAME_AS = {
     "rediss": "redis", "redis+unix": "redis", "postgres": "postgresql", "mariadb": "mysql",
 }  # fmt: skip
-_FILE_SCHEMES = frozenset({"sqlite"})
 # Engines that are on their way: the driver's module and its extra.
 _COMING = {
     "mongodb": ("pymongo", "mongo"),
@@ -73,14 +75,16 @@ def open_store(
                 print(session.sid, session.expires_at)
 
     Args:
-        url: `redis:// rediss:// redis+unix:// sqlite:// postgresql:// mysql://`. Its query may say
-            the layout and its settings: `redis://host/0?layout=connect-redis&prefix=app:`.
+        url: `redis:// rediss:// redis+unix:// sqlite:// postgresql:// mysql:// file://`. Its query
+            may say the layout and its settings:
+            `redis://host/0?layout=connect-redis&prefix=app:`.
         layout: the library's package name. To read, it may be left out: the store is looked at,
             and is the engine's usual one where it does not tell.
         write: without it, nothing that could change the store is sent.
         access: credentials and limits, for those who need more than the URL holds.
         options: the layout's own settings: `prefix`, `schema`, `table`, `columns`, `expires_zone`,
-            `user`.
+            `directory`, `extension`, `lifetime` (a duration), `store_secrets` (what opens encrypted
+            values, newest first), `user`.
 
     Raises:
         UsageError: unknown scheme or layout, or a setting the layout does not have; no layout is
@@ -153,12 +157,12 @@ def _sure_or_usual(
     if not access.read_only:
         raise Refused(
             "no layout is named, and nothing is written on a guess",
-            hint=said(place.masked, sure or found) or "name it: ?layout=NAME at the end of the URL",
+            hint=said(place, sure or found) or "name it: ?layout=NAME at the end of the URL",
         )
     if len(sure) > 1:
         raise UsageError(
             f"the store has sessions of {len(sure)} kinds; say which",
-            hint=said(place.masked, sure),
+            hint=said(place, sure),
         )
     if sure:
         return sure[0], None
@@ -202,7 +206,7 @@ def parse_url(text: str) -> StoreUrl:
     scheme = text.partition("://")[0]
     if scheme not in ENGINES and scheme not in _third_party("sessctl.engines"):
         _refuse_scheme(text)
-    return parse_store_url(text, file_schemes=_FILE_SCHEMES)
+    return parse_store_url(text, file_schemes=FILE_SCHEMES)
 
 
 def _refuse_scheme(text: str) -> None:

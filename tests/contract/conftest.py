@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.engines import RedisEngine, SqliteEngine
+from tests.support.engines import FilesEngine, RedisEngine, SqliteEngine
 from tests.support.sql_engines import MariaEngine, PostgresEngine
 
 if TYPE_CHECKING:
@@ -51,7 +51,12 @@ def mysql_engine(maria_server: MariaServer) -> Iterator[MariaEngine]:
     engine.client.close()
 
 
-@pytest.fixture(params=["redis", "sqlite", "postgres", "mysql"])
+@pytest.fixture
+def files_engine(tmp_path: Path) -> FilesEngine:
+    return FilesEngine(tmp_path / "sessions")
+
+
+@pytest.fixture(params=["redis", "sqlite", "postgres", "mysql", "files"])
 def engine(request: pytest.FixtureRequest) -> Engine:
     found: Engine = request.getfixturevalue(f"{request.param}_engine")
     return found

@@ -10,9 +10,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sessctl.errors import ConfigError
+from sessctl.text import Secret
+from sessctl.timespec import parse_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 class Unit(StrEnum):
@@ -39,8 +41,10 @@ class Layout:
 
     `user` lists paths in the data, first hit wins; a value that is an object is looked into for
     `id`, `_id`, `email` and so on. `envelope` names the keys of the value that belong to the
-    library and not to the application's data; they are shown as `extra`. `marks` are paths that
-    every value of the library has, and as good as no other program's: a store is told by them.
+    library and not to the application's data, the first of them an object; they are shown as
+    `extra`. `marks` are paths that every value of the library has, and as good as no other
+    program's: a store is told by them. `ciphers` are those that the library can encrypt a value
+    with (`serializers/ciphers.py`), `store_secrets` their secrets, newest first.
     """
 
     name: str
@@ -53,13 +57,16 @@ class Layout:
     inner_expiry: str | None = None
     envelope: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
+    ciphers: tuple[str, ...] = ()
+    store_secrets: tuple[Secret, ...] = ()
     lifetime_s: int
 
     def configured(self, options: Mapping[str, Any]) -> Layout:
-        """The same layout with a backend's own prefix, table, columns or user path.
+        """The same layout with a backend's own prefix, table, columns, lifetime or user path.
 
         Raises:
             ConfigError: an option that this layout has no use for.
+            UsageError: a lifetime that is no duration.
         """
         changes: dict[str, Any] = {}
         for key, value in options.items():
@@ -67,6 +74,10 @@ class Layout:
                 changes["user"] = (value,) if isinstance(value, str) else tuple(value)
             elif key == "cookie_name":
                 changes["cookie_name"] = value
+            elif key == "lifetime":
+                changes["lifetime_s"] = int(parse_duration(value).total_seconds())
+            elif key == "store_secrets":
+                changes[key] = self._secrets(value)
             elif key in self.settings:
                 changes.update(self._setting(key, value))
             else:
@@ -82,6 +93,14 @@ class Layout:
     def may_be_at(self, columns: frozenset[str]) -> bool:
         """A place with these columns, or of no columns, could hold such sessions."""
         return not columns
+
+    def _secrets(self, values: Sequence[Secret | str]) -> tuple[Secret, ...]:
+        if not self.ciphers:
+            raise ConfigError(
+                f"layout '{self.name}' encrypts nothing in its store",
+                hint="leave store_secrets out; what signs cookies are the `secrets`",
+            )
+        return tuple(value if isinstance(value, Secret) else Secret(value) for value in values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,3 +142,19 @@ class TableLayout(Layout):
                 hint="columns are sid, data and expires",
             )
         return dict(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileLayout(Layout):
+    """A session is a file `sid + extension` in one directory.
+
+    It ends its own max age after its last access, or the lifetime: `seen` and `max_age` are where
+    the value holds the two, both in ms. `directory` is below the one that the URL names.
+    """
+
+    databases: tuple[str, ...] = ("file",)
+    settings: ClassVar[tuple[str, ...]] = ("directory", "extension")
+    directory: str = ""
+    extension: str = ""
+    seen: str
+    max_age: str

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tests.support.shops.base import Shop
 
-# Layout -> the shop on a store of this layout.
+# Layout, or another way to use one -> the shop on such a store.
 SHOPS = {
     "connect-redis": "redis:RedisShop",
     "connect-sqlite3": "sqlite:SqliteShop",
     "connect-pg-simple": "postgres:PostgresShop",
     "express-mysql-session": "mysql:MysqlShop",
+    "session-file-store": "files:FilesShop",
+    "session-file-store, encrypted": "files:EncryptedFilesShop",
 }
 
 
 def shop_class(layout: str) -> type[Shop]:
-    """The kind of shop that keeps its sessions in this layout."""
+    """The kind of shop that keeps its sessions so."""
     module, _, name = SHOPS[layout].partition(":")
     found: type[Shop] = getattr(import_module(f"tests.support.shops.{module}"), name)
     return found

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from sessctl.stores.registry import open_store
 from tests.support.cli import HOUR_MS
 from tests.support.engines import with_layout
 from tests.support.express import ExpressApp
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from sessctl.stores.base import Store
     from tests.support.cli import Cli
     from tests.support.express import Browser
     from tests.support.run import Result
@@ -31,24 +34,25 @@ class Shop(ABC):
     """
 
     layout: ClassVar[str]
+    settings: ClassVar[dict[str, Any]] = {}  # of the layout, where they are not its own
     lifetime_ms: ClassVar[int] = 24 * HOUR_MS  # of a session whose cookie names no end
+    granularity_ms: ClassVar[int] = 1  # what the store keeps of an end
     expires_by_itself: ClassVar[bool] = False  # the store removes what is over, without a library
+    touch_revives: ClassVar[bool] = False  # a request that only reads writes its session back, too
+    stamps: ClassVar[tuple[str, ...]] = ()  # what the library puts beside the application's data
     url: str
     options: dict[str, Any]
 
     def __init__(self, request: pytest.FixtureRequest, cli: Cli, running: ExitStack) -> None:
         self._cli, self._running = cli, running
-        self._configured = False
         self.open(request)
+        self._backend = with_layout(self.url, self.layout)
+        if self.settings:
+            self.configure()
 
     @abstractmethod
     def open(self, request: pytest.FixtureRequest) -> None:
         """Take an empty store: sets `url` and `options`."""
-
-    @property
-    def backend(self) -> str:
-        """What `-b` takes: the configured one, else the URL with its layout."""
-        return "shop" if self._configured else with_layout(self.url, self.layout)
 
     @abstractmethod
     def ends_ms(self, sid: str) -> float:
@@ -62,16 +66,24 @@ class Shop(ABC):
 
     def run(self, *words: str, stdin: str = "", **env: str) -> Result:
         """Run a command on the shop's store."""
-        return self._cli(*words, stdin=stdin, env={"SESSCTL_BACKEND": self.backend, **ENV, **env})
+        return self._cli(*words, stdin=stdin, env={"SESSCTL_BACKEND": self._backend, **ENV, **env})
 
     def run_apart(self, *words: str) -> Result:
         """Run a command in a process of its own."""
-        return sessctl(*words, home=self._cli.home, env={"SESSCTL_BACKEND": self.backend})
+        return sessctl(*words, home=self._cli.home, env={"SESSCTL_BACKEND": self._backend})
+
+    def store(self) -> Store:
+        """Open the store itself, as the library's users do; it closes with the test."""
+        store = open_store(self.url, self.layout, write=True, **self.settings)
+        return self._running.enter_context(store)
 
     def configure(self, text: str = "") -> None:
         """Write a backend `shop` with these further lines; commands use it from then on."""
-        self._cli.config(f'[backends.shop]\nurl = "{self.url}"\nlayout = "{self.layout}"\n{text}\n')
-        self._configured = True
+        own = "".join(f"{key} = {json.dumps(value)}\n" for key, value in self.settings.items())
+        self._cli.config(
+            f'[backends.shop]\nurl = "{self.url}"\nlayout = "{self.layout}"\n{own}{text}\n'
+        )
+        self._backend = "shop"
 
     def listed(self, *words: str) -> dict[str, dict[str, Any]]:
         """The sessions of a listing, by their ids."""
@@ -105,6 +117,12 @@ def short(app: ExpressApp, user: Any) -> Browser:
 
 def sid_of(browser: Browser) -> str:
     return str(browser.get("/me").json["sid"])
+
+
+def data_of(shop: Shop, browser: Browser) -> dict[str, Any]:
+    """What the app has in the browser's session, without the cookie and the library's own."""
+    seen = browser.get("/session").json
+    return {key: item for key, item in seen.items() if key not in ("cookie", *shop.stamps)}
 
 
 def user_of(browser: Browser) -> Any:
