@@ -182,7 +182,9 @@ def find(
     reader = cookie_format(format) if format else best_of(matches)
     usual = known(reader, usual_parameters or {})
     settings = {**usual, **checked(reader, parameters or {})}
-    return Found(chosen, reader, replace(context, parameters=settings), matches)
+    if settings:
+        context = replace(context, parameters=settings)
+    return Found(chosen, reader, context, matches)
 
 
 def _context(

@@ -37,6 +37,10 @@ def _ends_signed(value: str, _: CookieContext) -> bool:
     return 27 <= len(value) - value.rfind(".") - 1 < len(value) and not value.startswith(_EXPRESS)
 
 
+def _is_one_word(value: str, _: CookieContext) -> bool:
+    return 16 <= len(value) <= 300 and not set(value[:8]) & set(":%={[. ")
+
+
 _EXPRESS = ("s:", "s%3A", "s%3a")
 _JSON_IN_BASE64 = ("ey", "e30")  # {" and {}
 OPAQUE = "opaque"
@@ -72,7 +76,7 @@ FORMATS = {
     "stored-json": Home(
         "stored_json:StoredJson", lambda value, _: value.lstrip()[:1] in ("{", "[")
     ),
-    OPAQUE: Home("opaque:OpaqueId", lambda value, _: 16 <= len(value) <= 300),
+    OPAQUE: Home("opaque:OpaqueId", _is_one_word),
 }
 NO_CONTEXT = CookieContext()
 

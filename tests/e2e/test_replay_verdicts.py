@@ -101,6 +101,7 @@ def test_the_evidence_for_the_server_and_for_the_cookie(shop: Shop) -> None:
     ]
     in_cookie = finding(runner(SCENARIOS / "shop.yaml", shop(store="cookie-session").url))
     assert said(in_cookie) == [
+        "session decodes to a payload (cookie-session)",
         "the cookie's value changes between steps 5 and 6, as the answer does",
         "with the cookie of step 5 again the state goes back to it",
         "the cookie of before still works after the logout",
@@ -219,7 +220,7 @@ def test_a_restart_tells_memory_from_what_lasts(
     }
     assert evidence in said(found)
     # That it lasts proves nothing by itself: files, Redis and the cookie all do.
-    assert found.kept is (Kept.UNKNOWN if store == "cookie-session" else Kept.SERVER)
+    assert found.kept is (Kept.COOKIE if store == "cookie-session" else Kept.SERVER)
 
 
 # -- runs ------------------------------------------------------------------------------------------

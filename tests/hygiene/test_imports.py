@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sessctl import sign_cookie
+from sessctl.cookies.registry import FORMATS
 from tests.support.cli import sid, stored
 from tests.support.engines import RedisEngine, SqliteEngine
 from tests.support.run import clean_environment
@@ -89,6 +90,7 @@ def test_version_imports_nothing_of_the_command_line(tmp_path: Path, flag: str) 
         ["decode", f"Cookie: connect.sid={COOKIE}", "-o", "json"],
         ["verify", COOKIE, "--secret", "some-secret-91"],
         ["sign", sid("a"), "--secret", "some-secret-91"],
+        ["detect", COOKIE],
     ],
     ids=" ".join,
 )
@@ -232,6 +234,19 @@ def test_nothing_below_the_command_line_imports_typer_or_rich(tmp_path: Path) ->
     modules = set(done.stdout.split())
     assert set(LIBRARY) <= modules
     assert modules.isdisjoint(["typer", "rich", "click", "sessctl.cli"])
+
+
+def test_a_cookie_imports_only_the_formats_that_it_may_be_of(tmp_path: Path) -> None:
+    """Each costs a millisecond; what a value cannot be is told by its first characters."""
+    formats = {home.place.partition(":")[0] for home in FORMATS.values()}
+    for cookie, wanted in (
+        (COOKIE, {"express", "cookie_parser"}),
+        ('{"cookie":{}}', {"stored_json"}),
+        (sign_cookie({}, "x", "cookie-session")[0].value, {"cookie_session"}),
+    ):
+        modules = loaded(tmp_path, "decode", cookie)
+        found = {name for name in formats if f"sessctl.cookies.{name}" in modules}
+        assert found == wanted
 
 
 @pytest.mark.parametrize("name", ["decode_cookie", "verify_cookie", "sign_cookie"])
