@@ -30,12 +30,15 @@ ENGINES = {
     "postgres": "sessctl.stores.engines.sql:SqlStore",
     "mysql": "sessctl.stores.engines.sql:SqlStore",
     "mariadb": "sessctl.stores.engines.sql:SqlStore",
+    "mongodb": "sessctl.stores.engines.mongo:MongoStore",
+    "mongodb+srv": "sessctl.stores.engines.mongo:MongoStore",
 }
 LAYOUTS = {
     "connect-redis": "sessctl.stores.layouts.express:CONNECT_REDIS",
     "connect-sqlite3": "sessctl.stores.layouts.express:CONNECT_SQLITE3",
     "connect-pg-simple": "sessctl.stores.layouts.express:CONNECT_PG_SIMPLE",
     "express-mysql-session": "sessctl.stores.layouts.express:EXPRESS_MYSQL_SESSION",
+    "connect-mongo": "sessctl.stores.layouts.express:CONNECT_MONGO",
 }
 # The layout to take when none is named.
 _DEFAULT_LAYOUT = {
@@ -43,15 +46,17 @@ _DEFAULT_LAYOUT = {
     "sqlite": "connect-sqlite3",
     "postgresql": "connect-pg-simple",
     "mysql": "express-mysql-session",
+    "mongodb": "connect-mongo",
 }
 # Schemes that spell the same kind of store.
 _SAME_AS = {
     "rediss": "redis", "redis+unix": "redis", "postgres": "postgresql", "mariadb": "mysql",
+    "mongodb+srv": "mongodb",
 }  # fmt: skip
 _FILE_SCHEMES = frozenset({"sqlite"})
+_LIST_SCHEMES = frozenset({"mongodb"})
 # Engines that are on their way: the driver's module and its extra.
 _COMING = {
-    "mongodb": ("pymongo", "mongo"),
     "memcached": ("pymemcache", "memcached"),
     "node": ("websockets", "node"),
 }
@@ -72,7 +77,7 @@ def open_store(
                 print(session.sid, session.expires_at)
 
     Args:
-        url: `redis:// rediss:// redis+unix:// sqlite:// postgresql:// mysql://`.
+        url: `redis:// rediss:// redis+unix:// sqlite:// postgresql:// mysql:// mongodb://`.
         layout: the library's package name; without it the engine's usual one.
         write: without it, nothing that could change the store is sent.
         access: credentials and limits, for those who need more than the URL holds.
@@ -127,7 +132,7 @@ def parse_url(text: str) -> StoreUrl:
     scheme = text.partition("://")[0]
     if scheme not in ENGINES and scheme not in _third_party("sessctl.engines"):
         _refuse_scheme(text)
-    return parse_store_url(text, file_schemes=_FILE_SCHEMES)
+    return parse_store_url(text, file_schemes=_FILE_SCHEMES, list_schemes=_LIST_SCHEMES)
 
 
 def _refuse_scheme(text: str) -> None:

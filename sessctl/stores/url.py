@@ -28,7 +28,10 @@ _SECRET_WORDS = ("password", "passwd", "sslpassword", "pwd")
 
 @dataclass(frozen=True, slots=True)
 class StoreUrl:
-    """A store URL in parts. `path` is as written after the authority, percent-decoded."""
+    """A store URL in parts. `path` is as written after the authority, percent-decoded.
+
+    `others` are further hosts, for the schemes that take a list: `mongodb://a:1,b:2/db`.
+    """
 
     scheme: str
     host: str = ""
@@ -38,6 +41,7 @@ class StoreUrl:
     password: Secret | None = None
     options: tuple[tuple[str, str], ...] = ()
     is_file: bool = False
+    others: tuple[tuple[str, int | None], ...] = ()
 
     @property
     def masked(self) -> str:
@@ -45,26 +49,38 @@ class StoreUrl:
         if self.is_file:
             return f"{self.scheme}:///{quote(self.path)}"
         user = f"{self.username or ''}{':***' if self.password else ''}"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        port = f":{self.port}" if self.port else ""
-        return f"{self.scheme}://{user + '@' if user else ''}{host}{port}{self.path}"
+        hosts = ",".join(host_port(host, port) for host, port in self.hosts)
+        return f"{self.scheme}://{user + '@' if user else ''}{hosts}{self.path}"
+
+    @property
+    def hosts(self) -> tuple[tuple[str, int | None], ...]:
+        """Every host with its port, in the order of the URL."""
+        return ((self.host, self.port), *self.others)
 
     @property
     def is_local(self) -> bool:
         """Nothing leaves this machine: a file, a socket, the loopback interface."""
-        return self.host in ("", "localhost", "127.0.0.1", "::1")
+        return all(host in ("", "localhost", "127.0.0.1", "::1") for host, _ in self.hosts)
 
     def option(self, name: str) -> str | None:
         return dict(self.options).get(name)
 
 
-def parse_store_url(text: str, *, file_schemes: frozenset[str]) -> StoreUrl:
+def host_port(host: str, port: int | None) -> str:
+    """`host:port` as a URL writes it, `[::1]:27017` for IPv6."""
+    return f"{f'[{host}]' if ':' in host else host}{f':{port}' if port else ''}"
+
+
+def parse_store_url(
+    text: str, *, file_schemes: frozenset[str], list_schemes: frozenset[str] = frozenset()
+) -> StoreUrl:
     """Take a store URL apart; never quotes the password, whatever is wrong.
 
     Args:
         text: `redis://user:password@host:6379/0`, `redis+unix:///run/redis.sock?db=1`,
             `sqlite:///relative.db`, `sqlite:////absolute.db`.
         file_schemes: schemes whose whole rest is a path, without host or credentials.
+        list_schemes: schemes that take several hosts, with commas between them.
 
     Raises:
         UsageError: not a URL, no such port, a control character.
@@ -88,7 +104,8 @@ def parse_store_url(text: str, *, file_schemes: frozenset[str]) -> StoreUrl:
     place, _, fragment = place.partition("#")
     place, _, query = place.partition("?")
     authority, slash, path = place.partition("/")
-    host, port = _host_and_port(scheme, authority)
+    places = authority.split(",") if scheme in list_schemes else [authority]
+    (host, port), *others = [_host_and_port(scheme, place) for place in places]
     options = _options(query)
     if fragment:
         raise UsageError(f"the {scheme} URL has a '#' part", hint="write # as %23 in a password")
@@ -96,7 +113,10 @@ def parse_store_url(text: str, *, file_schemes: frozenset[str]) -> StoreUrl:
         word = next((value for key, value in options if key in _SECRET_WORDS), None)
         password = Secret(word, "url") if word else None
     options = tuple((key, value) for key, value in options if key not in _SECRET_WORDS)
-    return StoreUrl(scheme, host, port, slash + unquote(path), username, password, options)
+    return StoreUrl(
+        scheme, host, port, slash + unquote(path), username, password, options,
+        others=tuple(others),
+    )  # fmt: skip
 
 
 def _credentials(text: str) -> tuple[str | None, Secret | None]:

@@ -1,0 +1,112 @@
+"""A MongoDB server for the tests, and the face of `engines` over connect-mongo's collection."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+from bson import json_util
+from bson.codec_options import CodecOptions
+from bson.datetime_ms import DatetimeMS
+from bson.raw_bson import RawBSONDocument
+from pymongo import MongoClient
+
+from sessctl.stores.registry import open_store
+from tests.support.peer import PeerApp
+
+if TYPE_CHECKING:
+    from pymongo.collection import Collection
+
+    from sessctl.stores.base import Store
+
+TTL_S = 1
+
+
+class MongoServer(PeerApp):
+    """SecantusDB in a process of its own; see `mongo_process`. Ended by `stop`.
+
+    Args:
+        options: `port`, `ttl_s` (0: what is over stays), `auth`, `cert` and `key`.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        given = json.dumps({"ttl_s": TTL_S, "auth": False, **options})
+        super().__init__([sys.executable, "-m", "tests.support.mongo_process", given])
+        self.client: MongoClient[dict[str, Any]] | None = None
+
+    @property
+    def url(self) -> str:
+        """The address of the database `shop`."""
+        return f"mongodb://127.0.0.1:{self.port}/shop"
+
+    def database(self) -> Any:
+        """The database, for one who is the application."""
+        if self.client is None:
+            self.client = MongoClient("127.0.0.1", self.port)
+        return self.client["shop"]
+
+    def empty(self) -> None:
+        self.database().client.drop_database("shop")
+
+    def kill(self) -> None:
+        """End the server the hard way, as a crash would."""
+        os.kill(self.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self) -> None:
+        client, self.client = getattr(self, "client", None), None
+        if client is not None:
+            client.close()
+        super().stop()
+
+
+class MongoEngine:
+    """connect-mongo's collection with its TTL index, made by itself so that no app is started."""
+
+    name = "mongo"
+
+    def __init__(self, server: MongoServer) -> None:
+        self.server = server
+        self.url = server.url
+        self.client: Collection[dict[str, Any]] = server.database()["sessions"]
+        self.client.create_index("expires", expireAfterSeconds=0)
+
+    def open(self, *, write: bool = False, **options: Any) -> Store:
+        return open_store(self.url, write=write, **options)
+
+    def save(self, sid: bytes, raw: bytes, expires_ms: int | None) -> None:
+        document: dict[str, Any] = {"_id": sid.decode(), "session": raw.decode()}
+        if expires_ms is not None:
+            document["expires"] = _date(expires_ms)
+        self.client.replace_one({"_id": {"$eq": sid.decode()}}, document, upsert=True)
+
+    def touch(self, sid: bytes, expires_ms: int) -> None:
+        change = {"$set": {"expires": _date(expires_ms)}}
+        self.client.update_one({"_id": {"$eq": sid.decode()}}, change)
+
+    def drop(self, sid: bytes) -> None:
+        self.client.delete_one({"_id": {"$eq": sid.decode()}})
+
+    def holds(self, sid: bytes, beside: bytes = b"") -> bool:
+        try:
+            sid.decode()
+        except UnicodeDecodeError:
+            return False
+        return sid != beside
+
+    def everything(self) -> dict[bytes, tuple[Any, Any]]:
+        raw: Collection[RawBSONDocument] = self.server.database().get_collection(
+            "sessions", codec_options=CodecOptions(document_class=RawBSONDocument)
+        )
+        return {_id_bytes(one["_id"]): (bytes(one.raw), one.get("expires")) for one in raw.find({})}
+
+
+def _id_bytes(value: Any) -> bytes:
+    return value.encode() if isinstance(value, str) else json_util.dumps(value).encode()
+
+
+def _date(ms: int) -> DatetimeMS:
+    return DatetimeMS(ms)
