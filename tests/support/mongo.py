@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from bson import json_util
-from bson.codec_options import CodecOptions
+from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.datetime_ms import DatetimeMS
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
@@ -19,10 +19,14 @@ from tests.support.peer import PeerApp
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
+    from pymongo.database import Database
 
     from sessctl.stores.base import Store
 
 TTL_S = 1
+_AS_STORED = CodecOptions(
+    document_class=RawBSONDocument, datetime_conversion=DatetimeConversion.DATETIME_MS
+)
 
 
 class MongoServer(PeerApp):
@@ -42,11 +46,15 @@ class MongoServer(PeerApp):
         """The address of the database `shop`."""
         return f"mongodb://127.0.0.1:{self.port}/shop"
 
-    def database(self) -> Any:
+    def database(self) -> Database[dict[str, Any]]:
         """The database, for one who is the application."""
         if self.client is None:
             self.client = MongoClient("127.0.0.1", self.port)
         return self.client["shop"]
+
+    def documents(self) -> Collection[Any]:
+        """The sessions as they are stored: documents as bytes, dates as numbers."""
+        return self.database().get_collection("sessions", codec_options=_AS_STORED)
 
     def empty(self) -> None:
         self.database().client.drop_database("shop")
@@ -98,10 +106,8 @@ class MongoEngine:
         return sid != beside
 
     def everything(self) -> dict[bytes, tuple[Any, Any]]:
-        raw: Collection[RawBSONDocument] = self.server.database().get_collection(
-            "sessions", codec_options=CodecOptions(document_class=RawBSONDocument)
-        )
-        return {_id_bytes(one["_id"]): (bytes(one.raw), one.get("expires")) for one in raw.find({})}
+        found = self.server.documents().find({})
+        return {_id_bytes(one["_id"]): (bytes(one.raw), one.get("expires")) for one in found}
 
 
 def _id_bytes(value: Any) -> bytes:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tests.support.shops.base import Shop
 
-# Layout -> the shop on a store of this layout.
+# Layout, and what is special about the store -> the shop on such a store.
 SHOPS = {
     "connect-redis": "redis:RedisShop",
     "connect-sqlite3": "sqlite:SqliteShop",
     "connect-pg-simple": "postgres:PostgresShop",
     "express-mysql-session": "mysql:MysqlShop",
+    "connect-mongo": "mongo:MongoShop",
+    "connect-mongo object": "mongo:MongoObjectShop",
 }
 
 
