@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 READ_PAGE = 1000
+_SAMPLE = 20  # documents that tell what the application keeps
 _TRIES = 2  # beside the driver's own, which is with a new connection, too (S9)
 _TIMEOUT_MS = STATEMENT_TIMEOUT_S * 1000
 
@@ -56,8 +57,8 @@ class MongoStore:
         self._address = target.address
         self._database = client.get_database(target.database)
         self._collection = self._database.get_collection(layout.collection, codec_options=OPTIONS)
-        self._documents = MongoDocuments(layout)
         self._collation = self._look_at_collection(read_only=read_only)
+        self._documents = MongoDocuments(layout, self._kept_kind())
         self.capabilities = Capabilities(
             expires_by_itself=self._has_ttl_index(),
             stores_created=bool(layout.created),
@@ -67,7 +68,7 @@ class MongoStore:
         if not read_only:
             self._writer = MongoWriter(
                 self._collection, self._documents, self._address, expires=layout.expires,
-                collation=self._collation, read=self._named, as_object=self._keeps_objects,
+                collation=self._collation, read=self._named,
             )  # fmt: skip
         if target.note:
             self.remarks.note(target.note)
@@ -99,6 +100,17 @@ class MongoStore:
         if not read_only and there[name].get("type") != "collection":
             raise Refused(f"'{escape(name)}' is a view, which cannot be changed")
         return {"locale": "simple"} if there[name].get("options", {}).get("collation") else None
+
+    def _kept_kind(self) -> type[Any] | None:
+        """What most of the first sessions are, texts or objects; None where none tells."""
+        field = f"${self.layout.data}"
+        look: list[dict[str, Any]] = [{"$limit": _SAMPLE}, {"$project": {"kind": {"$type": field}}}]
+        with translated(self._address):
+            kinds = [one.get("kind") for one in self._collection.aggregate(look)]
+        texts, objects = kinds.count("string"), kinds.count("object")
+        if texts == objects:
+            return None
+        return str if texts > objects else RawBSONDocument
 
     def _has_ttl_index(self) -> bool:
         with translated(self._address):
@@ -233,12 +245,6 @@ class MongoStore:
 
     def recognises(self, session: Session) -> bool:
         return self._documents.recognises(session)
-
-    def _keeps_objects(self) -> bool:
-        """Whether the application embeds its sessions: one of them tells. An empty store takes
-        texts, the library's default."""
-        one = self._asked(lambda: self._collection.find_one({}, [self.layout.data]))
-        return one is not None and isinstance(one.get(self.layout.data), RawBSONDocument)
 
     # -- writing ----------------------------------------------------------------------------------
 

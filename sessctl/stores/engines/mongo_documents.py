@@ -33,9 +33,15 @@ _ABSENT = object()
 
 
 class MongoDocuments:
-    """Reads and makes documents of one collection."""
+    """Reads and makes documents of one collection.
 
-    def __init__(self, layout: DocumentLayout) -> None:
+    Args:
+        kind: `str` or `RawBSONDocument`: what the application keeps there, if that is known. It
+            reads no other, so whatever else there is has a problem.
+    """
+
+    def __init__(self, layout: DocumentLayout, kind: type[Any] | None) -> None:
+        self._kind = kind
         self._layout = layout
         self._texts = Reader(layout)
         self._objects = Reader(replace(layout, serializer="bson"))
@@ -44,9 +50,7 @@ class MongoDocuments:
         """A session of a whole document."""
         value = document.get(self._layout.data, _ABSENT)
         raw, reader, problem = self._value(value)
-        user = None
-        if problem is None:
-            user, _, problem = reader.read(raw)
+        user, _, unread = reader.read(raw)
         expires_ms, expiry = self._expiry(document)
         sid = sid_of(document["_id"])
         return Session(
@@ -58,7 +62,7 @@ class MongoDocuments:
             user=user,
             created_ms=_first_date(document, self._layout.created),
             seen_ms=_first_date(document, self._layout.seen),
-            problem=problem,
+            problem=problem or unread,
             original=document,
             reader=reader,
         )
@@ -72,13 +76,18 @@ class MongoDocuments:
         return f"{self._layout.collection}._id={sid}"
 
     def _value(self, value: Any) -> tuple[bytes, Reader, Problem | None]:
-        """The value's bytes and who reads them."""
+        """The value's bytes, who reads them, and why the application cannot."""
+        problem = None
+        if self._kind is not None and type(value) is not self._kind:
+            problem = Problem(
+                "value.unreadable", f"{_kind(value)} in a store of {_many(self._kind)}"
+            )
         if type(value) is str:
-            return value.encode("utf-8", "surrogateescape"), self._texts, None
+            return value.encode("utf-8", "surrogateescape"), self._texts, problem
         if isinstance(value, RawBSONDocument):
-            return bytes(value.raw), self._objects, None
-        if isinstance(value, bytes):
-            return bytes(value), self._texts, None
+            return bytes(value.raw), self._objects, problem
+        if isinstance(value, bytes):  # what an own `serialize` may have made
+            return bytes(value), self._texts, problem
         if value is _ABSENT:
             return b"", self._texts, Problem("value.missing", f"no field '{self._layout.data}'")
         text = f"'{self._layout.data}' is {_kind(value)}, neither a text nor an object"
@@ -123,7 +132,7 @@ class MongoDocuments:
         """It was read from MongoDB, and has a document."""
         return isinstance(session.original, RawBSONDocument)
 
-    def own(self, session: Session, *, as_object: bool) -> RawBSONDocument:
+    def own(self, session: Session) -> RawBSONDocument:
         """The document to write; a session of another store gets one.
 
         Raises:
@@ -133,6 +142,7 @@ class MongoDocuments:
             original: RawBSONDocument = session.original
             return original
         document: dict[str, Any] = {"_id": session.sid}
+        as_object = self._kind is RawBSONDocument  # texts are the library's default
         document[self._layout.data] = _object(session.raw) if as_object else _text(session.raw)
         if session.expires_ms is not None:
             document[self._layout.expires] = DatetimeMS(session.expires_ms)
@@ -197,7 +207,8 @@ def _first_date(document: RawBSONDocument, fields: tuple[str, ...]) -> int | Non
 def _kind(value: Any) -> str:
     if value is None:
         return "null"
-    return {list: "an array", bool: "a boolean"}.get(type(value), type(value).__name__)
+    names = {str: "a text", RawBSONDocument: "an object", list: "an array", bool: "a boolean"}
+    return names.get(type(value), f"a {type(value).__name__}")
 
 
 def _element(document: RawBSONDocument, field: str) -> Any:

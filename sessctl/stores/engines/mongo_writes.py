@@ -43,7 +43,6 @@ class MongoWriter:
     Args:
         collation: to which ids and values are equal when their bytes are.
         read: the documents of these ids, as they are now.
-        as_object: whether sessions of this store are embedded objects.
     """
 
     def __init__(
@@ -55,7 +54,6 @@ class MongoWriter:
         expires: str,
         collation: dict[str, Any] | None,
         read: Callable[[Sequence[Any]], list[RawBSONDocument]],
-        as_object: Callable[[], bool],
     ) -> None:
         self._collection = collection
         self._documents = documents
@@ -63,7 +61,6 @@ class MongoWriter:
         self._expires = expires
         self._collation = collation
         self._read = read
-        self._as_object = as_object
 
     def delete(self, sessions: Sequence[Session], *, grace_ms: int | None) -> list[Result]:
         """See `Store.delete`."""
@@ -97,15 +94,13 @@ class MongoWriter:
 
     def put(self, sessions: Sequence[Session], now_ms: int) -> list[Result]:
         """See `Store.put`: `insert`, which the unique index on `_id` refuses where one is."""
-        foreign = any(not self._documents.is_own(session) for session in sessions)
-        as_object = foreign and self._as_object()
-        return [self._put(session, now_ms, as_object=as_object) for session in sessions]
+        return [self._put(session, now_ms) for session in sessions]
 
-    def _put(self, session: Session, now_ms: int, *, as_object: bool) -> Result:
+    def _put(self, session: Session, now_ms: int) -> Result:
         if session.expires_ms is not None and session.expires_ms <= now_ms:
             return Result(session.sid, Outcome.LAPSED)
         try:
-            document = self._documents.own(session, as_object=as_object)
+            document = self._documents.own(session)
             with translated(self._address):
                 try:
                     self._collection.insert_one(document)
