@@ -79,9 +79,8 @@ class MongoDocuments:
         """The value's bytes, who reads them, and why the application cannot."""
         problem = None
         if self._kind is not None and type(value) is not self._kind:
-            problem = Problem(
-                "value.unreadable", f"{_kind(value)} in a store of {_many(self._kind)}"
-            )
+            others = "texts" if self._kind is str else "objects"
+            problem = Problem("value.unreadable", f"{_kind(value)} in a store of {others}")
         if type(value) is str:
             return value.encode("utf-8", "surrogateescape"), self._texts, problem
         if isinstance(value, RawBSONDocument):
