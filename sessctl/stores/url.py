@@ -18,6 +18,10 @@ from sessctl.text import Secret
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# Schemes whose whole rest is a path, without host or credentials.
+FILE_SCHEMES = frozenset({"sqlite", "file"})
+_LIST_SCHEMES = frozenset({"mongodb"})  # take several hosts, with commas between them
+
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 _CONTROL = re.compile(r"[\x00-\x20\x7f-\x9f]")
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
@@ -47,7 +51,8 @@ class StoreUrl:
     def masked(self) -> str:
         """The URL as it may be shown; without a password it may be typed again."""
         if self.is_file:
-            return f"{self.scheme}:///{quote(self.path)}"
+            slash = "/" if self.scheme == "sqlite" else ""
+            return f"{self.scheme}://{slash}{quote(self.path)}"
         user = f"{self.username or ''}{':***' if self.password else ''}"
         hosts = ",".join(host_port(host, port) for host, port in self.hosts)
         return f"{self.scheme}://{user + '@' if user else ''}{hosts}{self.path}"
@@ -71,16 +76,14 @@ def host_port(host: str, port: int | None) -> str:
     return f"{f'[{host}]' if ':' in host else host}{f':{port}' if port else ''}"
 
 
-def parse_store_url(
-    text: str, *, file_schemes: frozenset[str], list_schemes: frozenset[str] = frozenset()
-) -> StoreUrl:
+def parse_store_url(text: str, *, file_schemes: frozenset[str]) -> StoreUrl:
     """Take a store URL apart; never quotes the password, whatever is wrong.
 
     Args:
         text: `redis://user:password@host:6379/0`, `redis+unix:///run/redis.sock?db=1`,
-            `sqlite:///relative.db`, `sqlite:////absolute.db`.
+            `sqlite:///relative.db`, `sqlite:////absolute.db`, `file:///absolute/directory`,
+            `file://relative/directory`.
         file_schemes: schemes whose whole rest is a path, without host or credentials.
-        list_schemes: schemes that take several hosts, with commas between them.
 
     Raises:
         UsageError: not a URL, no such port, a control character.
@@ -91,10 +94,9 @@ def parse_store_url(
         raise UsageError("the store URL has no scheme", hint="write redis://host:6379/0")
     if scheme in file_schemes:
         path, _, query = rest.partition("?")
-        # `sqlite:///x` is relative, `sqlite:////x` absolute, as SQLAlchemy writes them.
-        return StoreUrl(
-            scheme, path=unquote(path.removeprefix("/")), options=_options(query), is_file=True
-        )
+        if scheme == "sqlite":  # `sqlite:///x` is relative, `sqlite:////x` absolute: SQLAlchemy's
+            path = path.removeprefix("/")
+        return StoreUrl(scheme, path=unquote(path), options=_options(query), is_file=True)
     credentials, at, place = rest.rpartition("@")
     username, password = _credentials(credentials) if at else (None, None)
     if _CONTROL.search(rest):
@@ -104,7 +106,7 @@ def parse_store_url(
     place, _, fragment = place.partition("#")
     place, _, query = place.partition("?")
     authority, slash, path = place.partition("/")
-    places = authority.split(",") if scheme in list_schemes else [authority]
+    places = authority.split(",") if scheme in _LIST_SCHEMES else [authority]
     (host, port), *others = [_host_and_port(scheme, place) for place in places]
     options = _options(query)
     if fragment:

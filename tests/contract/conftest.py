@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.engines import RedisEngine, SqliteEngine
+from tests.support.engines import FilesEngine, RedisEngine, SqliteEngine
 from tests.support.mongo import MongoEngine
 from tests.support.sql_engines import MariaEngine, PostgresEngine
 
@@ -54,12 +54,17 @@ def mysql_engine(maria_server: MariaServer) -> Iterator[MariaEngine]:
 
 
 @pytest.fixture
+def files_engine(tmp_path: Path) -> FilesEngine:
+    return FilesEngine(tmp_path / "sessions")
+
+
+@pytest.fixture
 def mongo_engine(mongo_server: MongoServer) -> MongoEngine:
     mongo_server.empty()
     return MongoEngine(mongo_server)
 
 
-@pytest.fixture(params=["redis", "sqlite", "postgres", "mysql", "mongo"])
+@pytest.fixture(params=["redis", "sqlite", "postgres", "mysql", "files", "mongo"])
 def engine(request: pytest.FixtureRequest) -> Engine:
     found: Engine = request.getfixturevalue(f"{request.param}_engine")
     return found

@@ -127,7 +127,7 @@ def test_vector_store_users_and_data_are_the_applications(loaded: Loaded) -> Non
         assert session.data == data, row["label"]
         cookie = session.decoded.extra.get("cookie", {})
         if row.get("cookie_object"):  # as last sent; a touch sends a later date than it stores
-            assert {**cookie, "expires": None} == {**row["cookie_object"], "expires": None}
+            assert _set_of(cookie) == _set_of(row["cookie_object"]), row["label"]
         assert session.problem is None, row["label"]
 
 
@@ -194,3 +194,8 @@ def test_vector_store_search_by_user_finds_all_devices(loaded: Loaded) -> None:
             if not row.get("gone") and str(row["user"]) == user
         }
         assert {s.sid for s in loaded.store.scan(Query(user=user))} == expected
+
+
+def _set_of(cookie: dict[str, Any]) -> dict[str, Any]:
+    """What is set of a cookie, but for its end; connect-mongo's objects keep the rest as nulls."""
+    return {key: value for key, value in cookie.items() if key != "expires" and value is not None}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sessctl.stores.base import Outcome
 from tests.support.cli import HOUR_MS
 from tests.support.shops import SHOPS, shop_class
 from tests.support.shops.base import short, sid_of, user_of, visitor
@@ -83,8 +84,7 @@ def test_a_visit_moves_the_end(shop: Shop) -> None:
     deadline = time.monotonic() + 10
     while shop.ends_ms(sid) < before + 1000 and time.monotonic() < deadline:
         browser.get("/touch")
-    item = shop.listed()[sid]
-    assert datetime.fromisoformat(item["expires_at"]).timestamp() * 1000 >= before + 1000
+    assert listed_end(shop, sid) >= before + 1000
 
 
 def test_a_logout_leaves_nothing_to_list(shop: Shop) -> None:
@@ -250,7 +250,7 @@ def test_restore_does_not_undo_a_newer_login(shop: Shop) -> None:
 def test_a_request_in_flight_brings_its_session_back_only_if_it_changes_it(
     shop: Shop, change: str, comes_back: bool
 ) -> None:
-    """As `stores.md` says of both stores: re-created whole by set, left deleted by touch."""
+    """Re-created whole by the library's set; its touch leaves most stores alone."""
     browser = visitor(shop.start(), 42)
     sid = sid_of(browser)
     slow = Thread(target=browser.get, args=[f"/slow?ms=1500&change={change}"])
@@ -259,7 +259,7 @@ def test_a_request_in_flight_brings_its_session_back_only_if_it_changes_it(
     result = shop.run("expire", "--yes", "--", sid)
     assert (shop.listed(), result.code) == ({}, 0)
     slow.join()
-    assert (sid in shop.listed()) == comes_back
+    assert (sid in shop.listed()) == (comes_back or shop.touch_revives)
 
 
 def test_recheck_ends_what_a_request_in_flight_wrote_back(shop: Shop) -> None:
@@ -276,6 +276,51 @@ def test_recheck_ends_what_a_request_in_flight_wrote_back(shop: Shop) -> None:
     assert "1 written back by requests in flight" in result.stderr
     undone = shop.run("restore", "--last", "--yes")
     assert (set(shop.listed()), undone.code) == ({sid}, 0)
+
+
+# -- what the library writes ----------------------------------------------------------------------
+
+
+def test_a_moved_end_keeps_a_session_beyond_its_old_one(shop: Shop) -> None:
+    """`Store.set_expiry`: the store, the listing and the app go by the new end."""
+    browser = visitor(shop.start(cookie={"maxAge": HOUR_MS}), 42, theme="dark")
+    sid, store = sid_of(browser), shop.store()
+    assert browser.post("/maxage", {"ms": 3000}).status == 200
+    old_ms = shop.ends_ms(sid)
+    new_ms = store.now_ms() // 1000 * 1000 + HOUR_MS
+    (result,) = store.set_expiry(store.get([sid]), new_ms)
+    assert result.outcome is Outcome.STORED
+    assert abs(shop.ends_ms(sid) - new_ms) < shop.granularity_ms
+    assert abs(listed_end(shop, sid) - new_ms) < shop.granularity_ms
+    while time.time() * 1000 < old_ms + shop.granularity_ms:
+        time.sleep(0.05)
+    assert user_of(browser) == 42
+    assert browser.get("/session").json["theme"] == "dark"
+
+
+def test_a_session_that_is_put_is_accepted_by_the_app(shop: Shop) -> None:
+    """`Store.put`, with an end of its own; the cookie is signed by sessctl."""
+    app = shop.start(cookie={"maxAge": HOUR_MS})
+    first = visitor(app, 42, theme="dark", cart=["tea"])
+    sid, store = sid_of(first), shop.store()
+    sessions = store.get([sid])
+    frozen = {"sid": sid, **store.freeze(sessions[0])}
+    assert store.delete(sessions)[0].outcome is Outcome.DELETED
+    assert user_of(first) is None
+    new_ms = store.now_ms() // 1000 * 1000 + 2 * HOUR_MS
+    (result,) = store.put([store.thaw(frozen, expires_ms=new_ms)])
+    assert result.outcome is Outcome.STORED
+    assert abs(listed_end(shop, sid) - new_ms) < shop.granularity_ms
+    signed = shop.run("sign", "--secret-from", "env:APP_SECRET", "--", sid).stdout.rstrip("\n")
+    stranger = app.browser()
+    stranger.cookies["connect.sid"] = signed
+    assert user_of(stranger) == 42
+    seen = stranger.get("/session").json
+    assert (seen["theme"], seen["cart"]) == ("dark", ["tea"])
+
+
+def listed_end(shop: Shop, sid: str) -> float:
+    return datetime.fromisoformat(shop.listed()[sid]["expires_at"]).timestamp() * 1000
 
 
 # -- purge -----------------------------------------------------------------------------------------

@@ -1,7 +1,9 @@
-"""One face over a real Redis and a real SQLite file, as an application sees its sessions."""
+"""One face over real stores (Redis, a SQLite file, a folder), as an application sees its sessions."""
 
 from __future__ import annotations
 
+import json
+import os
 import sqlite3
 import time
 from typing import TYPE_CHECKING, Any, Protocol
@@ -122,3 +124,58 @@ class SqliteEngine:
     def everything(self) -> dict[bytes, tuple[Any, Any]]:
         rows = self.client.execute("SELECT sid, sess, expired FROM sessions").fetchall()
         return {sid: (sess, expired) for sid, sess, expired in rows}
+
+
+class FilesEngine:
+    """session-file-store's directory, written as it writes: another name first, then a rename."""
+
+    name = "files"
+    MAX_AGE_MS = 3_600_000  # the store's own lifetime: the cookies of `value` name none
+
+    def __init__(self, path: Path) -> None:
+        path.mkdir(exist_ok=True)
+        self.path = path
+        self.url = f"file://{path}"
+        self._written = 0
+
+    def open(self, *, write: bool = False, **options: Any) -> Store:
+        return open_store(self.url, write=write, **options)
+
+    def raw(self, value: bytes, expires_ms: int | None) -> bytes:
+        """The value with its end inside, as the library keeps it."""
+        if expires_ms is None or not value.endswith(b"}"):
+            return value
+        return value[:-1] + b',"__lastAccess":%d}' % (expires_ms - self.MAX_AGE_MS)
+
+    def save(self, sid: bytes, raw: bytes, expires_ms: int | None) -> None:
+        self._write(self._file(sid), self.raw(raw, expires_ms))
+
+    def touch(self, sid: bytes, expires_ms: int) -> None:
+        data = json.loads(self._file(sid).read_bytes())
+        data["__lastAccess"] = expires_ms - self.MAX_AGE_MS
+        self._write(self._file(sid), json.dumps(data, separators=(",", ":")).encode())
+
+    def drop(self, sid: bytes) -> None:
+        self._file(sid).unlink()
+
+    def holds(self, sid: bytes, beside: bytes = b"") -> bool:
+        """What a file can be called is not what a session can: see `files_names.py`."""
+        visible = all(0x20 < byte < 0x7F and byte != 0x2F for byte in sid)
+        return visible and sid != beside and not sid.startswith(b".") and 0 < len(sid) <= 200
+
+    def everything(self) -> dict[bytes, tuple[Any, Any]]:
+        found = {}
+        for file in self.path.iterdir():
+            at = file.lstat()
+            kept = file.read_bytes() if file.is_file() and not file.is_symlink() else None
+            found[os.fsencode(file.name)] = (kept, (at.st_mtime_ns, at.st_mode, at.st_uid))
+        return found
+
+    def _file(self, sid: bytes) -> Path:
+        return self.path / f"{os.fsdecode(sid)}.json"
+
+    def _write(self, file: Path, raw: bytes) -> None:
+        self._written += 1
+        part = file.with_name(f"{file.name}.{self._written}")
+        part.write_bytes(raw)
+        part.rename(file)

@@ -10,6 +10,7 @@ Source: MongoDB manual, `find`, `cursor.min()`, "TTL Indexes", "Comparison/Sort 
 from __future__ import annotations
 
 import time
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from sessctl.errors import Refused, SessctlError, StoreError
@@ -226,7 +227,7 @@ class MongoStore:
         condition: dict[str, Any] = {}
         if query.expired:
             condition[self.layout.expires] = {"$lte": DatetimeMS(now_ms - query.grace_ms)}
-        if (user := query.plain_user) is not None:
+        if (user := query.plain_user) is not None and not self.layout.store_secrets:
             # Letters and digits, so the pattern is the text; an object's user is looked at here.
             text = {self.layout.data: {"$regex": f"{user}|\\\\u"}}
             condition["$or"] = [{self.layout.data: {"$not": {"$type": "string"}}}, text]
@@ -255,7 +256,11 @@ class MongoStore:
         return self._writes().set_expiry(sessions, expires_ms)
 
     def put(self, sessions: Sequence[Session]) -> list[Result]:
-        return self._writes().put(sessions, self.now_ms())
+        writer = self._writes()
+        if not self._documents.knows_seal:
+            for _ in islice(self.scan(Query()), _SAMPLE):
+                pass  # reading them shows it
+        return writer.put(sessions, self.now_ms())
 
     def _writes(self) -> MongoWriter:
         if self._writer is None:

@@ -44,13 +44,16 @@ class MongoDocuments:
         self._kind = kind
         self._layout = layout
         self._texts = Reader(layout)
-        self._objects = Reader(replace(layout, serializer="bson"))
+        self._objects = Reader(replace(layout, serializer="bson", ciphers=()))
+        self._sealed: bytes | None = None  # a value that was opened: the way to encrypt others
 
     def session(self, document: RawBSONDocument) -> Session:
         """A session of a whole document."""
         value = document.get(self._layout.data, _ABSENT)
         raw, reader, problem = self._value(value)
         user, _, unread = reader.read(raw)
+        if self._layout.store_secrets and problem is unread is None:
+            problem = self._unsealed(raw)
         expires_ms, expiry = self._expiry(document)
         sid = sid_of(document["_id"])
         return Session(
@@ -91,6 +94,14 @@ class MongoDocuments:
             return b"", self._texts, Problem("value.missing", f"no field '{self._layout.data}'")
         text = f"'{self._layout.data}' is {_kind(value)}, neither a text nor an object"
         return bson.encode({"": value}), self._objects, Problem("value.unreadable", text)
+
+    def _unsealed(self, raw: bytes) -> Problem | None:
+        """What is wrong with a value that is readable, in a store of encrypted ones."""
+        if raw.startswith(b"{"):  # in clear; none of the library's ciphers writes it
+            text = "not encrypted, though the backend has store_secrets"
+            return Problem("value.unreadable", text)
+        self._sealed = raw
+        return None
 
     def _expiry(self, document: RawBSONDocument) -> tuple[int | None, Expiry]:
         """The TTL index ends a session at its date; one without the field never ends (S3: what is
@@ -141,11 +152,24 @@ class MongoDocuments:
             original: RawBSONDocument = session.original
             return original
         document: dict[str, Any] = {"_id": session.sid}
-        as_object = self._kind is RawBSONDocument  # texts are the library's default
-        document[self._layout.data] = _object(session.raw) if as_object else _text(session.raw)
+        if self._kind is RawBSONDocument:  # texts are the library's default
+            document[self._layout.data] = _object(session.raw)
+        else:
+            document[self._layout.data] = _text(self._closed(session.raw))
         if session.expires_ms is not None:
             document[self._layout.expires] = DatetimeMS(session.expires_ms)
         return RawBSONDocument(_encoded(document), OPTIONS)
+
+    def _closed(self, raw: bytes) -> bytes:
+        """A value encrypted as the others of the store are, where they are."""
+        if self._layout.store_secrets and self._sealed is None:
+            raise SerializerError("no encrypted session to see from how the application does it")
+        return self._texts.closed(raw, self._sealed)
+
+    @property
+    def knows_seal(self) -> bool:
+        """It has seen how values are encrypted, or none are."""
+        return self._sealed is not None or not self._layout.store_secrets
 
     def freeze(self, session: Session) -> dict[str, Any]:
         """See `Store.freeze`."""

@@ -10,9 +10,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sessctl.errors import ConfigError
+from sessctl.text import Secret
+from sessctl.timespec import parse_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 class Unit(StrEnum):
@@ -39,7 +41,9 @@ class Layout:
 
     `user` lists paths in the data, first hit wins; a value that is an object is looked into for
     `id`, `_id`, `email` and so on. `envelope` names the keys of the value that belong to the
-    library and not to the application's data; they are shown as `extra`.
+    library and not to the application's data, the first of them an object; they are shown as
+    `extra`. `ciphers` are those that the library can encrypt a value with
+    (`serializers/ciphers.py`), `store_secrets` their secrets, newest first.
     """
 
     name: str
@@ -51,13 +55,16 @@ class Layout:
     user: tuple[str, ...]
     inner_expiry: str | None = None
     envelope: tuple[str, ...] = ()
+    ciphers: tuple[str, ...] = ()
+    store_secrets: tuple[Secret, ...] = ()
     lifetime_s: int
 
     def configured(self, options: Mapping[str, Any]) -> Layout:
-        """The same layout with a backend's own prefix, table, columns or user path.
+        """The same layout with a backend's own prefix, table, columns, lifetime or user path.
 
         Raises:
             ConfigError: an option that this layout has no use for.
+            UsageError: a lifetime that is no duration.
         """
         changes: dict[str, Any] = {}
         for key, value in options.items():
@@ -65,6 +72,10 @@ class Layout:
                 changes["user"] = (value,) if isinstance(value, str) else tuple(value)
             elif key == "cookie_name":
                 changes["cookie_name"] = value
+            elif key == "lifetime":
+                changes["lifetime_s"] = int(parse_duration(value).total_seconds())
+            elif key == "store_secrets":
+                changes[key] = self._secrets(value)
             elif key in self.settings:
                 changes.update(self._setting(key, value))
             else:
@@ -76,6 +87,14 @@ class Layout:
 
     def _setting(self, key: str, value: Any) -> dict[str, Any]:
         return {key: value}
+
+    def _secrets(self, values: Sequence[Secret | str]) -> tuple[Secret, ...]:
+        if not self.ciphers:
+            raise ConfigError(
+                f"layout '{self.name}' encrypts nothing in its store",
+                hint="leave store_secrets out; what signs cookies are the `secrets`",
+            )
+        return tuple(value if isinstance(value, Secret) else Secret(value) for value in values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +133,22 @@ class TableLayout(Layout):
                 hint="columns are sid, data and expires",
             )
         return dict(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileLayout(Layout):
+    """A session is a file `sid + extension` in one directory.
+
+    It ends its own max age after its last access, or the lifetime: `seen` and `max_age` are where
+    the value holds the two, both in ms. `directory` is below the one that the URL names.
+    """
+
+    databases: tuple[str, ...] = ("file",)
+    settings: ClassVar[tuple[str, ...]] = ("directory", "extension")
+    directory: str = ""
+    extension: str = ""
+    seen: str
+    max_age: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
