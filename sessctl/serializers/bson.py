@@ -4,10 +4,10 @@ Example: `{cookie: {originalMaxAge: 1500, expires: ISODate(...), ...}, passport:
 Read by the `bson` package of pymongo (extra `mongo`), one level at a time and counted: nothing is
 built of a value that is too deep or too wide, and nothing in it is ever executed or looked up.
 
-Types that JSON has no word for are marked: `{"__datetime__": ISO}`, `{"__bytes__": base64}`,
-`{"__uuid__": text}`, `{"__float__": "NAN"}`; what is MongoDB's own is `{"__bson__": type, ...}`.
-Whole doubles are shown as integers: JavaScript knows one kind of number, and its driver writes
-those of more than 32 bits as doubles.
+It reads as the application's own JSON of it would: dates are ISO texts, whole doubles integers
+(JavaScript knows one kind of number, and its driver writes those of more than 32 bits as doubles).
+Other types that JSON has no word for are marked: `{"__bytes__": base64}`, `{"__uuid__": text}`,
+`{"__float__": "NAN"}`, and what is MongoDB's own as `{"__bson__": type, ...}`.
 
 Source: bsonspec.org 1.1; npm bson 6.10 `src/parser/serializer.ts` for the numbers.
 """
@@ -156,7 +156,7 @@ class _Plain:
         if isinstance(value, DatetimeMS):
             ms = int(value)
             if MIN_MS <= ms <= MAX_MS:
-                return {"__datetime__": iso(ms)}
+                return iso(ms)
             return {"__bson__": "Date", "value": ms}
         if isinstance(value, bson.ObjectId):
             text = str(value)

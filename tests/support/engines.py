@@ -1,4 +1,4 @@
-"""One face over real stores (Redis, a SQLite file, a folder), as an application sees its sessions."""
+"""One face over real stores: Redis, a SQLite file, a folder, as an application sees sessions."""
 
 from __future__ import annotations
 

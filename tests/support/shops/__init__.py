@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tests.support.shops.base import Shop
 
-# Layout, and what is special about the store -> the shop on such a store.
+# Layout, or another way to use one -> the shop on such a store.
 SHOPS = {
     "connect-redis": "redis:RedisShop",
     "connect-sqlite3": "sqlite:SqliteShop",
     "connect-pg-simple": "postgres:PostgresShop",
     "express-mysql-session": "mysql:MysqlShop",
     "connect-mongo": "mongo:MongoShop",
-    "connect-mongo object": "mongo:MongoObjectShop",
+    "connect-mongo, objects": "mongo:MongoObjectShop",
+    "connect-mongo, encrypted": "mongo:EncryptedMongoShop",
+    "session-file-store": "files:FilesShop",
+    "session-file-store, encrypted": "files:EncryptedFilesShop",
 }
 
 
 def shop_class(layout: str) -> type[Shop]:
-    """The kind of shop that keeps its sessions in this layout."""
+    """The kind of shop that keeps its sessions so."""
     module, _, name = SHOPS[layout].partition(":")
     found: type[Shop] = getattr(import_module(f"tests.support.shops.{module}"), name)
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -37,6 +38,7 @@ class Shop(ABC):
     granularity_ms: ClassVar[int] = 1  # what the store keeps of an end
     expires_by_itself: ClassVar[bool] = False  # the store removes what is over, without a library
     touch_revives: ClassVar[bool] = False  # a request that only reads writes its session back, too
+    stamps: ClassVar[tuple[str, ...]] = ()  # what the library puts beside the application's data
     url: str
     options: dict[str, Any]
 
@@ -76,7 +78,7 @@ class Shop(ABC):
 
     def configure(self, text: str = "") -> None:
         """Write a backend `shop` with these further lines; commands use it from then on."""
-        own = "".join(f'{key} = "{value}"\n' for key, value in self.settings.items())
+        own = "".join(f"{key} = {json.dumps(value)}\n" for key, value in self.settings.items())
         self._cli.config(
             f'[backends.shop]\nurl = "{self.url}"\nlayout = "{self.layout}"\n{own}{text}\n'
         )
@@ -114,6 +116,12 @@ def short(app: ExpressApp, user: Any) -> Browser:
 
 def sid_of(browser: Browser) -> str:
     return str(browser.get("/me").json["sid"])
+
+
+def data_of(shop: Shop, browser: Browser) -> dict[str, Any]:
+    """What the app has in the browser's session, without the cookie and the library's own."""
+    seen = browser.get("/session").json
+    return {key: item for key, item in seen.items() if key not in ("cookie", *shop.stamps)}
 
 
 def user_of(browser: Browser) -> Any:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from tests.support.mongo import MongoServer
 
+STORE_SECRET = "Keyboard-Cat-42-&%"  # kruptein wants two of each kind
+
 
 class MongoShop(Shop):
     """connect-mongo 6 as it comes, but that nobody removes what is over."""
@@ -36,3 +38,10 @@ class MongoObjectShop(MongoShop):
     """Sessions as objects and not as text, by connect-mongo 5."""
 
     own: ClassVar[dict[str, Any]] = {"store": "mongo-5", "stringify": False}
+
+
+class EncryptedMongoShop(MongoShop):
+    """connect-mongo 6 with `crypto`: kruptein."""
+
+    own: ClassVar[dict[str, Any]] = {"crypto": {"secret": STORE_SECRET}}
+    settings: ClassVar[dict[str, Any]] = {"store_secrets": [STORE_SECRET]}
