@@ -34,7 +34,7 @@ try:
 except ImportError:
     raise MissingExtra("a mongodb store", "mongo") from None
 
-__all__ = ["OPTIONS", "DatetimeMS", "RawBSONDocument", "decode", "encode", "peek"]
+__all__ = ["OPTIONS", "READ_ERRORS", "DatetimeMS", "RawBSONDocument", "decode", "encode", "peek"]
 
 # Documents stay bytes until they are looked into; dates are numbers, so that none is out of range;
 # text that is not UTF-8 keeps its bytes, as everywhere (PEP 383).
@@ -43,6 +43,8 @@ OPTIONS: CodecOptions[RawBSONDocument] = CodecOptions(
     datetime_conversion=DatetimeConversion.DATETIME_MS,
     unicode_decode_error_handler="surrogateescape",
 )
+# The package lets some of Python's own errors through when a document is damaged.
+READ_ERRORS = (BSONError, ValueError, IndexError, TypeError, OverflowError, RecursionError)
 _EXACT = 2**53  # up to here every whole number has a double of its own
 
 
@@ -62,7 +64,7 @@ def encode(data: Any) -> bytes:
     """The bytes of a document, numbers as the npm package writes them."""
     try:
         return bson.encode(data)
-    except (BSONError, TypeError, ValueError, OverflowError, RecursionError) as exc:
+    except READ_ERRORS as exc:
         raise SerializerError(f"cannot be written as BSON ({type(exc).__name__})") from None
 
 
@@ -82,7 +84,7 @@ def _document(raw: bytes) -> RawBSONDocument:
     try:
         document = RawBSONDocument(raw, OPTIONS)
         len(document)  # looks into it
-    except (BSONError, RecursionError) as exc:
+    except READ_ERRORS as exc:
         raise _unreadable(exc) from None
     return document
 
@@ -99,7 +101,7 @@ def _at(node: Any, path: list[str], plain: _Plain) -> Any:
             if not isinstance(node, RawBSONDocument):
                 return None
             node = node.get(key)
-    except (BSONError, RecursionError) as exc:
+    except READ_ERRORS as exc:
         raise _unreadable(exc) from None
     return None if node is None else plain.of(node, len(path))
 
@@ -123,7 +125,7 @@ class _Plain:
             self._check_depth(depth)
             try:
                 items = list(value.items())
-            except (BSONError, RecursionError) as exc:
+            except READ_ERRORS as exc:
                 raise _unreadable(exc) from None
             return {key: self.of(item, depth + 1) for key, item in items}
         if isinstance(value, list):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -33,11 +31,11 @@ class MongoServer(PeerApp):
     """SecantusDB in a process of its own; see `mongo_process`. Ended by `stop`.
 
     Args:
-        options: `port`, `ttl_s` (0: what is over stays), `auth`, `cert` and `key`.
+        options: `ttl_s`, `user`, `tls`, as the module says.
     """
 
     def __init__(self, **options: Any) -> None:
-        given = json.dumps({"ttl_s": TTL_S, "auth": False, **options})
+        given = json.dumps({"ttl_s": TTL_S, **options})
         super().__init__([sys.executable, "-m", "tests.support.mongo_process", given])
         self.client: MongoClient[dict[str, Any]] | None = None
 
@@ -59,10 +57,11 @@ class MongoServer(PeerApp):
     def empty(self) -> None:
         self.database().client.drop_database("shop")
 
-    def kill(self) -> None:
-        """End the server the hard way, as a crash would."""
-        os.kill(self.pid, signal.SIGKILL)
-        self._process.wait()
+    def fail(self, command: str, **how: Any) -> None:
+        """Let the next command of this name fail, as `configureFailPoint` of mongod has it."""
+        data = {"failCommands": [command], **how}
+        admin = self.database().client.admin
+        admin.command("configureFailPoint", "failCommand", mode={"times": 1}, data=data)
 
     def stop(self) -> None:
         client, self.client = getattr(self, "client", None), None
@@ -111,7 +110,9 @@ class MongoEngine:
 
 
 def _id_bytes(value: Any) -> bytes:
-    return value.encode() if isinstance(value, str) else json_util.dumps(value).encode()
+    if isinstance(value, str):
+        return value.encode()
+    return json_util.dumps(value, json_options=json_util.CANONICAL_JSON_OPTIONS).encode()
 
 
 def _date(ms: int) -> DatetimeMS:

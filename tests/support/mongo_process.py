@@ -2,8 +2,13 @@
 
 MongoDB's own server is in no package registry. SecantusDB speaks its wire protocol over the storage
 engine of MongoDB, WiredTiger, and presents itself as a replica set of one: npm's driver and pymongo
-talk to it as to mongod. One JSON object as argument sets `ttl_s`, how often expired documents are
-removed (mongod: 60), and `auth`. It prints {"port": N} and ends when its stdin closes.
+talk to it as to mongod. One JSON object as argument sets
+
+    ttl_s  how often documents that are over are removed; mongod: 60, 0: never
+    user   [name, password]: who may read and write `shop`, and nobody else may do anything
+    tls    a folder with `server.crt` and `server.key`
+
+It prints {"port": N} when it is ready and ends when its stdin closes.
 """
 
 from __future__ import annotations
@@ -12,26 +17,35 @@ import json
 import logging
 import sys
 import tempfile
+from pathlib import Path
+from typing import Any
 
+from pymongo import MongoClient
 from secantus import SecantusDBServer  # type: ignore[import-untyped,unused-ignore]
 
 
 def main() -> None:
     options = json.loads(sys.argv[1])
     logging.disable(logging.WARNING)  # a client that goes away is no news
-    with (
-        tempfile.TemporaryDirectory(prefix="sessctl-mongo-") as folder,
-        SecantusDBServer(
-            storage_path=folder,
-            port=options.get("port", 0),
-            ttl_sweep_seconds=options["ttl_s"],
-            require_auth=options["auth"],
-            tls_cert_file=options.get("cert"),
-            tls_key_file=options.get("key"),
-        ) as server,
-    ):
-        print(json.dumps({"port": server.port}), flush=True)
-        sys.stdin.read()
+    with tempfile.TemporaryDirectory(prefix="sessctl-mongo-") as folder:
+        given: dict[str, Any] = {"storage_path": folder, "ttl_sweep_seconds": options["ttl_s"]}
+        if tls := options.get("tls"):
+            given["tls_cert_file"] = str(Path(tls) / "server.crt")
+            given["tls_key_file"] = str(Path(tls) / "server.key")
+        if user := options.get("user"):
+            _make_user(folder, *user)
+            given["require_auth"] = True
+        with SecantusDBServer(**given) as server:
+            print(json.dumps({"port": server.port}), flush=True)
+            sys.stdin.read()
+
+
+def _make_user(folder: str, name: str, password: str) -> None:
+    with SecantusDBServer(storage_path=folder) as server:
+        client: MongoClient[Any] = MongoClient(server.uri)
+        client["shop"].command("createUser", name, pwd=password, roles=["readWrite"])
+        client["shop"]["sessions"].create_index("expires", expireAfterSeconds=0)
+        client.close()
 
 
 if __name__ == "__main__":

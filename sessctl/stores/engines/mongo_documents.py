@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any
 import bson
 from bson import json_util
 from bson.datetime_ms import DatetimeMS
-from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 
 from sessctl.errors import JournalError, SerializerError
 from sessctl.serializers import json
-from sessctl.serializers.bson import OPTIONS
+from sessctl.serializers.bson import OPTIONS, READ_ERRORS
 from sessctl.session import Expiry, Problem, Session
 from sessctl.stores.reader import Reader
 from sessctl.text import is_utf8
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from sessctl.stores.layouts.base import DocumentLayout
 
 _ABSENT = object()
+_EJSON = json_util.CANONICAL_JSON_OPTIONS
 
 
 class MongoDocuments:
@@ -190,7 +190,7 @@ class MongoDocuments:
                 moved = {**document, self._layout.expires: DatetimeMS(expires_ms)}
                 document = RawBSONDocument(_encoded(moved), OPTIONS)
             return self.session(document)
-        except (BSONError, KeyError, SerializerError):
+        except (*READ_ERRORS, KeyError, SerializerError):
             raise JournalError("the journal holds a document that is damaged") from None
 
 
@@ -199,7 +199,7 @@ def sid_of(value: Any) -> str:
     if type(value) is str:
         return value
     plain = dict(value) if isinstance(value, RawBSONDocument) else value
-    return json_util.dumps(plain, json_util.CANONICAL_JSON_OPTIONS)
+    return json_util.dumps(plain, json_options=_EJSON)
 
 
 def ids_of(sid: str) -> list[Any]:
@@ -207,10 +207,10 @@ def ids_of(sid: str) -> list[Any]:
     found: list[Any] = [sid] if is_utf8(sid) else []
     if sid.startswith(("{", "t", "f", "n")):
         try:
-            value = json_util.loads(sid, json_util.CANONICAL_JSON_OPTIONS)
+            value = json_util.loads(sid, json_options=_EJSON)
             if sid_of(value) == sid and not _is_operator(value):
                 found.append(value)
-        except (ValueError, TypeError, BSONError, RecursionError, OverflowError):
+        except READ_ERRORS:
             pass  # a text that only looks like it
     return found
 
@@ -243,7 +243,7 @@ def _element(document: RawBSONDocument, field: str) -> Any:
 def _encoded(document: dict[str, Any]) -> bytes:
     try:
         return bson.encode(document)
-    except (BSONError, OverflowError, UnicodeError) as exc:
+    except READ_ERRORS as exc:
         raise SerializerError(f"cannot be written as BSON ({type(exc).__name__})") from None
 
 

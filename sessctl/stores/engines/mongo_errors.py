@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sessctl.errors import AccessDenied, MissingExtra, StoreError, StoreUnreachable
+from sessctl.serializers.bson import READ_ERRORS
 from sessctl.text import escape, redact, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 try:
-    from bson.errors import BSONError
     from pymongo import errors as known
 except ImportError:
     raise MissingExtra("a mongodb store", "mongo") from None
@@ -39,7 +39,7 @@ def translated(address: str) -> Iterator[None]:
     """Raise what pymongo raises as a StoreError."""
     try:
         yield
-    except (known.PyMongoError, BSONError, OverflowError, UnicodeError) as exc:
+    except (known.PyMongoError, *READ_ERRORS) as exc:
         raise store_error(exc, address) from None
 
 
@@ -54,7 +54,7 @@ def store_error(exc: Exception, address: str) -> StoreError:
         return NotAcknowledged("a majority of the replica set did not confirm it in time")
     if isinstance(exc, known.OperationFailure):
         return _answered(exc, where)
-    if isinstance(exc, BSONError | OverflowError | UnicodeError | known.DocumentTooLarge):
+    if not isinstance(exc, known.PyMongoError) or isinstance(exc, known.DocumentTooLarge):
         return StoreError(f"{where}: a document that cannot be sent or read ({type(exc).__name__})")
     return StoreError(f"{where}: {_brief(exc)}")
 

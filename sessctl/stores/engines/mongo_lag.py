@@ -33,6 +33,11 @@ def replica_lags(client: MongoClient[Any], address: str) -> list[Lag]:
             if exc.code == NO_REPLICA_SET:
                 return []
             raise
+    return lags_of(status)
+
+
+def lags_of(status: dict[str, Any]) -> list[Lag]:
+    """The lags in a reply to `replSetGetStatus`."""
     members = status.get("members", [])
     newest = next((m.get("optimeDate") for m in members if m.get("state") == _PRIMARY), None)
     lags: list[Lag] = []
