@@ -159,3 +159,13 @@ def test_engines_to_come_are_told_apart_from_typing_mistakes() -> None:
             parse_url(f"{scheme}://ops:canary-84@h/db")
         assert "canary-84" not in f"{caught.value} {caught.value.hint}"
         assert caught.value.hint
+
+
+def test_a_list_of_hosts_is_one_store() -> None:
+    url = parse_url("mongodb://ops:canary-84@a:1,[::1]:2,c/shop?replicaSet=rs0")
+    assert url.hosts == (("a", 1), ("::1", 2), ("c", None))
+    assert url.masked == "mongodb://ops:***@a:1,[::1]:2,c/shop"
+    assert not url.is_local
+    assert parse_url("mongodb://localhost,127.0.0.1:2/x").is_local
+    with pytest.raises(UsageError, match="no valid host name"):
+        parse_url("redis://a:1,b:2/0")

@@ -260,7 +260,7 @@ class MongoStore:
         if not self._documents.knows_seal:
             for _ in islice(self.scan(Query()), _SAMPLE):
                 pass  # reading them shows it
-        return writer.put(sessions, self.now_ms())
+        return writer.put(sessions)
 
     def _writes(self) -> MongoWriter:
         if self._writer is None:

@@ -92,13 +92,11 @@ class MongoWriter:
 
         return self._write(sessions, move, Outcome.STORED)
 
-    def put(self, sessions: Sequence[Session], now_ms: int) -> list[Result]:
+    def put(self, sessions: Sequence[Session]) -> list[Result]:
         """See `Store.put`: `insert`, which the unique index on `_id` refuses where one is."""
-        return [self._put(session, now_ms) for session in sessions]
+        return [self._put(session) for session in sessions]
 
-    def _put(self, session: Session, now_ms: int) -> Result:
-        if session.expires_ms is not None and session.expires_ms <= now_ms:
-            return Result(session.sid, Outcome.LAPSED)
+    def _put(self, session: Session) -> Result:
         try:
             document = self._documents.own(session)
             with translated(self._address):
@@ -119,7 +117,7 @@ class MongoWriter:
     def _compare(self, session: Session, document: RawBSONDocument) -> Result:
         found = self._read([document["_id"]])
         if not found:
-            return Result(session.sid, Outcome.FAILED, "not there, though it was refused as such")
+            return Result(session.sid, Outcome.FAILED, "lost on its way, or taken away since")
         same = self._documents.equal(found[0], document)
         return Result(session.sid, Outcome.PRESENT if same else Outcome.NEWER)
 
