@@ -100,6 +100,14 @@ class TestIds:
         with mongo_engine.open() as store:
             assert len({s.sid for s in store.scan(Query())}) == store.count(Query()) == 2100
 
+    def test_no_size_hides_what_comes_after(self, mongo_engine: MongoEngine) -> None:
+        """A reply holds 16 MB: one of these, and not the next as well."""
+        for number in range(3):
+            insert(mongo_engine, f"s{number}", "x" * 9_000_000)
+        with mongo_engine.open() as store:
+            found = [(s.sid, s.problem.code) for s in store.scan(Query())]
+        assert found == [(f"s{number}", "input.limit") for number in range(3)]
+
 
 class TestValues:
     """`serialize` may make anything of a session: whatever there is is listed as what it is."""

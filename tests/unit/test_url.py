@@ -167,5 +167,5 @@ def test_a_list_of_hosts_is_one_store() -> None:
     assert url.masked == "mongodb://ops:***@a:1,[::1]:2,c/shop"
     assert not url.is_local
     assert parse_url("mongodb://localhost,127.0.0.1:2/x").is_local
-    with pytest.raises(UsageError, match="no valid host name"):
+    with pytest.raises(UsageError, match="no valid port"):
         parse_url("redis://a:1,b:2/0")

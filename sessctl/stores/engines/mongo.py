@@ -21,7 +21,7 @@ from sessctl.stores.engines.mongo_connect import STATEMENT_TIMEOUT_S, Target
 from sessctl.stores.engines.mongo_documents import MongoDocuments, ids_of
 from sessctl.stores.engines.mongo_errors import LostReply, translated
 from sessctl.stores.engines.mongo_lag import replica_lags
-from sessctl.stores.engines.mongo_writes import DELETE_PAGE, MongoWriter, id_key
+from sessctl.stores.engines.mongo_writes import DELETE_PAGE, MongoWriter
 from sessctl.text import escape
 
 if TYPE_CHECKING:
@@ -188,29 +188,28 @@ class MongoStore:
     ) -> Iterator[list[RawBSONDocument]]:
         """Pages in the order of the index on `_id`, each a `find` of its own that leaves no cursor.
 
-        A page is one reply, so it ends at 16 MB if not at `READ_PAGE`. The next one begins at the
-        last id (`min` is a bound of the index, and not a comparison, to which ids of another type
-        would not be greater), and so with a document that is already known.
+        A page is one reply, so it ends at 16 MB if not at `READ_PAGE`. The next one begins behind
+        the last id: `min` is a bound of the index, and not a comparison, to which ids of another
+        type would not be greater; it includes the id itself, and `$ne` leaves that one out.
         """
-        last: tuple[bytes, Any] | None = None
-        while page := self._page(condition, fields, last):
-            last = page[-1][0], page[-1][1]["_id"]
-            yield [document for _, document in page]
+        start: list[tuple[str, Any]] | None = None
+        while page := self._page(condition, fields, start):
+            yield page
+            last = page[-1]["_id"]
+            start, condition = [("_id", last)], {**condition, "_id": {"$ne": last}}
 
     def _page(
-        self, condition: dict[str, Any], fields: list[str] | None, last: tuple[bytes, Any] | None
-    ) -> list[tuple[bytes, RawBSONDocument]]:
-        """The documents after the last one, each with its id as bytes."""
-
-        def find() -> list[tuple[bytes, RawBSONDocument]]:
+        self,
+        condition: dict[str, Any],
+        fields: list[str] | None,
+        start: list[tuple[str, Any]] | None,
+    ) -> list[RawBSONDocument]:
+        def find() -> list[RawBSONDocument]:
             cursor = self._collection.find(
                 condition, fields, limit=-READ_PAGE, sort=[("_id", 1)], hint=[("_id", 1)],
                 max_time_ms=_TIMEOUT_MS,
             )  # fmt: skip
-            if last is not None:
-                cursor = cursor.min([("_id", last[1])])
-            page = [(id_key(document["_id"]), document) for document in cursor]
-            return [pair for pair in page if last is None or pair[0] != last[0]]
+            return list(cursor if start is None else cursor.min(start))
 
         return self._asked(find)
 

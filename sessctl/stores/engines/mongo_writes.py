@@ -181,13 +181,13 @@ class MongoWriter:
 
     def _there(self, sessions: Sequence[Session]) -> dict[bytes, RawBSONDocument]:
         found = self._read([session.original["_id"] for session in sessions])
-        return {id_key(document["_id"]): document for document in found}
+        return {_id_bytes(document): document for document in found}
 
 
 def _key(session: Session) -> bytes:
-    return id_key(session.original["_id"])
+    return _id_bytes(session.original)
 
 
-def id_key(value: Any) -> bytes:
-    """An id as bytes, its type among them: to find it again, NaN included."""
-    return bson.encode({"": value})
+def _id_bytes(document: RawBSONDocument) -> bytes:
+    """A document's id with its type: to find it again, NaN included."""
+    return bson.encode({"": document["_id"]})
