@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 from bson import json_util
@@ -35,9 +37,10 @@ class MongoServer(PeerApp):
     """
 
     def __init__(self, **options: Any) -> None:
-        given = json.dumps({"ttl_s": TTL_S, **options})
-        super().__init__([sys.executable, "-m", "tests.support.mongo_process", given])
         self.client: MongoClient[dict[str, Any]] | None = None
+        self._folder = tempfile.mkdtemp(prefix="sessctl-mongo-")
+        given = json.dumps({"ttl_s": TTL_S, "folder": self._folder, **options})
+        super().__init__([sys.executable, "-m", "tests.support.mongo_process", given])
 
     @property
     def url(self) -> str:
@@ -64,10 +67,11 @@ class MongoServer(PeerApp):
         admin.command("configureFailPoint", "failCommand", mode={"times": 1}, data=data)
 
     def stop(self) -> None:
-        client, self.client = getattr(self, "client", None), None
+        client, self.client = self.client, None
         if client is not None:
             client.close()
         super().stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 class MongoEngine:

@@ -4,6 +4,7 @@ MongoDB's own server is in no package registry. SecantusDB speaks its wire proto
 engine of MongoDB, WiredTiger, and presents itself as a replica set of one: npm's driver and pymongo
 talk to it as to mongod. One JSON object as argument sets
 
+    folder where the data goes
     ttl_s  how often documents that are over are removed; mongod: 60, 0: never
     user   [name, password]: who may read and write `shop`, and nobody else may do anything
     tls    a folder with `server.crt` and `server.key`
@@ -16,7 +17,6 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +27,17 @@ from secantus import SecantusDBServer  # type: ignore[import-untyped,unused-igno
 def main() -> None:
     options = json.loads(sys.argv[1])
     logging.disable(logging.WARNING)  # a client that goes away is no news
-    with tempfile.TemporaryDirectory(prefix="sessctl-mongo-") as folder:
-        given: dict[str, Any] = {"storage_path": folder, "ttl_sweep_seconds": options["ttl_s"]}
-        if tls := options.get("tls"):
-            given["tls_cert_file"] = str(Path(tls) / "server.crt")
-            given["tls_key_file"] = str(Path(tls) / "server.key")
-        if user := options.get("user"):
-            _make_user(folder, *user)
-            given["require_auth"] = True
-        with SecantusDBServer(**given) as server:
-            print(json.dumps({"port": server.port}), flush=True)
-            sys.stdin.read()
+    folder = options["folder"]
+    given: dict[str, Any] = {"storage_path": folder, "ttl_sweep_seconds": options["ttl_s"]}
+    if tls := options.get("tls"):
+        given["tls_cert_file"] = str(Path(tls) / "server.crt")
+        given["tls_key_file"] = str(Path(tls) / "server.key")
+    if user := options.get("user"):
+        _make_user(folder, *user)
+        given["require_auth"] = True
+    with SecantusDBServer(**given) as server:
+        print(json.dumps({"port": server.port}), flush=True)
+        sys.stdin.read()
 
 
 def _make_user(folder: str, name: str, password: str) -> None:
