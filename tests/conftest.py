@@ -12,6 +12,7 @@ import pytest
 from tests.support import run
 from tests.support.express import ExpressApp
 from tests.support.mariadb import MariaServer
+from tests.support.mongo import MongoServer
 from tests.support.postgres import PostgresServer
 from tests.support.servers import RedisServer
 
@@ -63,6 +64,20 @@ def maria_url(maria_server: MariaServer) -> str:
     """The address of an empty MariaDB database."""
     maria_server.empty()
     return maria_server.url
+
+
+@pytest.fixture(scope="session")
+def mongo_server() -> Iterator[MongoServer]:
+    """One MongoDB for all tests of this worker; what is over goes within a second."""
+    with MongoServer() as server:
+        yield server
+
+
+@pytest.fixture
+def mongo_url(mongo_server: MongoServer) -> str:
+    """The address of an empty MongoDB database."""
+    mongo_server.empty()
+    return mongo_server.url
 
 
 @pytest.fixture

@@ -53,4 +53,4 @@ def serializer(name: str) -> Serializer:
     return module  # type: ignore[no-any-return]
 
 
-_MODULES = {"json": "sessctl.serializers.json"}
+_MODULES = {"json": "sessctl.serializers.json", "bson": "sessctl.serializers.bson"}

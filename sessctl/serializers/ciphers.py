@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 # secrets are wrong, and the rest of a large store is not tried.
 _HOPELESS = 20
 
-_CIPHERS = {"kruptein": "sessctl.serializers.kruptein:Kruptein"}
+_CIPHERS = {
+    "kruptein": "sessctl.serializers.kruptein:Kruptein",
+    "connect-mongo-3": "sessctl.serializers.connect_mongo:ConnectMongo3",
+    "connect-mongo-webcrypto": "sessctl.serializers.connect_mongo:ConnectMongoWebCrypto",
+}
 
 
 class Cipher(Protocol):

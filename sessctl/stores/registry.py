@@ -31,6 +31,8 @@ ENGINES = {
     "postgres": "sessctl.stores.engines.sql:SqlStore",
     "mysql": "sessctl.stores.engines.sql:SqlStore",
     "mariadb": "sessctl.stores.engines.sql:SqlStore",
+    "mongodb": "sessctl.stores.engines.mongo:MongoStore",
+    "mongodb+srv": "sessctl.stores.engines.mongo:MongoStore",
     "file": "sessctl.stores.engines.files:FilesStore",
 }
 LAYOUTS = {
@@ -38,6 +40,7 @@ LAYOUTS = {
     "connect-sqlite3": "sessctl.stores.layouts.express:CONNECT_SQLITE3",
     "connect-pg-simple": "sessctl.stores.layouts.express:CONNECT_PG_SIMPLE",
     "express-mysql-session": "sessctl.stores.layouts.express:EXPRESS_MYSQL_SESSION",
+    "connect-mongo": "sessctl.stores.layouts.express:CONNECT_MONGO",
     "session-file-store": "sessctl.stores.layouts.express:SESSION_FILE_STORE",
 }
 # The layout to take when none is named.
@@ -46,15 +49,16 @@ _DEFAULT_LAYOUT = {
     "sqlite": "connect-sqlite3",
     "postgresql": "connect-pg-simple",
     "mysql": "express-mysql-session",
+    "mongodb": "connect-mongo",
     "file": "session-file-store",
 }
 # Schemes that spell the same kind of store.
 _SAME_AS = {
     "rediss": "redis", "redis+unix": "redis", "postgres": "postgresql", "mariadb": "mysql",
+    "mongodb+srv": "mongodb",
 }  # fmt: skip
 # Engines that are on their way: the driver's module and its extra.
 _COMING = {
-    "mongodb": ("pymongo", "mongo"),
     "memcached": ("pymemcache", "memcached"),
     "node": ("websockets", "node"),
 }
@@ -75,8 +79,8 @@ def open_store(
                 print(session.sid, session.expires_at)
 
     Args:
-        url: `redis:// rediss:// redis+unix:// sqlite:// postgresql:// mysql:// file://`. Its query
-            may say the layout and its settings:
+        url: `redis:// rediss:// redis+unix:// sqlite:// postgresql:// mysql:// file://
+            mongodb://`. Its query may say the layout and its settings:
             `redis://host/0?layout=connect-redis&prefix=app:`.
         layout: the library's package name. To read, it may be left out: the store is looked at,
             and is the engine's usual one where it does not tell.

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # Schemes whose whole rest is a path, without host or credentials.
 FILE_SCHEMES = frozenset({"sqlite", "file"})
+_LIST_SCHEMES = frozenset({"mongodb"})  # take several hosts, with commas between them
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 _CONTROL = re.compile(r"[\x00-\x20\x7f-\x9f]")
@@ -35,7 +36,8 @@ _SETTINGS = ("layout", "prefix", "schema", "table", "collection", "directory", "
 class StoreUrl:
     """A store URL in parts. `path` is as written after the authority, percent-decoded.
 
-    `settings` are those of the query's words that say how the sessions are laid out.
+    `settings` are those of the query's words that say how the sessions are laid out. `others` are
+    further hosts, for the schemes that take a list: `mongodb://a:1,b:2/db`.
     """
 
     scheme: str
@@ -47,6 +49,7 @@ class StoreUrl:
     options: tuple[tuple[str, str], ...] = ()
     is_file: bool = False
     settings: tuple[tuple[str, str], ...] = ()
+    others: tuple[tuple[str, int | None], ...] = ()
 
     @property
     def masked(self) -> str:
@@ -55,17 +58,26 @@ class StoreUrl:
             slash = "/" if self.scheme == "sqlite" else ""
             return f"{self.scheme}://{slash}{quote(self.path)}"
         user = f"{self.username or ''}{':***' if self.password else ''}"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        port = f":{self.port}" if self.port else ""
-        return f"{self.scheme}://{user + '@' if user else ''}{host}{port}{self.path}"
+        hosts = ",".join(host_port(host, port) for host, port in self.hosts)
+        return f"{self.scheme}://{user + '@' if user else ''}{hosts}{self.path}"
+
+    @property
+    def hosts(self) -> tuple[tuple[str, int | None], ...]:
+        """Every host with its port, in the order of the URL."""
+        return ((self.host, self.port), *self.others)
 
     @property
     def is_local(self) -> bool:
         """Nothing leaves this machine: a file, a socket, the loopback interface."""
-        return self.host in ("", "localhost", "127.0.0.1", "::1")
+        return all(host in ("", "localhost", "127.0.0.1", "::1") for host, _ in self.hosts)
 
     def option(self, name: str) -> str | None:
         return dict(self.options).get(name)
+
+
+def host_port(host: str, port: int | None) -> str:
+    """`host:port` as a URL writes it, `[::1]:27017` for IPv6."""
+    return f"{f'[{host}]' if ':' in host else host}{f':{port}' if port else ''}"
 
 
 def parse_store_url(text: str, *, file_schemes: frozenset[str]) -> StoreUrl:
@@ -101,7 +113,8 @@ def parse_store_url(text: str, *, file_schemes: frozenset[str]) -> StoreUrl:
     place, _, fragment = place.partition("#")
     place, _, query = place.partition("?")
     authority, slash, path = place.partition("/")
-    host, port = _host_and_port(scheme, authority)
+    places = authority.split(",") if scheme in _LIST_SCHEMES else [authority]
+    (host, port), *others = [_host_and_port(scheme, place) for place in places]
     options, settings = _options(query)
     if fragment:
         raise UsageError(f"the {scheme} URL has a '#' part", hint="write # as %23 in a password")
@@ -110,8 +123,9 @@ def parse_store_url(text: str, *, file_schemes: frozenset[str]) -> StoreUrl:
         password = Secret(word, "url") if word else None
     options = tuple((key, value) for key, value in options if key not in _SECRET_WORDS)
     return StoreUrl(
-        scheme, host, port, slash + unquote(path), username, password, options, settings=settings
-    )
+        scheme, host, port, slash + unquote(path), username, password, options,
+        settings=settings, others=tuple(others),
+    )  # fmt: skip
 
 
 def _credentials(text: str) -> tuple[str | None, Secret | None]:

@@ -91,7 +91,7 @@ WRONG: dict[str, tuple[list[str], int, str, str]] = {
     "unknown host": (["list", "-b", "redis://no-such-host.invalid/0"], 3, "store.unreachable", ""),
     "no file": (["list", "-b", "sqlite:///no.db"], 3, "store.unreachable", "does not exist"),
     "a folder": (["list", "-b", "sqlite:////tmp"], 3, "store.unreachable", "is not a file"),
-    "mongodb": (["list", "-b", "mongodb://h/db"], 2, "extra.missing", "needs the extra"),
+    "mongodb path": (["list", "-b", "mongodb://h/a/b"], 2, "usage", "no valid database"),
     "keyring": (
         ["verify", "s%3Aa.b", "--secret-from", "keyring:shop/key"],
         2,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.engines import FilesEngine, RedisEngine, SqliteEngine
+from tests.support.mongo import MongoEngine
 from tests.support.sql_engines import MariaEngine, PostgresEngine
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from tests.support.engines import Engine
     from tests.support.mariadb import MariaServer
+    from tests.support.mongo import MongoServer
     from tests.support.postgres import PostgresServer
     from tests.support.servers import RedisServer
 
@@ -56,7 +58,13 @@ def files_engine(tmp_path: Path) -> FilesEngine:
     return FilesEngine(tmp_path / "sessions")
 
 
-@pytest.fixture(params=["redis", "sqlite", "postgres", "mysql", "files"])
+@pytest.fixture
+def mongo_engine(mongo_server: MongoServer) -> MongoEngine:
+    mongo_server.empty()
+    return MongoEngine(mongo_server)
+
+
+@pytest.fixture(params=["redis", "sqlite", "postgres", "mysql", "files", "mongo"])
 def engine(request: pytest.FixtureRequest) -> Engine:
     found: Engine = request.getfixturevalue(f"{request.param}_engine")
     return found

@@ -177,6 +177,36 @@ class MysqlApplication:
             return int(cursor.execute(statement, values))
 
 
+class MongoApplication:
+    """connect-mongo's own updates, but for the upsert."""
+
+    unit_ms = 1
+
+    def __init__(self, url: str) -> None:
+        from pymongo import MongoClient
+
+        client: Any = MongoClient(url)
+        self._client = client.get_default_database()["sessions"]
+
+    def save(self, sid: str, raw: bytes, ends_ms: int) -> bool:
+        return self._set(sid, session=raw.decode(), expires=_date(ends_ms))
+
+    def touch(self, sid: str, ends_ms: int) -> bool:
+        return self._set(sid, expires=_date(ends_ms))
+
+    def write(self, sid: str, raw: bytes) -> bool:
+        return self._set(sid, session=raw.decode())
+
+    def _set(self, sid: str, **fields: Any) -> bool:
+        return bool(self._client.update_one({"_id": sid}, {"$set": fields}).matched_count)
+
+
+def _date(ms: int) -> Any:
+    from bson.datetime_ms import DatetimeMS
+
+    return DatetimeMS(ms)
+
+
 class FilesApplication:
     """session-file-store's write, a rename over the file, here as an exchange of the two names,
     which fails where there is none. What is gone is looked for again, as the library does."""
@@ -235,6 +265,7 @@ APPLICATIONS = {
     "postgresql": PostgresApplication,
     "mysql": MysqlApplication,
     "file": FilesApplication,
+    "mongodb": MongoApplication,
 }
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
+
+from bson import json_util
 
 from tests.support.vectors import stored
 
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
 
     from tests.support.engines import RedisEngine
     from tests.support.mariadb import MariaServer
+    from tests.support.mongo import MongoServer
     from tests.support.postgres import PostgresServer
 
 
@@ -96,3 +100,10 @@ def load_mysql(server: MariaServer, raw: dict[str, Any]) -> None:
                 marks = ", ".join(["%s"] * len(row))
                 cursor.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", values)
         connection.commit()
+
+
+def load_mongo(server: MongoServer, raw: dict[str, Any]) -> None:
+    """Documents from canonical extended JSON. Without the TTL index: nothing may go meanwhile."""
+    for name, collection in raw["collections"].items():
+        documents = json_util.loads(json.dumps(collection["documents"]))
+        server.database()[name].insert_many(documents)

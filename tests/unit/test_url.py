@@ -117,7 +117,8 @@ def test_malformed_urls_are_refused(text: str) -> None:
         ("rdis://h", "did you mean 'redis'?"),
         (
             "gopher://h",
-            "known: redis, rediss, redis+unix, sqlite, postgresql, postgres, mysql, mariadb, file",
+            "known: redis, rediss, redis+unix, sqlite, postgresql, postgres, mysql, mariadb, "
+            "mongodb, mongodb+srv, file",
         ),
     ],
 )
@@ -153,8 +154,18 @@ def test_a_wrong_layout_is_refused_before_connecting(layout, options, message) -
 
 
 def test_engines_to_come_are_told_apart_from_typing_mistakes() -> None:
-    for scheme in ("mongodb", "memcached", "node"):
+    for scheme in ("memcached", "node"):
         with pytest.raises(SessctlError) as caught:
             parse_url(f"{scheme}://ops:canary-84@h/db")
         assert "canary-84" not in f"{caught.value} {caught.value.hint}"
         assert caught.value.hint
+
+
+def test_a_list_of_hosts_is_one_store() -> None:
+    url = parse_url("mongodb://ops:canary-84@a:1,[::1]:2,c/shop?replicaSet=rs0")
+    assert url.hosts == (("a", 1), ("::1", 2), ("c", None))
+    assert url.masked == "mongodb://ops:***@a:1,[::1]:2,c/shop"
+    assert not url.is_local
+    assert parse_url("mongodb://localhost,127.0.0.1:2/x").is_local
+    with pytest.raises(UsageError, match="no valid port"):
+        parse_url("redis://a:1,b:2/0")

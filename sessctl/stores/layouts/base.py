@@ -158,3 +158,19 @@ class FileLayout(Layout):
     extension: str = ""
     seen: str
     max_age: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentLayout(Layout):
+    """A session is a document: its id `_id`, its value in `data`, its end, a date, in `expires`.
+
+    `created` and `seen` name the dates that some versions or options write, first hit wins.
+    """
+
+    databases: tuple[str, ...] = ("mongodb",)
+    settings: ClassVar[tuple[str, ...]] = ("collection",)
+    collection: str
+    data: str
+    expires: str
+    created: tuple[str, ...] = ()
+    seen: tuple[str, ...] = ()

@@ -4,15 +4,22 @@ Source: express-session 1.19.0 `index.js`, `session/cookie.js` for the value;
 connect-redis 3.4 to 10.0 for the key and TTL; session-file-store 1.5.0
 `lib/session-file-helpers.js` for the files; connect-sqlite3 0.9.18 `lib/connect-sqlite3.js`,
 connect-pg-simple 10.0.0 `index.js` and `table.sql`, express-mysql-session 3.0.3 `index.js` and
-`schema.sql` for the tables. `cookie.expires` inside the value goes stale when a session is only
-touched, so the TTL or the column decides and the inner date is a hint.
+`schema.sql` for the tables; connect-mongo 3.2.0 to 6.0.0 `MongoStore` for the documents.
+`cookie.expires` inside the value goes stale when a session is only touched, so the TTL or the
+column decides and the inner date is a hint.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from sessctl.stores.layouts.base import FileLayout, KeyLayout, TableLayout, Unit
+from sessctl.stores.layouts.base import (
+    DocumentLayout,
+    FileLayout,
+    KeyLayout,
+    TableLayout,
+    Unit,
+)
 
 EXPRESS: dict[str, Any] = {
     "serializer": "json",
@@ -76,4 +83,17 @@ SESSION_FILE_STORE = FileLayout(
         "marks": ("cookie.originalMaxAge", "__lastAccess"),
         "lifetime_s": 3600,
     },
+)
+
+# `session` is JSON text, with `stringify: false` an object whose `cookie.expires` is a date. A
+# touch moves `expires` alone; `lastModified` comes with `touchAfter`, the rest with `timestamps`.
+CONNECT_MONGO = DocumentLayout(
+    name="connect-mongo",
+    collection="sessions",
+    data="session",
+    expires="expires",
+    created=("createdAt",),
+    seen=("lastModified", "updatedAt"),
+    ciphers=("kruptein", "connect-mongo-3", "connect-mongo-webcrypto"),
+    **{**EXPRESS, "lifetime_s": 14 * 86_400},
 )

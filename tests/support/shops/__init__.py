@@ -14,6 +14,9 @@ SHOPS = {
     "connect-sqlite3": "sqlite:SqliteShop",
     "connect-pg-simple": "postgres:PostgresShop",
     "express-mysql-session": "mysql:MysqlShop",
+    "connect-mongo": "mongo:MongoShop",
+    "connect-mongo, objects": "mongo:MongoObjectShop",
+    "connect-mongo, encrypted": "mongo:EncryptedMongoShop",
     "session-file-store": "files:FilesShop",
     "session-file-store, encrypted": "files:EncryptedFilesShop",
 }

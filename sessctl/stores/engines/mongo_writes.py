@@ -1,0 +1,193 @@
+"""Writes to MongoDB: a command for each session, whose filter compares it with what was read.
+
+MongoDB changes one document atomically: what a filter matches is what is deleted or updated. So
+`deleteOne({_id, value, expiry})` is a conditional delete, on a replica set and behind mongos alike
+(`_id` names one document; behind mongos it must be unique over all shards, as sids are). Several
+deletes in one command would answer with their number and not with which they were. Nothing is ever
+sent twice; a reply that gets lost is looked into by reading again.
+
+Source: MongoDB manual, "Atomicity and Transactions", `delete`, `update`, `insert`, "Collation",
+`$$NOW` (4.2).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import bson
+from bson.datetime_ms import DatetimeMS
+from pymongo.errors import DuplicateKeyError
+
+from sessctl.errors import AccessDenied, SerializerError, StoreError, StoreUnreachable
+from sessctl.stores.base import Outcome, Result
+from sessctl.stores.engines.mongo_errors import LostReply, NotAcknowledged, translated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bson.raw_bson import RawBSONDocument
+    from pymongo.collection import Collection
+
+    from sessctl.session import Session
+    from sessctl.stores.engines.mongo_documents import MongoDocuments
+
+DELETE_PAGE = 500
+_RENEWED = "renewed since it was read"
+_LOOKS, _BETWEEN_LOOKS_S = 10, 0.05
+
+
+class MongoWriter:
+    """What changes a collection.
+
+    Args:
+        collation: to which ids and values are equal when their bytes are.
+        read: the documents of these ids, as they are now.
+    """
+
+    def __init__(
+        self,
+        collection: Collection[RawBSONDocument],
+        documents: MongoDocuments,
+        address: str,
+        *,
+        expires: str,
+        collation: dict[str, Any] | None,
+        read: Callable[[Sequence[Any]], list[RawBSONDocument]],
+    ) -> None:
+        self._collection = collection
+        self._documents = documents
+        self._address = address
+        self._expires = expires
+        self._collation = collation
+        self._read = read
+
+    def delete(self, sessions: Sequence[Session], *, grace_ms: int | None) -> list[Result]:
+        """See `Store.delete`."""
+
+        def delete(session: Session) -> int:
+            same = self._documents.unchanged(session.original)
+            if grace_ms is not None:
+                same["$expr"] = self._is_due(grace_ms)
+            return self._collection.delete_one(same, collation=self._collation).deleted_count
+
+        if grace_ms is None:
+            return self._write(sessions, delete, Outcome.DELETED)
+        known = [session for session in sessions if session.expires_ms is not None]
+        results = {r.sid: r for r in self._write(known, delete, Outcome.DELETED)}
+        unknown = Outcome.CHANGED, "expiry unknown"  # unknown is not expired, whoever asks (S3)
+        return [results.get(s.sid) or Result(s.sid, *unknown) for s in sessions]
+
+    def set_expiry(self, sessions: Sequence[Session], expires_ms: int | None) -> list[Result]:
+        """See `Store.set_expiry`."""
+        if expires_ms is None:
+            change: dict[str, Any] = {"$unset": {self._expires: ""}}
+        else:
+            change = {"$set": {self._expires: DatetimeMS(expires_ms)}}
+
+        def move(session: Session) -> int:
+            same = self._documents.unchanged(session.original)
+            done = self._collection.update_one(same, change, collation=self._collation)
+            return done.matched_count
+
+        return self._write(sessions, move, Outcome.STORED)
+
+    def put(self, sessions: Sequence[Session]) -> list[Result]:
+        """See `Store.put`: `insert`, which the unique index on `_id` refuses where one is."""
+        return [self._put(session) for session in sessions]
+
+    def _put(self, session: Session) -> Result:
+        try:
+            document = self._documents.own(session)
+            with translated(self._address):
+                try:
+                    self._collection.insert_one(document)
+                except DuplicateKeyError:
+                    return self._compare(session, document)
+        except LostReply:
+            return self._compare(session, document)
+        except (AccessDenied, StoreUnreachable):
+            raise
+        except NotAcknowledged as exc:
+            return Result(session.sid, Outcome.STORED, exc.message)
+        except (StoreError, SerializerError) as exc:
+            return Result(session.sid, Outcome.FAILED, exc.message)
+        return Result(session.sid, Outcome.STORED)
+
+    def _compare(self, session: Session, document: RawBSONDocument) -> Result:
+        found = self._read([document["_id"]])
+        if not found:
+            return Result(session.sid, Outcome.FAILED, "lost on its way, or taken away since")
+        same = self._documents.equal(found[0], document)
+        return Result(session.sid, Outcome.PRESENT if same else Outcome.NEWER)
+
+    # -- compare and write ------------------------------------------------------------------------
+
+    def _is_due(self, grace_ms: int) -> dict[str, Any]:
+        """The expiry lies that far behind the clock of the server, which judges as it deletes."""
+        now, ends = {"$toLong": "$$NOW"}, {"$toLong": f"${self._expires}"}
+        return {"$lte": [ends, {"$subtract": [now, grace_ms]}]}
+
+    def _write(
+        self, sessions: Sequence[Session], write: Callable[[Session], int], done: Outcome
+    ) -> list[Result]:
+        """Write one session after the other; `write` says how many documents were as they were."""
+        results: dict[int, Result] = {}
+        for place, session in enumerate(sessions):
+            try:
+                with translated(self._address):
+                    if write(session):
+                        results[place] = Result(session.sid, done)
+            except LostReply:
+                results[place] = self._after_lost_reply(session, done)
+            except (AccessDenied, StoreUnreachable):
+                raise
+            except NotAcknowledged as exc:
+                outcome = Outcome.UNCONFIRMED if done is Outcome.DELETED else done
+                results[place] = Result(session.sid, outcome, exc.message)
+            except StoreError as exc:
+                results[place] = Result(session.sid, Outcome.FAILED, exc.message)
+        left = [place for place in range(len(sessions)) if place not in results]
+        results |= zip(left, self._left([sessions[place] for place in left]), strict=True)
+        return [results[place] for place in range(len(sessions))]
+
+    def _left(self, sessions: Sequence[Session]) -> list[Result]:
+        """What became of sessions that were not written."""
+        if not sessions:
+            return []
+        there = self._there(sessions)
+        results: list[Result] = []
+        for session in sessions:
+            now = there.get(_key(session))
+            if now is None:
+                results.append(Result(session.sid, Outcome.GONE))
+            else:
+                same = self._documents.equal(now, session.original)
+                reason = "not expired by the store's clock" if same else _RENEWED
+                results.append(Result(session.sid, Outcome.CHANGED, reason))
+        return results
+
+    def _after_lost_reply(self, session: Session, done: Outcome) -> Result:
+        """The command may still be at work: what is there is looked at again before it counts."""
+        for look in range(_LOOKS):
+            if look:
+                time.sleep(_BETWEEN_LOOKS_S)
+            now = self._there([session]).get(_key(session))
+            if now is None:
+                return Result(session.sid, Outcome.UNCONFIRMED, "connection lost, absent now")
+            if done is Outcome.STORED and not self._documents.equal(now, session.original):
+                return Result(session.sid, done, "connection lost, changed now")
+        return Result(session.sid, Outcome.FAILED, "connection lost, still there")
+
+    def _there(self, sessions: Sequence[Session]) -> dict[bytes, RawBSONDocument]:
+        found = self._read([session.original["_id"] for session in sessions])
+        return {_id_bytes(document): document for document in found}
+
+
+def _key(session: Session) -> bytes:
+    return _id_bytes(session.original)
+
+
+def _id_bytes(document: RawBSONDocument) -> bytes:
+    """A document's id with its type: to find it again, NaN included."""
+    return bson.encode({"": document["_id"]})
