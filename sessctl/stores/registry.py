@@ -36,6 +36,11 @@ LAYOUTS = {
     "connect-sqlite3": "sessctl.stores.layouts.express:CONNECT_SQLITE3",
     "connect-pg-simple": "sessctl.stores.layouts.express:CONNECT_PG_SIMPLE",
     "express-mysql-session": "sessctl.stores.layouts.express:EXPRESS_MYSQL_SESSION",
+    "better-sqlite3-session-store": "sessctl.stores.layouts.express_sql:BETTER_SQLITE3",
+    "connect-session-knex": "sessctl.stores.layouts.express_sql:CONNECT_SESSION_KNEX",
+    "connect-session-sequelize": "sessctl.stores.layouts.express_sql:CONNECT_SESSION_SEQUELIZE",
+    "connect-typeorm": "sessctl.stores.layouts.express_sql:CONNECT_TYPEORM",
+    "prisma-session-store": "sessctl.stores.layouts.express_sql:PRISMA_SESSION_STORE",
 }
 # The layout to take when none is named.
 _DEFAULT_LAYOUT = {
