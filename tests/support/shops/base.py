@@ -6,6 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from sessctl.stores.registry import layout_for, open_store, parse_url
 from tests.support.cli import HOUR_MS
 from tests.support.express import ExpressApp
 from tests.support.run import sessctl
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from sessctl.stores.base import Store
     from tests.support.cli import Cli
     from tests.support.express import Browser
     from tests.support.run import Result
@@ -30,14 +32,21 @@ class Shop(ABC):
     """
 
     layout: ClassVar[str]
+    settings: ClassVar[dict[str, Any]] = {}  # of the layout, where they are not its own
     lifetime_ms: ClassVar[int] = 24 * HOUR_MS  # of a session whose cookie names no end
+    granularity_ms: ClassVar[int] = 1  # what the store keeps of an end
     expires_by_itself: ClassVar[bool] = False  # the store removes what is over, without a library
+    set_revives: ClassVar[bool] = True  # a request that changes its session writes it back
+    touch_revives: ClassVar[bool] = False  # a request that only reads writes its session back, too
     url: str
     options: dict[str, Any]
 
     def __init__(self, request: pytest.FixtureRequest, cli: Cli, running: ExitStack) -> None:
         self._cli, self._running = cli, running
         self.open(request)
+        self._backend = self.url
+        if self.settings or layout_for(parse_url(self.url), None).name != self.layout:
+            self.configure()  # the URL alone means another layout
 
     @abstractmethod
     def open(self, request: pytest.FixtureRequest) -> None:
@@ -55,16 +64,24 @@ class Shop(ABC):
 
     def run(self, *words: str, stdin: str = "", **env: str) -> Result:
         """Run a command on the shop's store."""
-        return self._cli(*words, stdin=stdin, env={"SESSCTL_BACKEND": self.url, **ENV, **env})
+        return self._cli(*words, stdin=stdin, env={"SESSCTL_BACKEND": self._backend, **ENV, **env})
 
     def run_apart(self, *words: str) -> Result:
         """Run a command in a process of its own."""
-        return sessctl(*words, home=self._cli.home, env={"SESSCTL_BACKEND": self.url})
+        return sessctl(*words, home=self._cli.home, env={"SESSCTL_BACKEND": self._backend})
+
+    def store(self) -> Store:
+        """Open the store itself, as the library's users do; it closes with the test."""
+        store = open_store(self.url, self.layout, write=True, **self.settings)
+        return self._running.enter_context(store)
 
     def configure(self, text: str = "") -> None:
         """Write a backend `shop` with these further lines; commands use it from then on."""
-        self._cli.config(f'[backends.shop]\nurl = "{self.url}"\nlayout = "{self.layout}"\n{text}\n')
-        self.url = "shop"
+        own = "".join(f'{key} = "{value}"\n' for key, value in self.settings.items())
+        self._cli.config(
+            f'[backends.shop]\nurl = "{self.url}"\nlayout = "{self.layout}"\n{own}{text}\n'
+        )
+        self._backend = "shop"
 
     def listed(self, *words: str) -> dict[str, dict[str, Any]]:
         """The sessions of a listing, by their ids."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 class MysqlShop(Shop):
     layout = "express-mysql-session"
+    granularity_ms = 1000
     server: MariaServer
 
     def open(self, request: pytest.FixtureRequest) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 class PostgresShop(Shop):
     layout = "connect-pg-simple"
+    granularity_ms = 1000
     server: PostgresServer
 
     def open(self, request: pytest.FixtureRequest) -> None:
