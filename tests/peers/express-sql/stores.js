@@ -2,6 +2,7 @@
 // Stores on query builders and mappers of SQL; `config` as in `../express/app.js`, its keys:
 //   sqlite (file), pgUrl or mysqlUrl   where the sessions are; the first that is given
 //   table, sid                         names, where the library lets one choose
+//   timezone, userColumn               of Sequelize; timestampFormat, recordIsSession: of Prisma
 // No store deletes by a timer here: what is over has to stay for sessctl to find.
 
 const session = require("express-session");
@@ -46,7 +47,7 @@ async function knexStore(config) {
 async function sequelizeStore(config) {
   const { Sequelize, DataTypes } = require("sequelize");
   const SequelizeStore = require("connect-session-sequelize")(session.Store);
-  const options = { logging: false };
+  const options = defined({ logging: false, timezone: config.timezone });
   const db = choose(config, {
     sqlite: () =>
       new Sequelize({ ...options, dialect: "sqlite", dialectModule: require("sqlite3"), storage: config.sqlite }),
