@@ -206,7 +206,9 @@ def test_a_session_of_sequelize_without_an_end_never_ends(open_shop_on: OpenShop
     assert user_of(browser) == 42
 
 
-@pytest.mark.parametrize("name", ["connect-session-sequelize", "connect-session-sequelize on mysql"])
+@pytest.mark.parametrize(
+    "name", ["connect-session-sequelize", "connect-session-sequelize on mysql"]
+)
 def test_a_column_of_the_apps_own_holds_the_user(open_shop_on: OpenShop, name: str) -> None:
     """`extendDefaultFields` of connect-session-sequelize, in a model of the application."""
     shop = open_shop_on(name)

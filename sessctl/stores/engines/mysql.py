@@ -194,18 +194,23 @@ class MysqlDialect(MysqlConnection, SqlDialect):
         self._index = self._index_of(layout)
         self._same_collation = self._collated(layout)
         for column in found:
-            if column.name != layout.expires:
-                continue
-            self._is_exact = column.type in (*_INTEGERS, "datetime")
-            # In a TIMESTAMP the zone of the application's connection matters, which nobody tells.
-            fits = ("datetime",) if layout.unit is Unit.TIMESTAMP else _NUMBERS
-            if column.type not in fits:
-                raise StoreError(
-                    f"column '{escape(column.name)}' is {column.type}, and the layout "
-                    f"'{layout.name}' keeps {layout.unit.words} there",
-                    hint="check `columns` of the backend, and its layout",
-                )
+            if column.name == layout.expires:
+                self._check_expiry_type(column, layout)
         return found
+
+    def _check_expiry_type(self, column: Column, layout: TableLayout) -> None:
+        self._is_exact = column.type in (*_INTEGERS, "datetime")
+        if layout.unit is Unit.TIMESTAMP:
+            # Of a TIMESTAMP the zone of the application's connection matters, and nobody tells.
+            fits, kept = column.type == "datetime", "a datetime"
+        else:
+            fits, kept = column.type in _NUMBERS, layout.unit.words
+        if not fits:
+            raise StoreError(
+                f"column '{escape(column.name)}' is {column.type}, and the layout "
+                f"'{layout.name}' keeps {kept} there",
+                hint="check `columns` of the backend, and its layout",
+            )
 
     def _index_of(self, layout: TableLayout) -> str | None:
         found = self.rows(

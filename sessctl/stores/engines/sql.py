@@ -111,12 +111,12 @@ class SqlStore:
         some = marked.where(self._destroyed.is_not(None)).limit(_MANY + 1).subquery()
         count = int(self._dialect.scalar(sa.select(sa.func.count()).select_from(some)))
         if count:
-            many = "1 row" if count == 1 else f"{count} rows"
+            rows = "1 row" if count == 1 else f"{count} rows"
             if count > _MANY:
-                many = f"more than {_MANY} rows"
+                rows = f"more than {_MANY} rows"
             self.remarks.note(
-                f"table '{escape(self.layout.table)}' keeps {many} of sessions that the application "
-                f"destroyed ('{escape(self._destroyed.name)}' is set): left aside"
+                f"table '{escape(self.layout.table)}' keeps {rows} of sessions that are destroyed "
+                f"('{escape(self._destroyed.name)}' is set): left aside"
             )
 
     def _check_columns(self, names: list[str]) -> None:

@@ -21,7 +21,7 @@ from sessctl.errors import AccessDenied, StoreError, StoreUnreachable, UsageErro
 from sessctl.stores.engines import sqlite_dates as dates
 from sessctl.stores.engines.sql_connection import LOCK_TIMEOUT_S
 from sessctl.stores.engines.sql_dialect import Column, Moved, SqlDialect
-from sessctl.stores.layouts.base import Unit
+from sessctl.stores.layouts.base import DateForm, Unit
 from sessctl.stores.url import flags
 from sessctl.text import escape
 
@@ -107,15 +107,17 @@ class SqliteDialect(SqlDialect):
         return sa.func.instr(column, text) > 0
 
     def expiry_ms(self, column: Any, layout: TableLayout) -> Any:
-        """Text sorts above every number and means nothing but where dates are text; neither do
-        seconds among ms (S3)."""
+        """A cell of another type or shape than the layout's means nothing, neither do seconds
+        among ms (S3)."""
         number = sa.and_(sa.func.typeof(column).in_(["integer", "real"]), column > 0)
         if layout.unit is not Unit.SECONDS:
             number = sa.and_(number, sa.not_(column.between(*_IN_SECONDS)))
-        known = [(number, column * layout.unit.in_ms)]
-        if layout.unit is Unit.TIMESTAMP:
-            known.append(dates.read(column, layout.date_text))
-        return sa.case(*known)
+        if layout.unit is not Unit.TIMESTAMP:
+            return sa.case((number, column * layout.unit.in_ms))
+        read = dates.readers(column, layout.date_forms)
+        if DateForm.MILLISECONDS in layout.date_forms:
+            read.append((number, column))
+        return sa.case(*read)
 
     def may_be_expired(self, column: Any, layout: TableLayout, cutoff_ms: int) -> Any:
         if layout.unit is Unit.TIMESTAMP:
@@ -127,7 +129,7 @@ class SqliteDialect(SqlDialect):
         if moved.ms is None:
             return None
         if layout.unit is Unit.TIMESTAMP and not isinstance(moved.was, (int, float)):
-            return dates.write(moved.ms, layout.date_text)
+            return dates.write(moved.ms, layout.date_forms[0])
         value = moved.ms // layout.unit.in_ms
         return float(value) if isinstance(moved.was, float) else value
 
@@ -197,7 +199,7 @@ class SqliteDialect(SqlDialect):
 
     def _has_one_kind_of_date(self, layout: TableLayout) -> bool:
         """Numbers sort before all texts, whatever they mean; the index finds one at once."""
-        if layout.unit is not Unit.TIMESTAMP:
+        if layout.unit is not Unit.TIMESTAMP or len(layout.date_forms) == 1:
             return True
         table = sa.table(layout.table, sa.column(layout.expires))
         number = sa.select(sa.literal(1)).select_from(table).where(table.c[layout.expires] < "")

@@ -1,45 +1,48 @@
-"""Dates in SQLite, which has no type for them: texts in UTC, each library's in one shape.
+"""Dates in SQLite, which has no type for them: texts in UTC, of one shape in each library.
 
 A text of another shape is no date, whatever it looks like: one without a zone may be anybody's.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from sessctl.stores.layouts.base import DateText
+from sessctl.stores.layouts.base import DateForm
 from sessctl.timespec import iso
 
-_DIGITS = "[0-9]"
-_DATE, _TIME = (
-    "-".join((_DIGITS * 4, _DIGITS * 2, _DIGITS * 2)),
-    ":".join([_DIGITS * 2] * 3) + "." + _DIGITS * 3,
-)
-_BETWEEN = {DateText.ISO: ("T", "Z"), DateText.ISO_OFFSET: ("T", "+00:00"),
-            DateText.SPACED: (" ", " +00:00")}  # fmt: skip
-_UNIX_EPOCH = 2_440_587.5  # in days of the Julian calendar
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_DAY = "-".join(("[0-9]" * 4, "[0-9]" * 2, "[0-9]" * 2))
+_CLOCK = ":".join(["[0-9]" * 2] * 3) + "." + "[0-9]" * 3
+# What stands between the day and the clock, and after it.
+_SHAPES = {
+    DateForm.ISO: ("T", "Z"),
+    DateForm.ISO_OFFSET: ("T", "+00:00"),
+    DateForm.SPACED: (" ", " +00:00"),
+}
+_EPOCH = 2_440_587.5  # 1970 in days of the Julian calendar
 _DAY_MS = 86_400_000
 
 
-def read(column: Any, shape: DateText) -> tuple[Any, Any]:
-    """(it is a date of this shape, the date in ms since 1970 UTC).
+def readers(column: Any, forms: Sequence[DateForm]) -> list[tuple[Any, Any]]:
+    """For each form that is a text: (the cell is one, its instant in ms since 1970 UTC).
 
     SQLite reckons dates in whole ms; a float of days is exact to 0.05 ms.
     """
-    between, zone = _BETWEEN[shape]
-    is_date = sa.and_(
-        sa.func.typeof(column) == "text",
-        column.op("GLOB")(f"{_DATE}{between}{_TIME}{zone}"),
-    )
-    days = sa.func.julianday(column) - _UNIX_EPOCH
-    return is_date, sa.cast(sa.func.round(days * _DAY_MS), sa.Integer)
+    in_ms = sa.cast(sa.func.round((sa.func.julianday(column) - _EPOCH) * _DAY_MS), sa.Integer)
+    is_text = sa.func.typeof(column) == "text"
+    return [
+        (sa.and_(is_text, column.op("GLOB")(_DAY + between + _CLOCK + zone)), in_ms)
+        for between, zone in (_SHAPES[form] for form in forms if form in _SHAPES)
+    ]
 
 
-def write(instant_ms: int, shape: DateText) -> str:
-    """An instant in ms since 1970 UTC as a text of this shape."""
-    between, zone = _BETWEEN[shape]
+def write(instant_ms: int, form: DateForm) -> str:
+    """An instant in ms since 1970 UTC as a text of this form."""
+    between, zone = _SHAPES[form]
     return iso(instant_ms).replace("T", between).replace("Z", zone)
 
 

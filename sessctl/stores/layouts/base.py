@@ -33,15 +33,16 @@ class Unit(StrEnum):
         return {"ms": "milliseconds", "s": "seconds", "timestamp": "a timestamp"}[self.value]
 
 
-class DateText(StrEnum):
+class DateForm(StrEnum):
     """How a library writes a date where the database has no type for one: in SQLite.
 
     All are UTC, to the millisecond, and so sort as they follow each other.
     """
 
-    ISO = "T...Z"  # 2026-11-27T18:03:37.204Z
-    ISO_OFFSET = "T...+00:00"  # 2026-11-27T18:03:37.204+00:00
-    SPACED = " ... +00:00"  # 2026-11-27 18:03:37.204 +00:00
+    ISO = "iso"  # 2026-11-27T18:03:37.204Z
+    ISO_OFFSET = "iso-offset"  # 2026-11-27T18:03:37.204+00:00
+    SPACED = "spaced"  # 2026-11-27 18:03:37.204 +00:00
+    MILLISECONDS = "ms"  # a number
 
 
 class Fill(StrEnum):
@@ -111,6 +112,7 @@ class TableLayout(Layout):
 
     `expires_zone`: where a date column has no zone, the one that the application writes in;
     `server` is that of a connection which sets none. One for each database where they differ.
+    `date_forms`: what a date may look like in SQLite; new ones are written as the first.
     `null_is_never`: a session without an expiry never ends, where else that would be unknown.
     `destroyed`: a column which says when the library destroyed a session and left its row; a
     session of which it is not NULL is none any more. The table may do without it.
@@ -125,7 +127,7 @@ class TableLayout(Layout):
     data: str
     expires: str
     unit: Unit
-    date_text: DateText = DateText.ISO
+    date_forms: tuple[DateForm, ...] = (DateForm.ISO,)
     expires_zone: str | Mapping[str, str] | None = None
     null_is_never: bool = False
     destroyed: str | None = None

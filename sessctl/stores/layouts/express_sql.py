@@ -12,7 +12,7 @@ of Sequelize may name its columns as it likes, which the backend's `columns` the
 
 from __future__ import annotations
 
-from sessctl.stores.layouts.base import DateText, Fill, TableLayout, Unit
+from sessctl.stores.layouts.base import DateForm, Fill, TableLayout, Unit
 from sessctl.stores.layouts.express import EXPRESS
 
 _EVERYWHERE = ("sqlite", "postgresql", "mysql")
@@ -50,7 +50,7 @@ CONNECT_SESSION_SEQUELIZE = TableLayout(
     data="data",
     expires="expires",
     unit=Unit.TIMESTAMP,
-    date_text=DateText.SPACED,
+    date_forms=(DateForm.SPACED,),
     expires_zone="UTC",  # unless Sequelize's `timezone` says otherwise
     null_is_never=True,
     fills={"createdAt": Fill.NOW, "updatedAt": Fill.NOW},
@@ -79,7 +79,7 @@ PRISMA_SESSION_STORE = TableLayout(
     data="data",
     expires="expiresAt",
     unit=Unit.TIMESTAMP,
-    date_text=DateText.ISO_OFFSET,
+    date_forms=(DateForm.ISO_OFFSET, DateForm.MILLISECONDS),
     expires_zone="UTC",
     fills={"id": Fill.SID},
     **EXPRESS,
