@@ -1,4 +1,4 @@
-"""Expiries that are dates: only what a library writes is one, and no live session is taken for dead.
+"""Expiries that are dates: what no library writes is none, and no live session is taken for dead.
 
 The tables are made by hand, as the libraries make them; what they write is proved in
 `tests/e2e/test_express_sql.py`.
@@ -58,8 +58,10 @@ TABLES = {
 OTHERS = ["{0}", "{0} {1}", "{0}T{1}", "{0}T{1}Z", "{0}T{1}+00:00", "{0} {1} +00:00",
           "{0}T{1}+14:00", "{0}T{1}z", "x{0}T{1}Z", "{0}T{1}Z ", " {0}T{1}Z", "{0}T{1}ZZ",
           "+00{0}T{1}Z", "-{0}T{1}Z"]  # fmt: skip
-NO_DATES: list[Any] = [None, "", "now", "never", "0", "2451910.5", "\N{FULLWIDTH DIGIT TWO}001",
-                       -1, 0, 0.0, 1e9, 1_700_000_000, -9e999, b"2001-01-01T00:00:00.000Z"]  # fmt: skip
+NO_DATES: list[Any] = [
+    None, "", "now", "never", "0", "2451910.5", "\N{FULLWIDTH DIGIT TWO}001-01-01T00:00:00.000Z",
+    -1, 0, 0.0, 1e9, 1_700_000_000, -9e999, b"2001-01-01T00:00:00.000Z",
+]  # fmt: skip
 IMPOSSIBLE = [("2001-13-01", "00:00:00.000"), ("2001-00-00", "00:00:00.000"),
               ("2001-01-01", "25:00:00.000"), ("0000-00-00", "00:00:00.000"),
               ("1969-12-31", "23:59:59.999"), ("1000-01-01", "00:00:00.000")]  # fmt: skip
@@ -198,7 +200,7 @@ def test_mysql_unknown_zone_is_named(mysql: MariaServer) -> None:
 def test_mysql_another_type_of_column_is_refused(mysql: MariaServer, kind: str) -> None:
     """A TIMESTAMP depends on the zone of the application's connection, which nobody tells us."""
     mysql.query(KNEX_MYSQL.format(kind=kind))
-    with pytest.raises(StoreError, match="column 'expired' is .* keeps a datetime there"):
+    with pytest.raises(StoreError, match=r"column 'expired' is .* keeps a datetime there"):
         open_store(mysql.url, "connect-session-knex")
 
 
