@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.engines import RedisEngine, SqliteEngine
-from tests.support.sql_engines import MariaEngine, PostgresEngine
+from tests.support.sql_engines import KnexEngine, MariaEngine, PostgresEngine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +35,14 @@ def sqlite_engine(tmp_path: Path) -> Iterator[SqliteEngine]:
 
 
 @pytest.fixture
+def knex_engine(tmp_path: Path) -> Iterator[KnexEngine]:
+    """SQLite once more: a date is another thing there than a number."""
+    engine = KnexEngine(tmp_path / "sessions")
+    yield engine
+    engine.client.close()
+
+
+@pytest.fixture
 def postgres_engine(postgres_server: PostgresServer) -> Iterator[PostgresEngine]:
     postgres_server.empty()
     # A column of type json takes no broken value, one that was made `text` takes any.
@@ -51,7 +59,7 @@ def mysql_engine(maria_server: MariaServer) -> Iterator[MariaEngine]:
     engine.client.close()
 
 
-@pytest.fixture(params=["redis", "sqlite", "postgres", "mysql"])
+@pytest.fixture(params=["redis", "sqlite", "knex", "postgres", "mysql"])
 def engine(request: pytest.FixtureRequest) -> Engine:
     found: Engine = request.getfixturevalue(f"{request.param}_engine")
     return found
