@@ -239,6 +239,26 @@ def test_postgres_live_rows_survive(
         assert set(states(store)) == ({"live"} if right else set())
 
 
+def test_postgres_a_date_of_knex_without_zone_is_the_servers(
+    postgres_server: PostgresServer,
+) -> None:
+    """The library casts to an instant; a `timestamp` of somebody's own keeps the wall clock."""
+    postgres_server.empty()
+    postgres_server.query(
+        "CREATE TABLE sessions (sid text PRIMARY KEY, sess json, expired timestamp)"
+    )
+    postgres_server.query("ALTER TABLE sessions OWNER TO app")
+    for sid, hours in (("past", -1), ("live", 1)):
+        instant = datetime.now(UTC) + timedelta(hours=hours)
+        postgres_server.query(
+            "INSERT INTO sessions VALUES (%s, '{}', %s::timestamp with time zone)",
+            sid, instant.isoformat(),
+        )  # fmt: skip
+    with open_store(postgres_server.url, "connect-session-knex", write=True) as store:
+        assert purge(store) == {"deleted": 1}
+        assert set(states(store)) == {"live"}
+
+
 # -- rows of destroyed sessions --------------------------------------------------------------------
 
 TYPEORM = (

@@ -194,7 +194,6 @@ class SqliteDialect(SqlDialect):
                 ).bindparams(table=layout.table, column=layout.expires)
             )
         )
-
         return indexed and self._has_one_kind_of_date(layout)
 
     def _has_one_kind_of_date(self, layout: TableLayout) -> bool:

@@ -15,7 +15,7 @@ model Session {
 }
 `;
 const FIELDS = { id: "String", sid: "String", data: "String", expiresAt: "DateTime" };
-// What `prisma db push` makes of the model (Prisma 7, "Models" of its reference).
+// What `prisma db push` makes of the model.
 const TABLES = {
   sqlite: [
     `CREATE TABLE IF NOT EXISTS "Session" ("id" TEXT NOT NULL PRIMARY KEY, "sid" TEXT NOT NULL,
@@ -35,7 +35,7 @@ const TABLES = {
      DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci`,
   ],
 };
-// Tells Prisma which arguments it may cache queries without; no lists in it, none is cached so.
+// Which arguments Prisma may take out of a query to keep its plan: by an empty graph, none.
 const NO_GRAPH = { strings: [], graph: Buffer.alloc(64).toString("base64url") };
 
 async function prismaClient(provider, adapter) {

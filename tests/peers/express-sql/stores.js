@@ -15,15 +15,11 @@ function choose(config, choices) {
   return choices[database]();
 }
 
-function fileOf({ sqlite }) {
-  const Database = require("better-sqlite3");
-  return new Database(sqlite);
-}
-
-async function betterSqlite(config) {
+function betterSqlite({ sqlite }) {
+  const client = new (require("better-sqlite3"))(sqlite);
   const SqliteStore = require("better-sqlite3-session-store")(session);
   // It cannot be told not to clean up, only when: after 24 days.
-  return new SqliteStore({ client: fileOf(config), expired: { intervalMs: 2 ** 31 - 1 } });
+  return new SqliteStore({ client, expired: { intervalMs: 2 ** 31 - 1 } });
 }
 
 async function knexStore(config) {
@@ -73,6 +69,9 @@ async function sequelizeStore(config) {
   return store;
 }
 
+// TypeORM's own types of a date on each database.
+const DATES = { sqlite: () => "datetime", postgresql: () => "timestamp", mysql: () => "datetime" };
+
 async function typeormStore(config) {
   const { DataSource, EntitySchema } = require("typeorm");
   const { TypeormStore } = require("connect-typeorm");
@@ -98,9 +97,6 @@ async function typeormStore(config) {
   const store = new TypeormStore({ cleanupLimit: config.cleanupLimit ?? 0 });
   return store.connect(source.getRepository(Session));
 }
-
-// TypeORM's own types of a date on each database.
-const DATES = { sqlite: () => "datetime", postgresql: () => "timestamp", mysql: () => "datetime" };
 
 async function prismaStore(config) {
   const { PrismaSessionStore } = require("@quixo3/prisma-session-store");
