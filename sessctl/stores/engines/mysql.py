@@ -46,13 +46,13 @@ class MysqlDialect(MysqlConnection, SqlDialect):
         self._index: str | None = None
         self._is_exact = False  # the expiry column holds integers or dates
         self._same_collation = "k.id"
+        self._zone: Any = None  # of a DATETIME, as an expression; None: UTC
         super().__init__(url, access)
         version = str(self.scalar(sa.select(sa.func.version())))
         self._is_mariadb = "mariadb" in version.lower()
         self._skips_locked = _version(version) >= ((10, 6) if self._is_mariadb else (8, 0))
         said = remark(url, encrypted=self._is_encrypted(), verifies=self.target.verifies)
         self.notes += [said] if said else []
-        self._zone = self._checked_zone(layout)
 
     def _is_encrypted(self) -> bool:
         with self._mapped():
@@ -60,7 +60,7 @@ class MysqlDialect(MysqlConnection, SqlDialect):
         return bool(found and found[1])
 
     def _checked_zone(self, layout: TableLayout) -> Any:
-        """The zone of a DATETIME as an expression; None: UTC, in which our connection counts."""
+        """See `_zone`; our own connection counts in UTC."""
         zone = layout.zone_on(self.name)
         if layout.unit is not Unit.TIMESTAMP or zone in (None, "UTC"):
             return None
@@ -193,6 +193,7 @@ class MysqlDialect(MysqlConnection, SqlDialect):
         found = [Column(str(name), str(kind), computed == "1") for name, kind, computed in rows]
         self._index = self._index_of(layout)
         self._same_collation = self._collated(layout)
+        self._zone = self._checked_zone(layout)
         for column in found:
             if column.name == layout.expires:
                 self._check_expiry_type(column, layout)
