@@ -42,6 +42,11 @@ LAYOUTS = {
     "express-mysql-session": "sessctl.stores.layouts.express:EXPRESS_MYSQL_SESSION",
     "connect-mongo": "sessctl.stores.layouts.express:CONNECT_MONGO",
     "session-file-store": "sessctl.stores.layouts.express:SESSION_FILE_STORE",
+    "better-sqlite3-session-store": "sessctl.stores.layouts.express_sql:BETTER_SQLITE3",
+    "connect-session-knex": "sessctl.stores.layouts.express_sql:CONNECT_SESSION_KNEX",
+    "connect-session-sequelize": "sessctl.stores.layouts.express_sql:CONNECT_SESSION_SEQUELIZE",
+    "connect-typeorm": "sessctl.stores.layouts.express_sql:CONNECT_TYPEORM",
+    "prisma-session-store": "sessctl.stores.layouts.express_sql:PRISMA_SESSION_STORE",
 }
 # The layout to take when none is named.
 _DEFAULT_LAYOUT = {

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.engines import FilesEngine, RedisEngine, SqliteEngine
 from tests.support.mongo import MongoEngine
-from tests.support.sql_engines import MariaEngine, PostgresEngine
+from tests.support.sql_engines import KnexEngine, MariaEngine, PostgresEngine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +32,14 @@ def redis_engine(redis_server: RedisServer) -> Iterator[RedisEngine]:
 @pytest.fixture
 def sqlite_engine(tmp_path: Path) -> Iterator[SqliteEngine]:
     engine = SqliteEngine(tmp_path / "sessions")
+    yield engine
+    engine.client.close()
+
+
+@pytest.fixture
+def knex_engine(tmp_path: Path) -> Iterator[KnexEngine]:
+    """SQLite once more: a date is another thing there than a number."""
+    engine = KnexEngine(tmp_path / "sessions")
     yield engine
     engine.client.close()
 
@@ -64,7 +72,7 @@ def mongo_engine(mongo_server: MongoServer) -> MongoEngine:
     return MongoEngine(mongo_server)
 
 
-@pytest.fixture(params=["redis", "sqlite", "postgres", "mysql", "files", "mongo"])
+@pytest.fixture(params=["redis", "sqlite", "knex", "postgres", "mysql", "files", "mongo"])
 def engine(request: pytest.FixtureRequest) -> Engine:
     found: Engine = request.getfixturevalue(f"{request.param}_engine")
     return found

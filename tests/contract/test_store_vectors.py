@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 FOLDER = folder("SESSCTL_STORE_VECTORS", "stores")
 LAYOUTS = (
     "connect-redis", "connect-sqlite3", "connect-pg-simple", "express-mysql-session",
-    "session-file-store", "connect-mongo",
+    "better-sqlite3-session-store", "connect-session-knex", "connect-session-sequelize",
+    "connect-typeorm", "session-file-store", "connect-mongo",
 )  # fmt: skip
 # Whose secret is nowhere; see `test_mongo.py` for what can be said of it all the same.
 SEALED = ("connect-mongo-crypto",)
@@ -72,12 +73,13 @@ class Loaded:
 def loaded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Loaded]:
     vector = json.loads(request.param.read_bytes())
     raw, options, shift = vector["raw"], dict(vector["options"]), 0
+    options["layout"] = next(name for name in LAYOUTS if request.param.stem.startswith(name))
     if raw["kind"] == "redis":
         engine: RedisEngine = request.getfixturevalue("redis_engine")
         now = now_ms()
         load_redis(engine, raw, now)
         shift, url = now - (parse_iso_ms(vector["made_at"]) or 0), engine.url
-        options = {"layout": "connect-redis", "prefix": options["prefix"]}
+        options = {key: options[key] for key in ("layout", "prefix")}
     elif raw["kind"] == "postgresql":
         url = request.getfixturevalue("postgres_url")
         load_postgres(request.getfixturevalue("postgres_server"), raw)
@@ -93,9 +95,14 @@ def loaded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Loaded]:
     else:
         load_sqlite(tmp_path / "sessions", raw)
         url = f"sqlite:///{tmp_path}/sessions"
-        options = {"layout": "connect-sqlite3", "table": options["table"]}
+        options = {key: options[key] for key in ("layout", "table")}
     with open_store(url, **options) as store:
         yield Loaded(vector, store, shift)
+
+
+def is_gone(row: dict[str, Any]) -> bool:
+    """The store removed it, or keeps its row as that of a destroyed session."""
+    return bool(row.get("gone")) or row["state"] == "deleted"
 
 
 def test_there_are_store_vectors_to_load() -> None:
@@ -106,7 +113,7 @@ def test_vector_store_holds_the_sessions_that_the_application_saw(loaded: Loaded
     listed = {session.sid: session for session in loaded.store.scan(Query())}
     prefix = loaded.vector["options"].get("prefix", "")
     foreign = {key.removeprefix(prefix) for key in loaded.vector.get("foreign", ())}
-    expected = {row["sid"] for row in loaded.vector["truth"] if not row.get("gone")}
+    expected = {row["sid"] for row in loaded.vector["truth"] if not is_gone(row)}
     assert expected <= set(listed)
     # Without a prefix every string is a candidate; what is no session says so.
     assert set(listed) - expected <= foreign
@@ -114,7 +121,7 @@ def test_vector_store_holds_the_sessions_that_the_application_saw(loaded: Loaded
 
 
 def test_vector_store_rows_that_the_store_has_removed_are_not_there(loaded: Loaded) -> None:
-    gone = [row["sid"] for row in loaded.vector["truth"] if row.get("gone")]
+    gone = [row["sid"] for row in loaded.vector["truth"] if is_gone(row)]
     assert loaded.store.get(gone) == []
 
 
@@ -144,7 +151,7 @@ def test_vector_store_states_are_the_applications(loaded: Loaded) -> None:
 
 def test_vector_store_expiries_are_the_cookies_that_were_never_touched(loaded: Loaded) -> None:
     for row in loaded.truth("live", "expired"):
-        if row.get("gone") or "expires" not in row:
+        if row.get("gone") or row.get("expires") is None:
             continue
         session = loaded.session(row)
         assert session.expires_ms is not None
@@ -173,6 +180,11 @@ def test_vector_store_corrupt_sessions_have_a_problem_and_are_never_expired(load
             never = session.expiry is Expiry.NEVER  # MongoDB: what has no date has no end
             state = State.ACTIVE if never else State.UNKNOWN
             assert session.state(loaded.now_for(session)) is state
+
+
+def test_vector_store_expiries_that_are_no_date_are_unknown(loaded: Loaded) -> None:
+    for row in loaded.truth("corrupt-expiry"):
+        assert loaded.session(row).state(loaded.made_ms) is State.UNKNOWN
 
 
 def test_vector_store_strangers_are_named_and_not_listed(loaded: Loaded) -> None:

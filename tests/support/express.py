@@ -25,6 +25,7 @@ class ExpressApp(PeerApp):
         pgUrl, pgCa (file), schemaName, table, ttl (s), disableTouch: for connect-pg-simple.
         mysqlUrl, mysqlCa (file), table, columnNames ({session_id, expires, data}),
             expiration (ms), disableTouch: for express-mysql-session.
+        sqlite (file), pgUrl or mysqlUrl, table, sid: for those of "express-sql" (see there).
         secrets, name, cookie ({maxAge: ms, …}), resave, saveUninitialized, rolling, unset: for
             express-session; resave and saveUninitialized are false unless given.
     """

@@ -71,19 +71,25 @@ def load_postgres(server: PostgresServer, raw: dict[str, Any]) -> None:
             if schema != "public":
                 connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
             columns = ", ".join(
-                f"{column['name']} {column['type']}{' NOT NULL' if column['not_null'] else ''}"
+                f'"{column["name"]}" {column["type"]}{" NOT NULL" if column["not_null"] else ""}'
                 for column in one["columns"]
             )
-            connection.execute(f"CREATE TABLE {one['table']} ({columns})")
+            connection.execute(f"CREATE TABLE {_quoted(one['table'])} ({columns})")
             for statement in one["indexes"]:
                 connection.execute(statement)
         for table, rows in raw["tables"].items():
             for row in rows:
                 marks = ", ".join(["%s"] * len(row))
+                names = ", ".join(f'"{name}"' for name in row)
                 connection.execute(
-                    f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})",
-                    [stored(cell).decode() for cell in row.values()],
+                    f"INSERT INTO {_quoted(table)} ({names}) VALUES ({marks})",
+                    [None if cell is None else stored(cell).decode() for cell in row.values()],
                 )
+
+
+def _quoted(table: str) -> str:
+    schema, _, name = table.partition(".")
+    return f'"{schema}"."{name}"'
 
 
 def load_mysql(server: MariaServer, raw: dict[str, Any]) -> None:

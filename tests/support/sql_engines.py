@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sessctl.stores.registry import open_store
-from tests.support.engines import now_ms, with_layout
+from sessctl.timespec import iso
+from tests.support.engines import SqliteEngine, now_ms, with_layout
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sessctl.stores.base import Store
     from tests.support.mariadb import MariaServer
     from tests.support.postgres import PostgresServer
@@ -65,6 +68,31 @@ class PostgresEngine:
     def everything(self) -> dict[bytes, tuple[Any, Any]]:
         rows = self.client.execute("SELECT sid, sess::text, expire::text FROM session").fetchall()
         return {sid.encode(): (sess.encode(), expire) for sid, sess, expire in rows}
+
+
+class KnexEngine(SqliteEngine):
+    """connect-session-knex's table in a SQLite file: dates are texts."""
+
+    DDL = """
+        CREATE TABLE sessions (sid varchar(255), expired datetime, sess json, primary key (sid));
+        CREATE INDEX sessions_expired_index on sessions (expired);
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, self.DDL)
+
+    def open(self, *, write: bool = False, **options: Any) -> Store:
+        return super().open(write=write, layout="connect-session-knex", **options)
+
+    def save(self, sid: bytes, raw: bytes, expires_ms: int | None) -> None:
+        super().save(sid, raw, None)
+        if expires_ms is not None:
+            self.touch(sid, expires_ms)
+
+    def touch(self, sid: bytes, expires_ms: int) -> None:
+        self.client.execute(
+            "UPDATE sessions SET expired = ? WHERE sid = CAST(? AS TEXT)", (iso(expires_ms), sid)
+        )
 
 
 class MariaEngine:

@@ -73,4 +73,6 @@ def stored(cell: Any) -> Any:
         return cell
     if "base64" in cell:
         return b64decode(cell["base64"])
+    if "str" in cell:  # a date of MySQL, as the server writes it
+        return cell["str"].encode()
     return cell["text"].encode() if "text" in cell else cell["value"]

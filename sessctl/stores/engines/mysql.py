@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from sessctl.errors import StoreError
+from sessctl.errors import ConfigError, StoreError
 from sessctl.stores.engines.mysql_connect import MysqlConnection
 from sessctl.stores.engines.mysql_errors import Duplicate
 from sessctl.stores.engines.sql_dialect import Column, Moved, SqlDialect
 from sessctl.stores.engines.sql_tls import remark
+from sessctl.stores.layouts.base import Unit
 from sessctl.text import escape
+from sessctl.timespec import iso
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 _INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint")
 _NUMBERS = (*_INTEGERS, "decimal", "float", "double")
+_INTEGER = re.compile(r"-?[0-9]{1,20}")
+_UTC = "+00:00"
 
 
 class MysqlDialect(MysqlConnection, SqlDialect):
@@ -40,8 +44,9 @@ class MysqlDialect(MysqlConnection, SqlDialect):
 
     def __init__(self, url: StoreUrl, access: Access, layout: TableLayout | None) -> None:
         self._index: str | None = None
-        self._is_exact = False  # the expiry column holds integers
+        self._is_exact = False  # the expiry column holds integers or dates
         self._same_collation = "k.id"
+        self._zone: Any = None  # of a DATETIME, as an expression; None: UTC
         super().__init__(url, access)
         version = str(self.scalar(sa.select(sa.func.version())))
         self._is_mariadb = "mariadb" in version.lower()
@@ -54,11 +59,28 @@ class MysqlDialect(MysqlConnection, SqlDialect):
             found = self._connection.exec_driver_sql("SHOW STATUS LIKE 'Ssl_cipher'").fetchone()
         return bool(found and found[1])
 
+    def _checked_zone(self, layout: TableLayout) -> Any:
+        """See `_zone`; our own connection counts in UTC."""
+        zone = layout.zone_on(self.name)
+        if layout.unit is not Unit.TIMESTAMP or zone in (None, "UTC"):
+            return None
+        if zone == "server":
+            return sa.literal_column("@@global.time_zone")
+        moment: Any = sa.literal_column("'2000-01-01'")
+        if self.scalar(sa.select(sa.func.convert_tz(moment, _UTC, zone))) is None:
+            raise ConfigError(
+                f"expires_zone: this MySQL server knows no time zone '{zone}'",
+                hint="write an offset such as +03:00, or load the server's time zone tables",
+            )
+        return sa.literal(zone)
+
     # -- how things are spelled -------------------------------------------------------------------
 
     def value(self, cell: Any, column: Column) -> Any:
         """An integer as a number: against a text MySQL compares it as a float."""
-        return int(cell) if cell is not None and column.type in _INTEGERS else cell
+        if column.type in _INTEGERS and _INTEGER.fullmatch(str(cell)):
+            return int(cell)
+        return cell
 
     def is_id(self, column: Any) -> Any:
         return column.is_not(None)
@@ -73,18 +95,30 @@ class MysqlDialect(MysqlConnection, SqlDialect):
         return sa.func.instr(column, text) > 0
 
     def expiry_ms(self, column: Any, layout: TableLayout) -> Any:
-        return column * layout.unit.in_ms
+        if layout.unit is not Unit.TIMESTAMP:
+            return column * layout.unit.in_ms
+        in_utc = column if self._zone is None else sa.func.convert_tz(column, self._zone, _UTC)
+        return sa.func.ceiling(_since_1970_ms(in_utc))
 
     def may_be_expired(self, column: Any, layout: TableLayout, cutoff_ms: int) -> Any:
-        return column <= cutoff_ms / layout.unit.in_ms
+        if layout.unit is not Unit.TIMESTAMP:
+            return column <= cutoff_ms / layout.unit.in_ms
+        return column <= self._wall_clock(cutoff_ms)
 
     def expiry_value(self, moved: Moved, layout: TableLayout) -> Any:
-        return None if moved.ms is None else moved.ms // layout.unit.in_ms
+        if moved.ms is None:
+            return None
+        if layout.unit is not Unit.TIMESTAMP:
+            return moved.ms // layout.unit.in_ms
+        return self._wall_clock(moved.ms)
+
+    def _wall_clock(self, instant_ms: int) -> Any:
+        """An instant as a DATETIME has it."""
+        in_utc = iso(instant_ms)[:-1].replace("T", " ")
+        return in_utc if self._zone is None else sa.func.convert_tz(in_utc, _UTC, self._zone)
 
     def now_ms_of_server(self) -> Any:
-        epoch: Any = sa.literal_column("'1970-01-01'")
-        unit: Any = sa.literal_column("MICROSECOND")
-        return sa.func.timestampdiff(unit, epoch, sa.func.utc_timestamp(6)) / 1000
+        return _since_1970_ms(sa.func.utc_timestamp(6))
 
     def locking(self, select: Any) -> Any:
         [table] = select.get_final_froms()
@@ -168,16 +202,25 @@ class MysqlDialect(MysqlConnection, SqlDialect):
         found = [Column(str(name), str(kind), computed == "1") for name, kind, computed in rows]
         self._index = self._index_of(layout)
         self._same_collation = self._collated(layout)
+        self._zone = self._checked_zone(layout)
         for column in found:
             if column.name == layout.expires:
-                self._is_exact = column.type in _INTEGERS
-            if column.name == layout.expires and column.type not in _NUMBERS:
-                raise StoreError(
-                    f"column '{escape(column.name)}' is {column.type}, and the layout "
-                    f"'{layout.name}' keeps {layout.unit.words} there",
-                    hint="check `columns` of the backend, and its layout",
-                )
+                self._check_expiry_type(column, layout)
         return found
+
+    def _check_expiry_type(self, column: Column, layout: TableLayout) -> None:
+        self._is_exact = column.type in (*_INTEGERS, "datetime")
+        if layout.unit is Unit.TIMESTAMP:
+            # Of a TIMESTAMP the zone of the application's connection matters, and nobody tells.
+            fits, kept = column.type == "datetime", "a datetime"
+        else:
+            fits, kept = column.type in _NUMBERS, layout.unit.words
+        if not fits:
+            raise StoreError(
+                f"column '{escape(column.name)}' is {column.type}, and the layout "
+                f"'{layout.name}' keeps {kept} there",
+                hint="check `columns` of the backend, and its layout",
+            )
 
     def _index_of(self, layout: TableLayout) -> str | None:
         found = self.rows(
@@ -257,6 +300,13 @@ class MysqlDialect(MysqlConnection, SqlDialect):
             ).bindparams(**self._asked(layout))
         )
         return str(engine).lower() not in ("myisam", "memory", "aria", "csv", "archive")
+
+
+def _since_1970_ms(instant: Any) -> Any:
+    """A date in UTC as milliseconds, with a fraction; NULL of a zero date."""
+    epoch: Any = sa.literal_column("'1970-01-01'")
+    unit: Any = sa.literal_column("MICROSECOND")
+    return sa.func.timestampdiff(unit, epoch, instant) / 1000
 
 
 def _is_storable(sid: Any) -> bool:

@@ -60,15 +60,15 @@ class PostgresDialect(SqlDialect):
 
     def _checked_zone(self, layout: TableLayout) -> str | None:
         """The zone of dates without one, known to the server; None: the connection's own."""
-        zone = layout.expires_zone
+        zone = layout.zone_on(self.name)
         if zone is None or zone == "server":
             return None
         try:
-            self.scalar(sa.select(sa.func.timezone(zone, sa.func.now())))
+            self.scalar(sa.select(sa.func.timezone(_zone_value(zone), sa.func.now())))
         except StoreError:
             raise ConfigError(
                 f"expires_zone: PostgreSQL knows no time zone '{zone}'",
-                hint="write a name such as Europe/Istanbul, or UTC",
+                hint="write a name such as Europe/Istanbul, or UTC, or +03:00",
             ) from None
         return zone
 
@@ -136,7 +136,7 @@ class PostgresDialect(SqlDialect):
 
     @property
     def _zone_expression(self) -> Any:
-        return self._zone or sa.func.current_setting("TimeZone")
+        return _zone_value(self._zone) if self._zone else sa.func.current_setting("TimeZone")
 
     def expiry_value(self, moved: Moved, layout: TableLayout) -> Any:
         if moved.ms is None:
@@ -246,6 +246,12 @@ class _Declared(sa.types.UserDefinedType[Any]):
     def get_col_spec(self, **_: Any) -> str:
         """For a CAST."""
         return self.name
+
+
+def _zone_value(zone: str) -> Any:
+    """A zone by its name or its offset. East is plus: in a name PostgreSQL, as POSIX, has it the
+    other way round."""
+    return sa.cast(zone, sa.Interval) if zone.startswith(("+", "-")) else zone
 
 
 def _is_storable(sid: Any) -> bool:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from sessctl.stores.layouts.base import TableLayout
     from sessctl.stores.url import StoreUrl
 
+_MANY = 10_000  # of what is only remarked upon, nobody counts more
 _DIALECTS = {
     "sqlite": "sqlite:SqliteDialect",
     "postgresql": "postgres:PostgresDialect",
@@ -72,12 +73,16 @@ class SqlStore:
         self._table = sa.table(layout.table, *clauses, schema=layout.schema)
         self._sid = self._table.c[layout.sid]
         self._expires = self._table.c[layout.expires]
+        self._destroyed = self._table.c[layout.destroyed] if layout.destroyed in names else None
         self._expiry_ms = dialect.expiry_ms(self._expires, layout).label("sessctl_expiry_ms")
         cells = [dialect.cell(column).label(column.name) for column in self._table.c]
         version = () if read_only else dialect.row_version()
-        self._select = sa.select(*cells, self._expiry_ms, *version).select_from(self._table)
+        whole = sa.select(*cells, self._expiry_ms, *version).select_from(self._table)
+        self._select = whole.where(*self._undestroyed)
         self._rows = SqlRows(dialect, layout, self._columns)
-        self._pages = SqlPages(dialect, layout, self._table, self._columns, self._select)
+        self._pages = SqlPages(
+            dialect, layout, self._table, self._columns, self._select, self._undestroyed
+        )
         self.capabilities = Capabilities(
             expires_by_itself=False,
             orders_by_expiry=dialect.has_expiry_index(layout),
@@ -89,6 +94,7 @@ class SqlStore:
         if strange:
             rows = "1 row" if strange == 1 else f"{strange} rows"
             self.remarks.stranger(f"{scope}: {rows}", "the id is not a text")
+        self._note_destroyed()
         self._writer = None if read_only else self._make_writer()
 
     @classmethod
@@ -111,10 +117,30 @@ class SqlStore:
                 for schema, table, columns in dialect.tables()
             ]  # fmt: skip
 
+    @property
+    def _undestroyed(self) -> list[Any]:
+        """The row is a session still; a library may leave those that it destroyed."""
+        return [] if self._destroyed is None else [self._destroyed.is_(None)]
+
+    def _note_destroyed(self) -> None:
+        if self._destroyed is None:
+            return
+        marked = sa.select(sa.literal(1)).select_from(self._table)
+        some = marked.where(self._destroyed.is_not(None)).limit(_MANY + 1).subquery()
+        count = int(self._dialect.scalar(sa.select(sa.func.count()).select_from(some)))
+        if count:
+            rows = "1 row" if count == 1 else f"{count} rows"
+            if count > _MANY:
+                rows = f"more than {_MANY} rows"
+            self.remarks.note(
+                f"table '{escape(self.layout.table)}' keeps {rows} of sessions that are destroyed "
+                f"('{escape(self._destroyed.name)}' is set): left aside"
+            )
+
     def _check_columns(self, names: list[str]) -> None:
-        for part in ("sid", "data", "expires"):
+        for part in ("sid", "data", "expires", "user_column"):
             name = getattr(self.layout, part)
-            if name not in names:
+            if name is not None and name not in names:
                 raise StoreError(
                     f"table '{self.layout.table}' has no column '{name}'",
                     hint=f"it has {', '.join(map(escape, names))}; "
@@ -145,7 +171,7 @@ class SqlStore:
             )  # fmt: skip
         return SqlWriter(
             self._dialect, self.layout, self._table, self._columns, self._select,
-            sid_at=self._rows.sid_at, versions=versions,
+            sid_at=self._rows.sid_at, versions=versions, destroyed=self._destroyed,
         )  # fmt: skip
 
     # -- clock and size ---------------------------------------------------------------------------
@@ -208,7 +234,8 @@ class SqlStore:
         if not query.filters or query == Query(expired=True, grace_ms=query.grace_ms):
             # The database says the same as `Query.matches`, and without sending the rows.
             now_ms = self.now_ms()
-            conditions = [self._dialect.is_id(self._sid), *self._conditions(query, now_ms)]
+            named = self._dialect.is_id(self._sid)
+            conditions = [named, *self._undestroyed, *self._conditions(query, now_ms)]
             if query.expired:
                 ends = self._dialect.expiry_ms(self._expires, self.layout)
                 cutoff = now_ms - query.grace_ms
@@ -242,7 +269,10 @@ class SqlStore:
             conditions.append(self._dialect.may_be_expired(self._expires, self.layout, cutoff))
         if (user := query.plain_user) is not None:
             holds = partial(self._dialect.contains, self._table.c[self.layout.data])
-            conditions.append(sa.or_(holds(user), holds("\\u")))
+            found = [holds(user), holds("\\u")]
+            if (column := self.layout.user_column) is not None:
+                found.append(sa.cast(self._table.c[column], sa.String) == user)
+            conditions.append(sa.or_(*found))
         return conditions
 
     def recognises(self, session: Session) -> bool:
@@ -257,7 +287,7 @@ class SqlStore:
         return self._writes().set_expiry(sessions, expires_ms)
 
     def put(self, sessions: Sequence[Session]) -> list[Result]:
-        return self._writes().put([self._rows.own(session) for session in sessions])
+        return self._writes().put(self._rows.own(sessions))
 
     def _writes(self) -> SqlWriter:
         if self._writer is None:

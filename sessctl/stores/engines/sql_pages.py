@@ -20,7 +20,10 @@ READ_PAGE = 1000
 
 
 class SqlPages:
-    """Pages of whole rows: the cells, then the expiry in ms as the database reckons it."""
+    """Pages of whole rows: the cells, then the expiry in ms as the database reckons it.
+
+    `conditions` stand in `select` already: what makes a row a session.
+    """
 
     def __init__(
         self,
@@ -29,19 +32,22 @@ class SqlPages:
         table: Any,
         columns: Sequence[Column],
         select: Any,
+        conditions: Sequence[Any],
     ) -> None:
         self._dialect = dialect
         self._columns = {column.name: column for column in columns}
         self._at = {column.name: place for place, column in enumerate(columns)}
         self._table = table
         self._select = select
+        self._conditions = conditions
         self._sid = table.c[layout.sid]
         self._expires = table.c[layout.expires]
 
     def ids(self) -> Iterator[Sequence[Any]]:
         """Ids alone, in their order."""
         select = sa.select(self._dialect.cell(self._sid)).select_from(self._table)
-        base = select.where(self._dialect.is_id(self._sid)).order_by(self._sid)
+        named = self._dialect.is_id(self._sid)
+        base = select.where(named, *self._conditions).order_by(self._sid)
         return self._follow(base, lambda row: self._sid > self._value(self._sid, row[0]))
 
     def by_id(self, conditions: Sequence[Any]) -> Iterator[Sequence[Any]]:

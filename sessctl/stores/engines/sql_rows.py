@@ -8,7 +8,8 @@ from sessctl.errors import JournalError
 from sessctl.session import Expiry, Problem, Session
 from sessctl.stores.engines.sql_dialect import Moved
 from sessctl.stores.engines.sql_versions import Version, versioned
-from sessctl.stores.reader import Reader
+from sessctl.stores.layouts.base import Fill
+from sessctl.stores.reader import Reader, user_text
 from sessctl.text import escape
 from sessctl.timespec import MAX_MS
 
@@ -34,6 +35,9 @@ class SqlRows:
         self.sid_at = self._names.index(layout.sid)
         self.data_at = self._names.index(layout.data)
         self.expires_at = self._names.index(layout.expires)
+        self._user_at = (
+            None if layout.user_column is None else self._names.index(layout.user_column)
+        )
 
     def session(self, row: tuple[Any, ...], read_by: object = None) -> Session:
         """A session of a row: its cells, the expiry as the database reckons it, its version."""
@@ -43,14 +47,19 @@ class SqlRows:
         user, _, problem = self._reader.read(value or b"")
         if value is None:
             problem = Problem("value.missing", "the data column is NULL")
+        if self._user_at is not None and cells[self._user_at] is not None:
+            user = user_text(cells[self._user_at])
         expires_ms = _instant(ends)
+        expiry = Expiry.UNKNOWN if expires_ms is None else Expiry.STORE
+        if self._layout.null_is_never and cells[self.expires_at] is None:
+            expiry = Expiry.NEVER
         sid = _text(cells[self.sid_at])
         return Session(
             sid=sid,
             raw=value or b"",
             location=self._location(sid),
             expires_ms=expires_ms,
-            expiry=Expiry.UNKNOWN if expires_ms is None else Expiry.STORE,
+            expiry=expiry,
             user=user,
             problem=problem,
             original=versioned(cells, Version(version[0], version[1], read_by))
@@ -71,15 +80,30 @@ class SqlRows:
         """The value carries the library's mark; for the guard against a wrong table."""
         return self._reader.recognises(session.raw)
 
-    def own(self, session: Session) -> tuple[str, tuple[Any, ...]]:
-        """(sid, the row to write); a session of another store gets one, other columns stay NULL."""
-        if isinstance(session.original, tuple):
-            return session.sid, session.original
+    def own(self, sessions: Sequence[Session]) -> list[tuple[str, tuple[Any, ...]]]:
+        """(sid, the row to write) of each; that of another store's session holds what the library
+        puts into further columns, the others stay NULL."""
+        fills: dict[str, Any] = {}
+        for name, fill in self._layout.fills.items():
+            if name in self._names:
+                fills[name] = Moved(self._dialect.now_ms()) if fill is Fill.NOW else None
+        return [
+            (session.sid, session.original)
+            if isinstance(session.original, tuple)
+            else (session.sid, self._row(session, fills))
+            for session in sessions
+        ]
+
+    def _row(self, session: Session, fills: dict[str, Any]) -> tuple[Any, ...]:
         cells: list[Any] = [None] * len(self._columns)
+        for name, cell in fills.items():
+            cells[self._names.index(name)] = session.sid if cell is None else cell
+        if self._user_at is not None:
+            cells[self._user_at] = session.user
         cells[self.sid_at] = session.sid
         cells[self.data_at] = session.raw.decode("utf-8", "surrogateescape")
         cells[self.expires_at] = Moved(session.expires_ms)
-        return session.sid, tuple(cells)
+        return tuple(cells)
 
     def freeze(self, session: Session) -> dict[str, Any]:
         """See `Store.freeze`."""

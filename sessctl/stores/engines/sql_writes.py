@@ -50,6 +50,7 @@ class SqlWriter:
         select: reads whole rows: the cells, then the expiry in ms.
         sid_at: where the id stands among the cells.
         versions: where a row's version can be compared instead of its cells.
+        destroyed: the column that the library marks the rows of destroyed sessions in.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class SqlWriter:
         *,
         sid_at: int,
         versions: VersionLock | None,
+        destroyed: Any,
     ) -> None:
         self._dialect = dialect
         self._layout = layout
@@ -70,12 +72,23 @@ class SqlWriter:
         self._select = select
         self._sid_at = sid_at
         self._versions = versions
+        self._destroyed = destroyed
         self._sid = table.c[layout.sid]
         self._atomic = dialect.is_transactional(layout)
         self._bites = Bites(dialect)
 
     def delete(self, sessions: Sequence[Session], *, grace_ms: int | None) -> list[Result]:
-        """See `Store.delete`."""
+        """See `Store.delete`.
+
+        Where the library keeps the rows of destroyed sessions, ending one is marking it, as there:
+        a request in flight would insert a deleted row again, and a marked one it leaves alone. What
+        is expired the library deletes, and so do we.
+        """
+        if self._destroyed is not None and grace_ms is None:
+            now = {self._destroyed.name: sa.func.current_timestamp()}
+            return self._compare_and_write(
+                sessions, lambda same: self._update(same, lambda _: now), Outcome.DELETED
+            )
         results = {r.sid: r for r in self._delete_versions(sessions, grace_ms)}
 
         def write(same: list[Session]) -> None:
@@ -114,15 +127,21 @@ class SqlWriter:
         """See `Store.set_expiry`."""
         place = self._columns.index(self._column(self._layout.expires))
 
-        def write(same: list[Session]) -> None:
-            for session in same:
-                one = self._dialect.named(self._sid, [session.original[self._sid_at]])
-                moved = Moved(expires_ms, session.original[place])
-                value = self._dialect.expiry_value(moved, self._layout)
-                change = sa.update(self._table).where(one).values({self._layout.expires: value})
-                self._dialect.execute(change)
+        def values(session: Session) -> dict[str, Any]:
+            moved = Moved(expires_ms, session.original[place])
+            return {self._layout.expires: self._dialect.expiry_value(moved, self._layout)}
 
-        return self._compare_and_write(sessions, write, Outcome.STORED)
+        return self._compare_and_write(
+            sessions, lambda same: self._update(same, values), Outcome.STORED
+        )
+
+    def _update(self, same: list[Session], values: Callable[[Session], dict[str, Any]]) -> None:
+        """Row by row, by the id alone, so that no other row is looked at or locked."""
+        for session in same:
+            one = [self._dialect.named(self._sid, [session.original[self._sid_at]])]
+            if not self._atomic:
+                one += self._as_read(session)
+            self._dialect.execute(sa.update(self._table).where(*one).values(values(session)))
 
     def put(self, rows: Sequence[tuple[str, Cells]]) -> list[Result]:
         """Insert what is absent; of the rest say whether it is the same."""
@@ -164,7 +183,21 @@ class SqlWriter:
                 values[column.name] = self._dialect.expiry_value(cell, self._layout)
             elif not column.generated:
                 values[column.name] = self._dialect.value(cell, column)
-        return self._dialect.insert_absent(self._table, values, self._layout.sid)
+        return self._revive(cells, values) or self._dialect.insert_absent(
+            self._table, values, self._layout.sid
+        )
+
+    def _revive(self, cells: Cells, values: dict[str, Any]) -> bool:
+        """Write over the row of a destroyed session, which is as good as absent."""
+        if self._destroyed is None:
+            return False
+        one = self._dialect.named(self._sid, [cells[self._sid_at]])
+        marked = (one, self._destroyed.is_not(None))
+        sids = self._dialect.rows(sa.select(self._dialect.cell(self._sid)).where(*marked))
+        if [_key(sid) for (sid,) in sids] != [_key(cells[self._sid_at])]:
+            return False
+        change = sa.update(self._table).where(*marked).values(values)
+        return self._dialect.execute(change) == 1
 
     # -- compare, then write ----------------------------------------------------------------------
 
@@ -255,11 +288,13 @@ class SqlWriter:
 
     def _delete_compared(self, session: Session) -> None:
         """Without transactions: one statement that compares every cell as it deletes."""
-        same = [
+        self._dialect.execute(sa.delete(self._table).where(*self._as_read(session)))
+
+    def _as_read(self, session: Session) -> list[Any]:
+        return [
             self._table.c[column.name].is_not_distinct_from(cell)
             for column, cell in zip(self._columns, session.original, strict=True)
         ]
-        self._dialect.execute(sa.delete(self._table).where(*same))
 
     def _column(self, name: str) -> Column:
         return next(column for column in self._columns if column.name == name)

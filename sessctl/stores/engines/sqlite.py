@@ -18,9 +18,10 @@ from sqlalchemy.sql.elements import UnaryExpression
 from sqlalchemy.sql.operators import custom_op
 
 from sessctl.errors import AccessDenied, StoreError, StoreUnreachable, UsageError
+from sessctl.stores.engines import sqlite_dates as dates
 from sessctl.stores.engines.sql_connection import LOCK_TIMEOUT_S
 from sessctl.stores.engines.sql_dialect import Column, Moved, SqlDialect
-from sessctl.stores.layouts.base import Unit
+from sessctl.stores.layouts.base import DateForm, Unit
 from sessctl.stores.url import flags
 from sessctl.text import escape
 
@@ -106,19 +107,29 @@ class SqliteDialect(SqlDialect):
         return sa.func.instr(column, text) > 0
 
     def expiry_ms(self, column: Any, layout: TableLayout) -> Any:
-        """Text sorts above every number and means nothing, neither do seconds among ms (S3)."""
+        """A cell of another type or shape than the layout's means nothing, neither do seconds
+        among ms (S3)."""
         number = sa.and_(sa.func.typeof(column).in_(["integer", "real"]), column > 0)
-        if layout.unit is Unit.MILLISECONDS:
+        if layout.unit is not Unit.SECONDS:
             number = sa.and_(number, sa.not_(column.between(*_IN_SECONDS)))
-        return sa.case((number, column * layout.unit.in_ms))
+        if layout.unit is not Unit.TIMESTAMP:
+            return sa.case((number, column * layout.unit.in_ms))
+        read = dates.readers(column, layout.date_forms)
+        if DateForm.MILLISECONDS in layout.date_forms:
+            read.append((number, column))
+        return sa.case(*read)
 
     def may_be_expired(self, column: Any, layout: TableLayout, cutoff_ms: int) -> Any:
+        if layout.unit is Unit.TIMESTAMP:
+            return column < dates.beyond(cutoff_ms)
         return column < (cutoff_ms + 1) / layout.unit.in_ms  # a cell may hold 0.9 ms
 
     def expiry_value(self, moved: Moved, layout: TableLayout) -> Any:
         """In the type of the old cell: npm's sqlite3 writes REAL."""
         if moved.ms is None:
             return None
+        if layout.unit is Unit.TIMESTAMP and not isinstance(moved.was, (int, float)):
+            return dates.write(moved.ms, layout.date_forms[0])
         value = moved.ms // layout.unit.in_ms
         return float(value) if isinstance(moved.was, float) else value
 
@@ -183,7 +194,7 @@ class SqliteDialect(SqlDialect):
         return bool(keys or indexes)
 
     def has_expiry_index(self, layout: TableLayout) -> bool:
-        return bool(
+        indexed = bool(
             self.scalar(
                 sa.text(
                     "SELECT count(*) FROM pragma_index_list(:table) AS i "
@@ -192,6 +203,15 @@ class SqliteDialect(SqlDialect):
                 ).bindparams(table=layout.table, column=layout.expires)
             )
         )
+        return indexed and self._has_one_kind_of_date(layout)
+
+    def _has_one_kind_of_date(self, layout: TableLayout) -> bool:
+        """Numbers sort before all texts, whatever they mean; the index finds one at once."""
+        if layout.unit is not Unit.TIMESTAMP or len(layout.date_forms) == 1:
+            return True
+        table = sa.table(layout.table, sa.column(layout.expires))
+        number = sa.select(sa.literal(1)).select_from(table).where(table.c[layout.expires] < "")
+        return self.scalar(number.limit(1)) is None
 
     def cascades(self, layout: TableLayout) -> str:
         """Triggers that a delete would fire; our connection has foreign keys off."""

@@ -5,7 +5,7 @@ Most libraries are covered by a declaration of `KeyLayout` or `TableLayout`; see
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -33,6 +33,25 @@ class Unit(StrEnum):
     def words(self) -> str:
         """For an error."""
         return {"ms": "milliseconds", "s": "seconds", "timestamp": "a timestamp"}[self.value]
+
+
+class DateForm(StrEnum):
+    """How a library writes a date where the database has no type for one: in SQLite.
+
+    All are UTC, to the millisecond, and so sort as they follow each other.
+    """
+
+    ISO = "iso"  # 2026-11-27T18:03:37.204Z
+    ISO_OFFSET = "iso-offset"  # 2026-11-27T18:03:37.204+00:00
+    SPACED = "spaced"  # 2026-11-27 18:03:37.204 +00:00
+    MILLISECONDS = "ms"  # a number
+
+
+class Fill(StrEnum):
+    """What stands in a further column of a session that we write anew."""
+
+    SID = "sid"
+    NOW = "now"  # written as the expiry is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +136,13 @@ class TableLayout(Layout):
     """A session is a row; `expires` holds its end in `unit`s.
 
     `expires_zone`: where a date column has no zone, the one that the application writes in;
-    `server` is that of a connection which sets none.
+    `server` is that of a connection which sets none. One for each database where they differ.
+    `date_forms`: what a date may look like in SQLite; new ones are written as the first.
+    `null_is_never`: a session without an expiry never ends, where else that would be unknown.
+    `destroyed`: a column which says when the library destroyed a session and left its row; a
+    session of which it is not NULL is none any more. The table may do without it.
+    `fills`: columns that may not be NULL and that no session brings along.
+    `user_column`: holds the user where the application keeps one beside the data.
     """
 
     settings: ClassVar[tuple[str, ...]] = ("schema", "table", "columns", "expires_zone")
@@ -127,7 +152,17 @@ class TableLayout(Layout):
     data: str
     expires: str
     unit: Unit
-    expires_zone: str | None = None
+    date_forms: tuple[DateForm, ...] = (DateForm.ISO,)
+    expires_zone: str | Mapping[str, str] | None = None
+    null_is_never: bool = False
+    destroyed: str | None = None
+    fills: Mapping[str, Fill] = field(default_factory=dict)
+    user_column: str | None = None
+
+    def zone_on(self, database: str) -> str | None:
+        """The zone of dates without one, in this kind of database."""
+        zone = self.expires_zone
+        return zone if zone is None or isinstance(zone, str) else zone.get(database)
 
     def may_be_at(self, columns: frozenset[str]) -> bool:
         return {self.sid, self.data, self.expires} <= columns
@@ -135,13 +170,16 @@ class TableLayout(Layout):
     def _setting(self, key: str, value: Any) -> dict[str, Any]:
         if key != "columns":
             return {key: value}
-        unknown = set(value) - {"sid", "data", "expires"}
+        parts = {"sid": "sid", "data": "data", "expires": "expires", "user": "user_column"}
+        if self.destroyed is not None:
+            parts["destroyed"] = "destroyed"
+        unknown = set(value) - set(parts)
         if unknown:
             raise ConfigError(
                 f"layout '{self.name}' has no column '{sorted(unknown)[0]}'",
-                hint="columns are sid, data and expires",
+                hint=f"columns are {', '.join(parts)}",
             )
-        return dict(value)
+        return {parts[part]: name for part, name in value.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,11 +19,27 @@ SHOPS = {
     "connect-mongo, encrypted": "mongo:EncryptedMongoShop",
     "session-file-store": "files:FilesShop",
     "session-file-store, encrypted": "files:EncryptedFilesShop",
+    "better-sqlite3-session-store": "express_sql:BetterSqliteShop",
+    "connect-session-knex": "express_sql:KnexMysqlShop",
+    "connect-session-sequelize": "express_sql:SequelizeShop",
+    "connect-typeorm": "express_sql:TypeormShop",
+    "prisma-session-store": "express_sql:PrismaPostgresShop",
+}
+# The same layouts on other databases, which a short round proves.
+FURTHER = {
+    "connect-session-knex on sqlite": "express_sql:KnexShop",
+    "connect-session-knex on postgresql": "express_sql:KnexPostgresShop",
+    "connect-session-sequelize on postgresql": "express_sql:SequelizePostgresShop",
+    "connect-session-sequelize on mysql": "express_sql:SequelizeMysqlShop",
+    "connect-typeorm on postgresql": "express_sql:TypeormPostgresShop",
+    "connect-typeorm on mysql": "express_sql:TypeormMysqlShop",
+    "prisma-session-store on sqlite": "express_sql:PrismaShop",
+    "prisma-session-store on mysql": "express_sql:PrismaMysqlShop",
 }
 
 
 def shop_class(layout: str) -> type[Shop]:
-    """The kind of shop that keeps its sessions so."""
-    module, _, name = SHOPS[layout].partition(":")
+    """The kind of shop that keeps its sessions so; one of `FURTHER`, too."""
+    module, _, name = {**SHOPS, **FURTHER}[layout].partition(":")
     found: type[Shop] = getattr(import_module(f"tests.support.shops.{module}"), name)
     return found

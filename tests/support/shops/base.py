@@ -38,6 +38,7 @@ class Shop(ABC):
     lifetime_ms: ClassVar[int] = 24 * HOUR_MS  # of a session whose cookie names no end
     granularity_ms: ClassVar[int] = 1  # what the store keeps of an end
     expires_by_itself: ClassVar[bool] = False  # the store removes what is over, without a library
+    set_revives: ClassVar[bool] = True  # a request that changes its session writes it back
     touch_revives: ClassVar[bool] = False  # a request that only reads writes its session back, too
     stamps: ClassVar[tuple[str, ...]] = ()  # what the library puts beside the application's data
     url: str
