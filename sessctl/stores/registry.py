@@ -30,12 +30,16 @@ ENGINES = {
     "postgres": "sessctl.stores.engines.sql:SqlStore",
     "mysql": "sessctl.stores.engines.sql:SqlStore",
     "mariadb": "sessctl.stores.engines.sql:SqlStore",
+    "node": "sessctl.stores.engines.node:NodeStore",
+    "node+pid": "sessctl.stores.engines.node:NodeStore",
 }
 LAYOUTS = {
     "connect-redis": "sessctl.stores.layouts.express:CONNECT_REDIS",
     "connect-sqlite3": "sessctl.stores.layouts.express:CONNECT_SQLITE3",
     "connect-pg-simple": "sessctl.stores.layouts.express:CONNECT_PG_SIMPLE",
     "express-mysql-session": "sessctl.stores.layouts.express:EXPRESS_MYSQL_SESSION",
+    "express-memory": "sessctl.stores.layouts.express:EXPRESS_MEMORY",
+    "memorystore": "sessctl.stores.layouts.express:MEMORYSTORE",
 }
 # The layout to take when none is named.
 _DEFAULT_LAYOUT = {
@@ -43,17 +47,18 @@ _DEFAULT_LAYOUT = {
     "sqlite": "connect-sqlite3",
     "postgresql": "connect-pg-simple",
     "mysql": "express-mysql-session",
+    "node": "express-memory",  # the process says which of its layouts it is
 }
 # Schemes that spell the same kind of store.
 _SAME_AS = {
     "rediss": "redis", "redis+unix": "redis", "postgres": "postgresql", "mariadb": "mysql",
+    "node+pid": "node",
 }  # fmt: skip
 _FILE_SCHEMES = frozenset({"sqlite"})
 # Engines that are on their way: the driver's module and its extra.
 _COMING = {
     "mongodb": ("pymongo", "mongo"),
     "memcached": ("pymemcache", "memcached"),
-    "node": ("websockets", "node"),
 }
 
 
@@ -72,7 +77,8 @@ def open_store(
                 print(session.sid, session.expires_at)
 
     Args:
-        url: `redis:// rediss:// redis+unix:// sqlite:// postgresql:// mysql://`.
+        url: `redis:// rediss:// redis+unix:// sqlite:// postgresql:// mysql:// node://
+            node+pid://`.
         layout: the library's package name; without it the engine's usual one.
         write: without it, nothing that could change the store is sent.
         access: credentials and limits, for those who need more than the URL holds.

@@ -51,8 +51,8 @@ class StoreUrl:
 
     @property
     def is_local(self) -> bool:
-        """Nothing leaves this machine: a file, a socket, the loopback interface."""
-        return self.host in ("", "localhost", "127.0.0.1", "::1")
+        """Nothing leaves this machine: a file, a socket, a process, the loopback interface."""
+        return self.scheme == "node+pid" or self.host in ("", "localhost", "127.0.0.1", "::1")
 
     def option(self, name: str) -> str | None:
         return dict(self.options).get(name)

@@ -3,15 +3,16 @@
 Source: express-session 1.19.0 `index.js`, `session/cookie.js` for the value;
 connect-redis 3.4 to 10.0 for the key and TTL; connect-sqlite3 0.9.18 `lib/connect-sqlite3.js`,
 connect-pg-simple 10.0.0 `index.js` and `table.sql`, express-mysql-session 3.0.3 `index.js` and
-`schema.sql` for the tables. `cookie.expires` inside the value goes stale when a session is only
-touched, so the TTL or the column decides and the inner date is a hint.
+`schema.sql` for the tables; its own MemoryStore and memorystore 1.6.8. `cookie.expires` inside the value goes stale when a session is only
+touched, so the TTL or the column decides and the inner date is a hint; MemoryStore alone has
+nothing else.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from sessctl.stores.layouts.base import KeyLayout, TableLayout, Unit
+from sessctl.stores.layouts.base import KeyLayout, Layout, TableLayout, Unit
 
 EXPRESS: dict[str, Any] = {
     "serializer": "json",
@@ -59,3 +60,8 @@ EXPRESS_MYSQL_SESSION = TableLayout(
     unit=Unit.SECONDS,
     **EXPRESS,
 )
+
+# In the memory of a live process. MemoryStore has no package of its own: framework and store.
+EXPRESS_MEMORY = Layout(name="express-memory", databases=("node",), **EXPRESS)
+
+MEMORYSTORE = Layout(name="memorystore", databases=("node",), **EXPRESS)

@@ -1,0 +1,165 @@
+"""Finding the session stores in a live Node process, and which of them is meant.
+
+From the servers' listeners along Express's layers and routers, looking into the closures of what is
+met: `session()` keeps its store in one. The heap is not searched: V8 would stop the application
+for seconds. Source: express 4.22 `lib/router`, express 5.3 with router 2.2, express-session 1.19
+`index.js`.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from sessctl.errors import Refused, StoreError, UsageError
+from sessctl.stores.engines.node_cdp import Remote  # noqa: TC001 - msgspec reads it
+from sessctl.text import escape, shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+_ROUNDS = 6
+_FUNCTIONS = 400  # looked into in all; an unminified bundle needs 181, an ordinary app 4 to 9
+# What leads to a session store: the middleware itself, and what a mounted app hangs on. Where
+# nothing goes by these names, as in a minified bundle, everything is looked into.
+_LEADING = ("session", "mounted_app", "getrouter")
+
+
+class Found(msgspec.Struct):
+    """A store as the process describes it. `kind`: our layout's name; None: not in its memory."""
+
+    kind: str | None
+    port: int | str | None  # of the server that leads to it; a socket's path
+    cookie: str | None  # the cookie's name
+    name: str  # of its class
+
+    @property
+    def words(self) -> str:
+        """For an error and for the journal: `connect.sid on port 3000`."""
+        cookie = shorten(escape(self.cookie), 60) if self.cookie else "unnamed cookie"
+        return f"{cookie} on {_place(self.port)}" if self.port else cookie
+
+
+class Process(msgspec.Struct):
+    """What a process says of itself."""
+
+    pid: int
+    script: str
+    workers: list[int]  # of a cluster
+
+
+class Place(msgspec.Struct):
+    """A store and what talks to it: `helper` is node_reading.js, `store` its place in there."""
+
+    helper: Remote
+    store: Remote
+    found: Found
+    process: Process
+
+
+def resource(name: str) -> str:
+    """The text of a helper."""
+    return (files("sessctl.stores.engines") / name).read_text(encoding="utf-8")
+
+
+def find(cdp: Cdp, wanted: str) -> Place:
+    """The store that a URL's path names.
+
+    Args:
+        wanted: its number or the name of its cookie; empty: the only one.
+
+    Raises:
+        StoreError: there is none.
+        Refused: there are several, and none or more than one is named.
+    """
+    helper = cdp.remote(resource("node_reading.js"))
+    process = msgspec.convert(cdp.run(helper, "about"), Process)
+    places = cdp.run_remote(helper, "places", _search(cdp, helper), checked=True)
+    found = msgspec.convert(cdp.run(helper, "describe", places, checked=True), list[Found])
+    at = _chosen(found, wanted, process)
+    store = cdp.run_remote(helper, "pick", places, at, checked=True)
+    return Place(helper, store, found[at], process)
+
+
+def _search(cdp: Cdp, helper: Remote) -> Remote:
+    """All stores that are met, in rounds: walk as far as properties lead, then look into closures."""
+    todo, seen = cdp.run_remote(helper, "roots"), cdp.remote("[]")
+    stores, left = [cdp.remote("[]")], _FUNCTIONS
+    done: set[int | str | None] = set()  # ports whose store is found
+    for _ in range(_ROUNDS):
+        step = cdp.run_remote(helper, "walk", todo, seen, checked=True)
+        parts = cdp.parts(step)
+        functions, seen = parts["functions"], parts["seen"]
+        stores.append(parts["stores"])
+        names, ports = cdp.run(helper, "met", step, checked=True)
+        done.update(ports)
+        inside = []
+        for at in _worth_it(names, done)[:left]:
+            left -= 1
+            scopes = cdp.scopes(cdp.run_remote(helper, "function", functions, at, checked=True))
+            inside.append(cdp.run_remote(helper, "inside", functions, at, *scopes, checked=True))
+        if not inside:
+            break
+        todo = cdp.run_remote(helper, "join", *inside, checked=True)
+    return cdp.run_remote(helper, "join", *stores, checked=True)
+
+
+def _worth_it(names: Sequence[Sequence[Any]], done: set[int | str | None]) -> list[int]:
+    """Which of these functions, name and port each, to look into."""
+    leading = {port for name, port in names if name in _LEADING}
+    return [
+        at
+        for at, (name, port) in enumerate(names)
+        if name in _LEADING or not (port in done or port in leading)
+    ]
+
+
+def _chosen(found: Sequence[Found], wanted: str, process: Process) -> int:
+    here = [at for at, each in enumerate(found) if each.kind is not None]
+    if not here:
+        raise _nothing(found, process)
+    named = [
+        at for number, at in enumerate(here, 1) if wanted in ("", str(number), found[at].cookie)
+    ]
+    if len(named) == 1:
+        return named[0]
+    listed = [
+        f"{number}: {found[at].words} ({found[at].kind})" for number, at in enumerate(here, 1)
+    ]
+    holds = shorten("; ".join(listed), 600)
+    if not named:
+        raise UsageError(
+            f"process {process.pid} has no session store '{shorten(escape(wanted), 60)}'",
+            hint=f"it has {holds}",
+        )
+    raise Refused(
+        f"process {process.pid} has {len(here)} session stores: {holds}",
+        hint=f"name one by its number or its cookie: node+pid://{process.pid}/{named[0] + 1}",
+    )
+
+
+def _nothing(found: Sequence[Found], process: Process) -> StoreError:
+    if process.workers:
+        return StoreError(
+            f"process {process.pid} is the primary of a cluster: its workers hold the sessions",
+            hint="one after the other: "
+            + ", ".join(f"node+pid://{pid}" for pid in process.workers[:8]),
+        )
+    if found:
+        names = ", ".join(dict.fromkeys(escape(each.name[:40]) for each in found))
+        return StoreError(
+            f"process {process.pid} keeps no sessions in its memory: its store is {names}",
+            hint="open that by a URL of its own",
+        )
+    return StoreError(
+        f"process {process.pid} has no session store that can be found",
+        hint="looked for: express-session behind an HTTP server of the main thread; worker threads "
+        "are not reached",
+    )
+
+
+def _place(port: int | str) -> str:
+    return f"port {port}" if isinstance(port, int) else shorten(escape(port), 60)

@@ -1,0 +1,206 @@
+// What sessctl runs in a live Node process to find the session stores in its memory and to read
+// them. It is evaluated to one object that only the inspector's connection holds: no global, no
+// patch. Nothing here changes anything: getters are not called and stores are not asked, because
+// their own get, all and length delete what is over.
+(() => {
+  const own = (object, name) => {
+    try {
+      return Object.getOwnPropertyDescriptor(object, name);
+    } catch {
+      return undefined;
+    }
+  };
+  const data = (object, name) => (own(object, name) || {}).value;
+  const isObject = (value) => typeof value === "function" || (typeof value === "object" && value !== null);
+  const isMap = (value) => Object.prototype.toString.call(value) === "[object Map]";
+
+  // The methods that express-session's Store gives to every store beside the store's own.
+  const METHODS = ["createSession", "regenerate", "get", "set", "destroy"];
+  const isStore = (value) => {
+    try {
+      return METHODS.every((name) => typeof value[name] === "function") && own(value, "constructor") === undefined;
+    } catch {
+      return false;
+    }
+  };
+
+  // lru-cache 4, which memorystore uses, keeps key -> {value: {key, value, now, maxAge}} in a Map
+  // under an own symbol.
+  const lruMap = (lru) => {
+    const symbol = Object.getOwnPropertySymbols(lru).find((each) => each.description === "cache");
+    const map = symbol && data(lru, symbol);
+    return isMap(map) ? map : undefined;
+  };
+  const kindOf = (store) => {
+    if (isObject(data(store, "sessions"))) return "express-memory";
+    if (isObject(data(store, "store")) && lruMap(store.store)) return "memorystore";
+    return null; // one that keeps its sessions elsewhere
+  };
+
+  const portOf = (server) => {
+    try {
+      const address = server.address();
+      return typeof address === "object" && address ? address.port : address;
+    } catch {
+      return null;
+    }
+  };
+  const listeners = (server, port) =>
+    ["request", "upgrade"].flatMap((event) => server.listeners(event).map((each) => [each, port]));
+  const isServer = (value) =>
+    isObject(value) && typeof value.listeners === "function" && typeof value.address === "function";
+
+  // Asked each time: `clear` of both libraries makes a new one.
+  const mapOf = (place) => lruMap(place.store.store);
+
+  // In the closure of `session()` stand the store and the name of its cookie.
+  const cookieIn = ({ store, name, cookieOptions }) => (store && cookieOptions && typeof name === "string" ? name : null);
+
+  // One value of a store: text, and for memorystore [now, maxAge], whose sum is its end in ms.
+  const entry = (place, sid) => {
+    if (place.kind === "express-memory") return { text: data(place.store.sessions, sid), life: null };
+    const node = mapOf(place).get(sid);
+    if (node === undefined) return { text: undefined, life: null };
+    const { value, now, maxAge } = node.value;
+    return { text: value, life: Number.isFinite(maxAge) && maxAge !== 0 ? [now, maxAge] : null };
+  };
+
+  const LONGEST_MS = 10; // of one page: the application waits meanwhile
+  const LONGEST_TEXT = 1 << 19; // of one page, unless a single value is longer
+  const LONE_SURROGATE = /\p{Surrogate}/u; // no Unicode: it would not arrive as it is
+
+  return {
+    about: () => {
+      const cluster = process.getBuiltinModule ? process.getBuiltinModule("cluster") : require("cluster");
+      const workers = Object.values(cluster.workers || {}).map((worker) => worker.process.pid);
+      return { pid: process.pid, script: process.argv[1] || process.title, workers };
+    },
+
+    // Where an Express application hangs: [function or object, port]. In a cluster's worker the
+    // servers are known to `cluster._getServer` alone.
+    roots: () => {
+      const found = [];
+      for (const handle of process._getActiveHandles()) {
+        for (const server of [handle, handle && handle.server]) {
+          if (isServer(server)) found.push(...listeners(server, portOf(server)));
+        }
+      }
+      const cluster = process.getBuiltinModule ? process.getBuiltinModule("cluster") : require("cluster");
+      if (cluster.isWorker) found.push([cluster._getServer, null]);
+      for (const file of Object.keys((typeof require === "function" && require.cache) || {})) {
+        if (/[\\/]node_modules[\\/]/.test(file)) continue;
+        const { exports } = require.cache[file];
+        if (isObject(exports)) found.push([exports, null], ...Object.keys(exports).map((key) => [data(exports, key), null]));
+      }
+      return found;
+    },
+
+    // Follow layers and routers breadth first. Finds stores and the functions whose closures are
+    // to be looked into; `seen` is what earlier rounds have met.
+    walk: (roots, seen) => {
+      const met = new Set(seen);
+      const functions = [];
+      const stores = [];
+      const todo = roots.filter(([each]) => isObject(each));
+      for (let at = 0; at < todo.length && at < 5000; at += 1) {
+        const [each, port, cookie] = todo[at];
+        if (isStore(each)) stores.push([each, port, cookie]);
+        if (met.has(each) || isStore(each)) continue;
+        met.add(each);
+        const push = (value) => isObject(value) && todo.push([value, port]);
+        if (typeof each === "function") functions.push([each, port]);
+        const stack = data(each, "stack");
+        for (const layer of Array.isArray(stack) ? stack : []) {
+          push(data(layer, "handle"));
+          const route = data(layer, "route");
+          for (const handler of (isObject(route) && data(route, "stack")) || []) push(data(handler, "handle"));
+        }
+        push(data(each, "_router")); // Express 4
+        push((own(each, "router") || {}).get); // Express 5: its closure has the router
+      }
+      return { functions, stores, seen: [...met] };
+    },
+    // Names and ports of the functions, and the ports of the stores.
+    met: ({ functions, stores }) => [
+      functions.map(([each, port]) => [String(data(each, "name")), port]),
+      stores.map(([, port]) => port),
+    ],
+    function: (functions, at) => functions[at][0],
+
+    // What the closures hold: stores with the name of their cookie, and where to walk on.
+    inside: (functions, at, ...scopes) => {
+      const port = functions[at][1];
+      const found = [];
+      for (const scope of scopes) {
+        const variables = scope.object || scope; // V8 hands a scope over as {description, object}
+        for (const name of Object.keys(variables)) {
+          const value = data(variables, name);
+          if (!isObject(value)) continue;
+          if (isStore(value)) found.push([value, port, cookieIn(variables)]);
+          else if (typeof value === "function" || Array.isArray(data(value, "stack"))) found.push([value, port]);
+          else if (isServer(value)) found.push(...listeners(value, port));
+          else if (name === "handles" && isMap(value)) {
+            // A worker's: key -> handle, with the server under a symbol of its own.
+            for (const handle of value.values()) {
+              const server = Object.getOwnPropertySymbols(handle).map((each) => data(handle, each)).find(isServer);
+              if (server) found.push(...listeners(server, Number(String(server._connectionKey).split(":").pop()) || null));
+            }
+          }
+        }
+      }
+      return found;
+    },
+
+    join: (...lists) => lists.flat(),
+
+    // A place: all that reading and writing need to know of a store. In the order of the ports, so
+    // that a number names the same one tomorrow; without those that no middleware uses, if any is.
+    places: (stores) => {
+      const places = new Map();
+      for (const [store, port, cookie] of stores) {
+        const known = places.get(store) || { store, kind: kindOf(store), port: null, cookie: null };
+        places.set(store, { ...known, port: known.port || port || null, cookie: known.cookie || cookie || null });
+      }
+      const all = [...places.values()];
+      const used = all.filter(({ store }) => typeof store.generate === "function"); // set by session()
+      return (used.length ? used : all).sort((a, b) => (Number(a.port) || 0) - (Number(b.port) || 0));
+    },
+    describe: (places) =>
+      places.map(({ store, kind, port, cookie }) => {
+        const name = (store.constructor && store.constructor.name) || "unnamed";
+        return { kind, port, cookie, name: String(name) };
+      }),
+    pick: (places, at) => places[at],
+
+    keys: (place) =>
+      place.kind === "memorystore" ? Array.from(mapOf(place).keys()) : Object.keys(place.store.sessions),
+    count: (place) =>
+      place.kind === "memorystore" ? mapOf(place).size : Object.keys(place.store.sessions).length,
+    length: (keys) => keys.length,
+
+    // Up to `most` sessions from `keys[from]` on, flat: sid, text, life, sid, ... A value that is
+    // no text comes as null with what it is instead of its life. `next` is where to go on.
+    page: (place, keys, from, most) => {
+      const rows = [];
+      const until = Date.now() + LONGEST_MS;
+      let next = from;
+      for (let size = 0; next < keys.length && next < from + most && size < LONGEST_TEXT; next += 1) {
+        const sid = keys[next];
+        const { text, life } = entry(place, sid);
+        if (text === undefined) continue; // gone in between
+        if (typeof sid !== "string" || typeof text !== "string") rows.push(String(sid), null, typeof text);
+        else if (LONE_SURROGATE.test(sid) || LONE_SURROGATE.test(text)) rows.push(sid, null, "not Unicode");
+        else rows.push(sid, text, life);
+        size += typeof text === "string" ? text.length : 0;
+        if ((next & 15) === 15 && Date.now() > until) {
+          next += 1;
+          break;
+        }
+      }
+      return { next, rows };
+    },
+
+    entry, // for node_writing.js
+    mapOf,
+  };
+})()
