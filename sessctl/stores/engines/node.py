@@ -155,7 +155,7 @@ class NodeStore:
 
     def _all(self) -> Iterator[Session]:
         cdp, helper = self._cdp, self._place.helper
-        keys = cdp.run_remote(helper, "keys", self._place.store)
+        keys = cdp.get(helper, "keys", self._place.store)
         try:
             total = int(cdp.run(helper, "length", keys))
             if total > _MANY:

@@ -112,9 +112,7 @@ class Cdp:
         """Call a function of a helper object; its result by value."""
         return self._call_on(owner, name, arguments, checked=checked, by_value=True).get("value")
 
-    def run_remote(
-        self, owner: Remote, name: str, *arguments: Any, checked: bool = False
-    ) -> Remote:
+    def get(self, owner: Remote, name: str, *arguments: Any, checked: bool = False) -> Remote:
         """The same; the result stays there."""
         found = self._call_on(owner, name, arguments, checked=checked, by_value=False)
         return Remote(found["objectId"])

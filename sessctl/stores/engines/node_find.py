@@ -20,6 +20,7 @@ from sessctl.text import escape, shorten
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sessctl.stores.engines.node_cdp import Cdp
 
 _ROUNDS = 6
 _FUNCTIONS = 400  # looked into in all; an unminified bundle needs 181, an ordinary app 4 to 9
@@ -77,20 +78,20 @@ def find(cdp: Cdp, wanted: str) -> Place:
     """
     helper = cdp.remote(resource("node_reading.js"))
     process = msgspec.convert(cdp.run(helper, "about"), Process)
-    places = cdp.run_remote(helper, "places", _search(cdp, helper), checked=True)
+    places = cdp.get(helper, "places", _search(cdp, helper), checked=True)
     found = msgspec.convert(cdp.run(helper, "describe", places, checked=True), list[Found])
     at = _chosen(found, wanted, process)
-    store = cdp.run_remote(helper, "pick", places, at, checked=True)
+    store = cdp.get(helper, "pick", places, at, checked=True)
     return Place(helper, store, found[at], process)
 
 
 def _search(cdp: Cdp, helper: Remote) -> Remote:
-    """All stores that are met, in rounds: walk as far as properties lead, then look into closures."""
-    todo, seen = cdp.run_remote(helper, "roots"), cdp.remote("[]")
+    """All stores that are met: walk as far as properties lead, look into closures, walk on."""
+    todo, seen = cdp.get(helper, "roots"), cdp.remote("[]")
     stores, left = [cdp.remote("[]")], _FUNCTIONS
     done: set[int | str | None] = set()  # ports whose store is found
     for _ in range(_ROUNDS):
-        step = cdp.run_remote(helper, "walk", todo, seen, checked=True)
+        step = cdp.get(helper, "walk", todo, seen, checked=True)
         parts = cdp.parts(step)
         functions, seen = parts["functions"], parts["seen"]
         stores.append(parts["stores"])
@@ -99,12 +100,12 @@ def _search(cdp: Cdp, helper: Remote) -> Remote:
         inside = []
         for at in _worth_it(names, done)[:left]:
             left -= 1
-            scopes = cdp.scopes(cdp.run_remote(helper, "function", functions, at, checked=True))
-            inside.append(cdp.run_remote(helper, "inside", functions, at, *scopes, checked=True))
+            scopes = cdp.scopes(cdp.get(helper, "function", functions, at, checked=True))
+            inside.append(cdp.get(helper, "inside", functions, at, *scopes, checked=True))
         if not inside:
             break
-        todo = cdp.run_remote(helper, "join", *inside, checked=True)
-    return cdp.run_remote(helper, "join", *stores, checked=True)
+        todo = cdp.get(helper, "join", *inside, checked=True)
+    return cdp.get(helper, "join", *stores, checked=True)
 
 
 def _worth_it(names: Sequence[Sequence[Any]], done: set[int | str | None]) -> list[int]:

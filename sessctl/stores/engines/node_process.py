@@ -25,6 +25,7 @@ Address = IPv4Address | IPv6Address
 Listening = dict[int, list[Address]]  # ports, and the addresses that each is open at
 
 _NODE = re.compile(r"node(js)?[\d.]*( \(deleted\))?")  # after an upgrade the file is another
+_OPTIONS = "NODE_OPTIONS="
 _LISTEN = "0A"
 _INSPECT = re.compile(
     r"--(?:inspect(?:-brk|-wait|-port)?|debug-port)=(?:(.*):)?(\d+)|--inspect\S*=(\D\S*)"
@@ -68,7 +69,7 @@ class NodeProcess:
 
     def _check_kind(self) -> None:
         with self._reading():
-            program = os.readlink(self._folder / "exe").rpartition("/")[2]
+            program = (self._folder / "exe").readlink().name
         if _NODE.fullmatch(program) is None:
             raise Refused(f"process {self.pid} is not Node: it runs {program[:40]!a}")
 
@@ -115,7 +116,7 @@ class NodeProcess:
                 "opens the inspector from the start",
             )
         with self._reading():
-            elsewhere = os.readlink(self._folder / "ns" / "net") != os.readlink("/proc/self/ns/net")
+            elsewhere = _network(self._folder) != _network(Path("/proc/self"))
         if elsewhere:
             raise Refused(
                 f"process {self.pid} is in a container with a network of its own",
@@ -155,7 +156,7 @@ class NodeProcess:
     @staticmethod
     def _link(path: Path) -> str:
         try:
-            return os.readlink(path)
+            return str(path.readlink())
         except FileNotFoundError:  # closed in between
             return ""
 
@@ -177,6 +178,10 @@ class NodeProcess:
             return f"user {pwd.getpwuid(number).pw_name}"
         except (OSError, KeyError):
             return "another user"
+
+
+def _network(folder: Path) -> Path:
+    return (folder / "ns" / "net").readlink()
 
 
 def _ports(rows: Iterator[list[str]]) -> Listening:

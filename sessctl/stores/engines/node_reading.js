@@ -158,8 +158,10 @@
     places: (stores) => {
       const places = new Map();
       for (const [store, port, cookie] of stores) {
-        const known = places.get(store) || { store, kind: kindOf(store), port: null, cookie: null };
-        places.set(store, { ...known, port: known.port || port || null, cookie: known.cookie || cookie || null });
+        const place = places.get(store) || { store, kind: kindOf(store), port: null, cookie: null };
+        place.port = place.port || port || null;
+        place.cookie = place.cookie || cookie || null;
+        places.set(store, place);
       }
       const all = [...places.values()];
       const used = all.filter(({ store }) => typeof store.generate === "function"); // set by session()
@@ -173,7 +175,7 @@
     pick: (places, at) => places[at],
 
     keys: (place) =>
-      place.kind === "memorystore" ? Array.from(mapOf(place).keys()) : Object.keys(place.store.sessions),
+      place.kind === "memorystore" ? [...mapOf(place).keys()] : Object.keys(place.store.sessions),
     count: (place) =>
       place.kind === "memorystore" ? mapOf(place).size : Object.keys(place.store.sessions).length,
     length: (keys) => keys.length,

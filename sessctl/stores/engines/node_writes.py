@@ -44,7 +44,7 @@ class NodeWriter:
         self._cdp = cdp
         self._store = place.store
         factory = cdp.remote(f"({{ make: {resource('node_writing.js')} }})")
-        self._helper = cdp.run_remote(factory, "make", place.helper)
+        self._helper = cdp.get(factory, "make", place.helper)
 
     def delete(self, sessions: Sequence[Session], grace_ms: int | None) -> list[Result]:
         """See `Store.delete`."""
@@ -106,7 +106,7 @@ def _put_row(session: Session) -> dict[str, Any]:
     kept = session.original
     if kept is not None and not kept.moved:
         return _row(session)
-    row = {"sid": session.sid, "text": session.raw.decode(), "life": None}
+    row: dict[str, Any] = {"sid": session.sid, "text": session.raw.decode(), "life": None}
     if session.expires_ms is not None or session.expiry is Expiry.NEVER:
         row["ends"] = session.expires_ms
     return row

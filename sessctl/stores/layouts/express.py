@@ -3,9 +3,9 @@
 Source: express-session 1.19.0 `index.js`, `session/cookie.js` for the value;
 connect-redis 3.4 to 10.0 for the key and TTL; connect-sqlite3 0.9.18 `lib/connect-sqlite3.js`,
 connect-pg-simple 10.0.0 `index.js` and `table.sql`, express-mysql-session 3.0.3 `index.js` and
-`schema.sql` for the tables; its own MemoryStore and memorystore 1.6.8. `cookie.expires` inside the value goes stale when a session is only
-touched, so the TTL or the column decides and the inner date is a hint; MemoryStore alone has
-nothing else.
+`schema.sql` for the tables. `cookie.expires` inside the value goes stale when a session is only
+touched, so the TTL or the column decides and the inner date is a hint; only MemoryStore
+(express-session 1.19.0 `session/memory.js`) has nothing else.
 """
 
 from __future__ import annotations
