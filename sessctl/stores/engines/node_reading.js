@@ -27,7 +27,7 @@
   // lru-cache 4, which memorystore uses, keeps key -> {value: {key, value, now, maxAge}} in a Map
   // under an own symbol.
   const lruMap = (lru) => {
-    const symbol = Object.getOwnPropertySymbols(lru).find((each) => each.description === "cache");
+    const symbol = Object.getOwnPropertySymbols(lru).find((each) => each.toString() === "Symbol(cache)");
     const map = symbol && data(lru, symbol);
     return isMap(map) ? map : undefined;
   };

@@ -14,6 +14,8 @@ SHOPS = {
     "connect-sqlite3": "sqlite:SqliteShop",
     "connect-pg-simple": "postgres:PostgresShop",
     "express-mysql-session": "mysql:MysqlShop",
+    "express-memory": "memory:MemoryShop",
+    "memorystore": "memory:MemorystoreShop",
 }
 
 

@@ -30,7 +30,9 @@ class Shop(ABC):
     """
 
     layout: ClassVar[str]
-    lifetime_ms: ClassVar[int] = 24 * HOUR_MS  # of a session whose cookie names no end
+    # Of a session whose cookie names no end; None: it never ends.
+    lifetime_ms: ClassVar[int | None] = 24 * HOUR_MS
+    outlives_its_app: ClassVar[bool] = True  # another app can go on with the same store
     expires_by_itself: ClassVar[bool] = False  # the store removes what is over, without a library
     url: str
     options: dict[str, Any]

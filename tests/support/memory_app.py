@@ -1,0 +1,52 @@
+"""Applications that keep their sessions in their own memory, and what only they can see there."""
+
+from __future__ import annotations
+
+import json
+import re
+import selectors
+from typing import Any
+
+from tests.support.express import ExpressApp
+
+ANSWER_TIMEOUT_S = 30.0
+
+
+class MemoryApp(ExpressApp):
+    """The Express peer on a store of `tests/peers/memory`.
+
+    Args:
+        store: "memory" (express-session's own MemoryStore) or "memorystore".
+        node_options: what Node is started with. By itself any free port for its inspector, so that
+            tests run side by side.
+        max, ttl (ms): for memorystore.
+    """
+
+    def __init__(
+        self, *, store: str, node_options: str = "--inspect-port=127.0.0.1:0", **options: Any
+    ) -> None:
+        options = {"secrets": ["keyboard cat"], **options}
+        super().__init__(peer="memory", store=store, node_options=node_options, **options)
+
+    def ask(self, act: str, *given: Any) -> Any:
+        """One act of `stores.js`; what it returns."""
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps([act, *given]).encode() + b"\n")
+        process.stdin.flush()
+        with selectors.DefaultSelector() as waiting:
+            waiting.register(process.stdout, selectors.EVENT_READ)
+            assert waiting.select(ANSWER_TIMEOUT_S), f"no answer to {act}: {self.errors()}"
+        return json.loads(process.stdout.readline())
+
+    def sessions(self) -> dict[str, tuple[str, float | None]]:
+        """What is stored, in its order: sid -> (text, end in ms)."""
+        return {sid: (text, ends) for sid, text, ends in self.ask("all")}
+
+    @property
+    def inspector_port(self) -> int | None:
+        """Where its inspector listens; None: it is closed."""
+        url = self.ask("inspector")
+        found = re.search(r":(\d+)/", url or "")
+        return int(found[1]) if found else None
