@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.engines import RedisEngine, SqliteEngine
+from tests.support.memory_app import MemoryApp, NodeEngine
 from tests.support.sql_engines import MariaEngine, PostgresEngine
 
 if TYPE_CHECKING:
@@ -51,7 +52,19 @@ def mysql_engine(maria_server: MariaServer) -> Iterator[MariaEngine]:
     engine.client.close()
 
 
-@pytest.fixture(params=["redis", "sqlite", "postgres", "mysql"])
+@pytest.fixture(scope="session")
+def memory_app() -> Iterator[MemoryApp]:
+    with MemoryApp(store="memorystore", node_options="--inspect=127.0.0.1:0") as app:
+        yield app
+
+
+@pytest.fixture
+def node_engine(memory_app: MemoryApp) -> NodeEngine:
+    memory_app.ask("clear")
+    return NodeEngine(memory_app)
+
+
+@pytest.fixture(params=["redis", "sqlite", "postgres", "mysql", "node"])
 def engine(request: pytest.FixtureRequest) -> Engine:
     found: Engine = request.getfixturevalue(f"{request.param}_engine")
     return found

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import re
 import selectors
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from sessctl.stores.registry import open_store
 from tests.support.express import ExpressApp
+
+if TYPE_CHECKING:
+    from sessctl.stores.base import Store
 
 ANSWER_TIMEOUT_S = 30.0
 
@@ -50,3 +54,35 @@ class MemoryApp(ExpressApp):
         url = self.ask("inspector")
         found = re.search(r":(\d+)/", url or "")
         return int(found[1]) if found else None
+
+
+class NodeEngine:
+    """memorystore in a process whose inspector is open."""
+
+    name = "node"
+
+    def __init__(self, app: MemoryApp) -> None:
+        self.app = app
+        self.url = f"node://127.0.0.1:{app.inspector_port}"
+
+    def open(self, *, write: bool = False, **options: Any) -> Store:
+        return open_store(self.url, write=write, **options)
+
+    def save(self, sid: bytes, raw: bytes, expires_ms: int | None) -> None:
+        self.app.ask("save", sid.decode(), raw.decode(), expires_ms)
+
+    def touch(self, sid: bytes, expires_ms: int) -> None:
+        self.app.ask("touch", sid.decode(), expires_ms)
+
+    def drop(self, sid: bytes) -> None:
+        self.app.ask("drop", sid.decode())
+
+    def holds(self, sid: bytes, beside: bytes = b"") -> bool:
+        try:
+            sid.decode()
+        except UnicodeDecodeError:  # JavaScript's strings are Unicode
+            return False
+        return sid != beside
+
+    def everything(self) -> dict[bytes, tuple[Any, Any]]:
+        return {sid.encode(): value for sid, value in self.app.sessions().items()}
