@@ -11,7 +11,14 @@ from sessctl.session import Expiry, Query, Session, State
 from sessctl.stores.registry import open_store
 from sessctl.timespec import parse_iso_ms
 from tests.support.engines import now_ms
-from tests.support.load_vectors import load_mysql, load_postgres, load_redis, load_sqlite
+from tests.support.load_vectors import (
+    load_memory,
+    load_mysql,
+    load_postgres,
+    load_redis,
+    load_sqlite,
+)
+from tests.support.memory_app import MemoryApp
 from tests.support.vectors import folder, stored
 
 if TYPE_CHECKING:
@@ -22,7 +29,13 @@ if TYPE_CHECKING:
     from tests.support.engines import RedisEngine
 
 FOLDER = folder("SESSCTL_STORE_VECTORS", "stores")
-LAYOUTS = ("connect-redis", "connect-sqlite3", "connect-pg-simple", "express-mysql-session")
+LAYOUTS = (
+    "connect-redis",
+    "connect-sqlite3",
+    "connect-pg-simple",
+    "express-mysql-session",
+    "express-memory",
+)
 FILES = sorted(path for name in LAYOUTS for path in FOLDER.glob(f"{name}*.json"))
 STATES = {
     "live": State.ACTIVE,
@@ -54,6 +67,12 @@ class Loaded:
         return found[0]
 
 
+@pytest.fixture
+def vector_app() -> Iterator[MemoryApp]:
+    with MemoryApp(store="memory", node_options="--inspect=127.0.0.1:0") as app:
+        yield app
+
+
 @pytest.fixture(params=FILES, ids=lambda path: path.stem)
 def loaded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Loaded]:
     vector = json.loads(request.param.read_bytes())
@@ -70,6 +89,10 @@ def loaded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Loaded]:
     elif raw["kind"] == "mysql":
         url = request.getfixturevalue("maria_url")
         load_mysql(request.getfixturevalue("maria_server"), raw)
+    elif vector["store"] == "memory":
+        app = request.getfixturevalue("vector_app")
+        load_memory(app, raw)
+        url, options = f"node://127.0.0.1:{app.inspector_port}", {}
     else:
         load_sqlite(tmp_path / "sessions", raw)
         url = f"sqlite:///{tmp_path}/sessions"

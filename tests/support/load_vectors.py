@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from tests.support.engines import RedisEngine
     from tests.support.mariadb import MariaServer
+    from tests.support.memory_app import MemoryApp
     from tests.support.postgres import PostgresServer
 
 
@@ -85,3 +87,9 @@ def load_mysql(server: MariaServer, raw: dict[str, Any]) -> None:
                 marks = ", ".join(["%s"] * len(row))
                 cursor.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", values)
         connection.commit()
+
+
+def load_memory(app: MemoryApp, raw: dict[str, Any]) -> None:
+    """`JSON.stringify(store.sessions)` of MemoryStore."""
+    for sid, text in json.loads(stored(raw["content"])).items():
+        app.ask("save", sid, text)
