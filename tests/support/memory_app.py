@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import selectors
 from typing import TYPE_CHECKING, Any
 
 from sessctl.stores.registry import open_store
-from tests.support.express import ExpressApp
+from tests.support.express import Browser, ExpressApp
+from tests.support.npm import PEERS, modules, program
+from tests.support.peer import PeerApp
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sessctl.stores.base import Store
 
+APPS = PEERS / "memory" / "apps"
 ANSWER_TIMEOUT_S = 30.0
 
 
@@ -54,6 +60,31 @@ class MemoryApp(ExpressApp):
         url = self.ask("inspector")
         found = re.search(r":(\d+)/", url or "")
         return int(found[1]) if found else None
+
+
+class NodeApp(PeerApp):
+    """A script of `tests/peers/memory/apps`, in its folder or copied or bundled elsewhere.
+
+    Args:
+        words: its arguments.
+    """
+
+    def __init__(
+        self,
+        script: str | Path,
+        *words: str,
+        node_options: str = "--inspect-port=127.0.0.1:0",
+        **environment: str,
+    ) -> None:
+        super().__init__(
+            [program("node"), str(APPS / script), *words],
+            NODE_OPTIONS=node_options,
+            NODE_PATH=os.pathsep.join(str(modules(PEERS / name)) for name in ("memory", "express")),
+            **environment,
+        )
+
+    def browser(self) -> Browser:
+        return Browser(self.port)
 
 
 class NodeEngine:

@@ -117,7 +117,8 @@ def test_malformed_urls_are_refused(text: str) -> None:
         ("rdis://h", "did you mean 'redis'?"),
         (
             "gopher://h",
-            "known: redis, rediss, redis+unix, sqlite, postgresql, postgres, mysql, mariadb, node, node+pid",
+            "known: redis, rediss, redis+unix, sqlite, postgresql, postgres, mysql, mariadb, "
+            "node, node+pid",
         ),
     ],
 )

@@ -38,10 +38,15 @@ class Found(msgspec.Struct):
     name: str  # of its class
 
     @property
+    def names(self) -> list[str]:
+        """What a URL may call it beside its number: `connect.sid`, `connect.sid:3000`."""
+        return [self.cookie, f"{self.cookie}:{self.port}"] if self.cookie else []
+
+    @property
     def words(self) -> str:
         """For an error and for the journal: `connect.sid on port 3000`."""
-        cookie = shorten(escape(self.cookie), 60) if self.cookie else "unnamed cookie"
-        return f"{cookie} on {_place(self.port)}" if self.port else cookie
+        name = shorten(escape(self.cookie), 60) if self.cookie else self.kind
+        return f"{name} on {_place(self.port)}" if self.port else f"{name}"
 
 
 class Process(msgspec.Struct):
@@ -119,26 +124,22 @@ def _worth_it(names: Sequence[Sequence[Any]], done: set[int | str | None]) -> li
 
 
 def _chosen(found: Sequence[Found], wanted: str, process: Process) -> int:
-    here = [at for at, each in enumerate(found) if each.kind is not None]
+    here = dict(enumerate((at for at, each in enumerate(found) if each.kind is not None), 1))
     if not here:
         raise _nothing(found, process)
-    named = [
-        at for number, at in enumerate(here, 1) if wanted in ("", str(number), found[at].cookie)
-    ]
+    named = {n: at for n, at in here.items() if wanted in ("", str(n), *found[at].names)}
     if len(named) == 1:
-        return named[0]
-    listed = [
-        f"{number}: {found[at].words} ({found[at].kind})" for number, at in enumerate(here, 1)
-    ]
-    holds = shorten("; ".join(listed), 600)
+        return next(iter(named.values()))
+    stores = (f"{number}: {found[at].words}" for number, at in (named or here).items())
+    listed = shorten("; ".join(stores), 600)
+    name = f" '{shorten(escape(wanted), 60)}'" if wanted else ""
     if not named:
         raise UsageError(
-            f"process {process.pid} has no session store '{shorten(escape(wanted), 60)}'",
-            hint=f"it has {holds}",
+            f"process {process.pid} has no session store{name}", hint=f"it has {listed}"
         )
     raise Refused(
-        f"process {process.pid} has {len(here)} session stores: {holds}",
-        hint=f"name one by its number or its cookie: node+pid://{process.pid}/{named[0] + 1}",
+        f"process {process.pid} has {len(named)} session stores{name}: {listed}",
+        hint=f"name one by its number or its cookie: node+pid://{process.pid}/{next(iter(named))}",
     )
 
 

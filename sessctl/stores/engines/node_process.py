@@ -1,7 +1,8 @@
 """A process on this Linux machine, looked at from outside before it is sent a signal.
 
 Source: proc(5), pidfd_open(2); Node 20.20 `src/inspector_agent.cc`: SIGUSR1 opens the inspector,
-and a process that does not catch it dies of it.
+and a process that does not catch it dies of it; `lib/internal/cluster/primary.js`: a primary
+passes it on.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import pwd
 import re
 import signal
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -115,6 +116,13 @@ class NodeProcess:
                 hint="started with --disable-sigusr1, or not yet up? --inspect=127.0.0.1:9229 "
                 "opens the inspector from the start",
             )
+        if workers := self._cluster_workers():
+            # Node's primary hands the signal on to its workers, and never closes theirs again.
+            raise Refused(
+                f"process {self.pid} is the primary of a cluster: its workers hold the sessions",
+                hint="one after the other: "
+                + ", ".join(f"node+pid://{pid}" for pid in workers[:8]),
+            )
         with self._reading():
             elsewhere = _network(self._folder) != _network(Path("/proc/self"))
         if elsewhere:
@@ -122,6 +130,17 @@ class NodeProcess:
                 f"process {self.pid} is in a container with a network of its own",
                 hint=f"run sessctl in there: nsenter -t {self.pid} -n -p",
             )
+
+    def _cluster_workers(self) -> list[int]:
+        """The children that Node's module `cluster` has started."""
+        found: list[int] = []
+        for task in (self._folder / "task").iterdir():
+            with suppress(OSError):  # a thread that has ended
+                for child in map(int, (task / "children").read_text(encoding="ascii").split()):
+                    environment = Path(f"/proc/{child}/environ").read_bytes()
+                    if b"\0NODE_UNIQUE_ID=" in b"\0" + environment:
+                        found.append(child)
+        return sorted(found)
 
     def check_alive(self) -> None:
         """Raises StoreUnreachable when the process has ended."""

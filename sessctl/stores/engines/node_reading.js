@@ -45,6 +45,7 @@
       return null;
     }
   };
+  const portIn = (server) => Number(/\d*$/.exec(data(server, "_connectionKey"))[0]) || null; // "4:127.0.0.1:3000"
   const listeners = (server, port) =>
     ["request", "upgrade"].flatMap((event) => server.listeners(event).map((each) => [each, port]));
   const isServer = (value) =>
@@ -143,7 +144,7 @@
             // A worker's: key -> handle, with the server under a symbol of its own.
             for (const handle of value.values()) {
               const server = Object.getOwnPropertySymbols(handle).map((each) => data(handle, each)).find(isServer);
-              if (server) found.push(...listeners(server, Number(String(server._connectionKey).split(":").pop()) || null));
+              if (server) found.push(...listeners(server, portIn(server)));
             }
           }
         }
