@@ -108,17 +108,17 @@ class Cdp:
         """Evaluate a text of ours to an object, which stays there. Changes nothing."""
         return Remote(self.evaluate(expression)["objectId"])
 
-    def run(self, owner: Remote, name: str, *arguments: Any, checked: bool = False) -> Any:
+    def run(self, owner: Remote, name: str, *arguments: Any) -> Any:
         """Call a function of a helper object; its result by value."""
-        return self._call_on(owner, name, arguments, checked=checked, by_value=True).get("value")
+        return self._call_on(owner, name, arguments, by_value=True).get("value")
 
-    def get(self, owner: Remote, name: str, *arguments: Any, checked: bool = False) -> Remote:
+    def get(self, owner: Remote, name: str, *arguments: Any) -> Remote:
         """The same; the result stays there."""
-        found = self._call_on(owner, name, arguments, checked=checked, by_value=False)
+        found = self._call_on(owner, name, arguments, by_value=False)
         return Remote(found["objectId"])
 
     def _call_on(
-        self, owner: Remote, name: str, arguments: tuple[Any, ...], *, checked: bool, by_value: bool
+        self, owner: Remote, name: str, arguments: tuple[Any, ...], *, by_value: bool
     ) -> dict[str, Any]:
         sent = [
             {"objectId": each.object_id} if isinstance(each, Remote) else {"value": each}
@@ -127,7 +127,7 @@ class Cdp:
         found: dict[str, Any] = self.call(
             "Runtime.callFunctionOn", objectId=owner.object_id, arguments=sent,
             functionDeclaration=f"function(...given) {{ return this.{name}(...given); }}",
-            returnByValue=by_value, objectGroup=_GROUP, silent=True, throwOnSideEffect=checked,
+            returnByValue=by_value, objectGroup=_GROUP, silent=True,
         )["result"]  # fmt: skip
         return found
 

@@ -8,8 +8,9 @@ for seconds. Source: express 4.22 `lib/router`, express 5.3 with router 2.2, exp
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
 
     from sessctl.stores.engines.node_cdp import Cdp
 
-_ROUNDS = 6
+_ROUNDS = 12
 _FUNCTIONS = 400  # looked into in all; an unminified bundle needs 181, an ordinary app 4 to 9
-# What leads to a session store: the middleware itself, and what a mounted app hangs on. Where
-# nothing goes by these names, as in a minified bundle, everything is looked into.
-_LEADING = ("session", "mounted_app", "getrouter")
+# The middleware itself, and what an app hangs on; a bundler numbers names that occur twice, and a
+# minified bundle has none of them.
+_LEADING = re.compile(r"(session|mounted_app|getrouter)\d*")
+_NAMED = 2
 
 
 class Found(msgspec.Struct):
@@ -83,44 +85,60 @@ def find(cdp: Cdp, wanted: str) -> Place:
     """
     helper = cdp.remote(resource("node_reading.js"))
     process = msgspec.convert(cdp.run(helper, "about"), Process)
-    places = cdp.get(helper, "places", _search(cdp, helper), checked=True)
-    found = msgspec.convert(cdp.run(helper, "describe", places, checked=True), list[Found])
+    for roots in ("servers", "modules"):
+        places = cdp.get(helper, "places", _search(cdp, helper, roots))
+        found = msgspec.convert(cdp.run(helper, "describe", places), list[Found])
+        if found:
+            break
     at = _chosen(found, wanted, process)
-    store = cdp.get(helper, "pick", places, at, checked=True)
+    store = cdp.get(helper, "pick", places, at)
     return Place(helper, store, found[at], process)
 
 
-def _search(cdp: Cdp, helper: Remote) -> Remote:
+def _search(cdp: Cdp, helper: Remote, roots: str) -> Remote:
     """All stores that are met: walk as far as properties lead, look into closures, walk on."""
-    todo, seen = cdp.get(helper, "roots"), cdp.remote("[]")
-    stores, left = [cdp.remote("[]")], _FUNCTIONS
+    todo, seen = cdp.get(helper, roots), cdp.remote("[]")
+    stores, pool, left = [seen], list[_Function](), _FUNCTIONS
     done: set[int | str | None] = set()  # ports whose store is found
     for _ in range(_ROUNDS):
-        step = cdp.get(helper, "walk", todo, seen, checked=True)
+        step = cdp.get(helper, "walk", todo, seen)
         parts = cdp.parts(step)
-        functions, seen = parts["functions"], parts["seen"]
+        seen = parts["seen"]
         stores.append(parts["stores"])
-        names, ports = cdp.run(helper, "met", step, checked=True)
+        functions, ports = cdp.run(helper, "met", step)
+        pool += [_Function(parts["functions"], at, *each) for at, each in enumerate(functions)]
         done.update(ports)
-        inside = []
-        for at in _worth_it(names, done)[:left]:
-            left -= 1
-            scopes = cdp.scopes(cdp.get(helper, "function", functions, at, checked=True))
-            inside.append(cdp.get(helper, "inside", functions, at, *scopes, checked=True))
-        if not inside:
+        pool = [each for each in pool if each.rank == _NAMED or each.port not in done]
+        best = max((each.rank for each in pool), default=0)
+        chosen = [each for each in pool if each.rank == best][:left]
+        pool = [each for each in pool if each.rank != best]
+        left -= len(chosen)
+        if not chosen:
             break
-        todo = cdp.get(helper, "join", *inside, checked=True)
-    return cdp.get(helper, "join", *stores, checked=True)
+        inside = [each.inside(cdp, helper) for each in chosen]
+        todo = cdp.get(helper, "join", *inside)
+    return cdp.get(helper, "join", *stores)
 
 
-def _worth_it(names: Sequence[Sequence[Any]], done: set[int | str | None]) -> list[int]:
-    """Which of these functions, name and port each, to look into."""
-    leading = {port for name, port in names if name in _LEADING}
-    return [
-        at
-        for at, (name, port) in enumerate(names)
-        if name in _LEADING or not (port in done or port in leading)
-    ]
+class _Function(NamedTuple):
+    """A function that may close over a store: its place in a list over there."""
+
+    functions: Remote
+    at: int
+    name: str
+    port: int | str | None
+    is_middleware: bool
+
+    @property
+    def rank(self) -> int:
+        """Those of the highest rank are looked into first; where a port's store is found, only
+        those that go by a name: there may be another app inside of it."""
+        return _NAMED if _LEADING.fullmatch(self.name) else int(self.is_middleware)
+
+    def inside(self, cdp: Cdp, helper: Remote) -> Remote:
+        """What its closures hold."""
+        scopes = cdp.scopes(cdp.get(helper, "function", self.functions, self.at))
+        return cdp.get(helper, "inside", self.functions, self.at, *scopes)
 
 
 def _chosen(found: Sequence[Found], wanted: str, process: Process) -> int:

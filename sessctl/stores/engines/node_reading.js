@@ -1,28 +1,27 @@
 // What sessctl runs in a live Node process to find the session stores in its memory and to read
 // them. It is evaluated to one object that only the inspector's connection holds: no global, no
-// patch. Nothing here changes anything: getters are not called and stores are not asked, because
-// their own get, all and length delete what is over.
+// patch. Nothing here changes anything: no getter and no proxy's trap is run, and no store is
+// asked, because their own get, all and length delete what is over.
 (() => {
-  const own = (object, name) => {
-    try {
-      return Object.getOwnPropertyDescriptor(object, name);
-    } catch {
-      return undefined;
-    }
-  };
+  const load = typeof require === "function" ? require : undefined; // the inspector lends it for this moment
+  const builtin = process.getBuiltinModule || load;
+  const { isProxy } = builtin("util").types;
+  const isObject = (value) =>
+    (typeof value === "function" || (typeof value === "object" && value !== null)) && !isProxy(value);
+  const own = (object, name) => (isObject(object) ? Object.getOwnPropertyDescriptor(object, name) : undefined);
   const data = (object, name) => (own(object, name) || {}).value;
-  const isObject = (value) => typeof value === "function" || (typeof value === "object" && value !== null);
+  const inherited = (object, name) => {
+    for (let at = object; isObject(at); at = Object.getPrototypeOf(at)) {
+      if (own(at, name)) return data(at, name);
+    }
+    return undefined;
+  };
+  const hasMethods = (value, names) => names.every((name) => typeof inherited(value, name) === "function");
   const isMap = (value) => Object.prototype.toString.call(value) === "[object Map]";
 
-  // The methods that express-session's Store gives to every store beside the store's own.
+  // What express-session's Store gives to every store, beside the store's own; a prototype is none.
   const METHODS = ["createSession", "regenerate", "get", "set", "destroy"];
-  const isStore = (value) => {
-    try {
-      return METHODS.every((name) => typeof value[name] === "function") && own(value, "constructor") === undefined;
-    } catch {
-      return false;
-    }
-  };
+  const isStore = (value) => isObject(value) && hasMethods(value, METHODS) && !own(value, "constructor");
 
   // lru-cache 4, which memorystore uses, keeps key -> {value: {key, value, now, maxAge}} in a Map
   // under an own symbol.
@@ -33,7 +32,7 @@
   };
   const kindOf = (store) => {
     if (isObject(data(store, "sessions"))) return "express-memory";
-    if (isObject(data(store, "store")) && lruMap(store.store)) return "memorystore";
+    if (isObject(data(store, "store")) && lruMap(data(store, "store"))) return "memorystore";
     return null; // one that keeps its sessions elsewhere
   };
 
@@ -48,8 +47,7 @@
   const portIn = (server) => Number(/\d*$/.exec(data(server, "_connectionKey"))[0]) || null; // "4:127.0.0.1:3000"
   const listeners = (server, port) =>
     ["request", "upgrade"].flatMap((event) => server.listeners(event).map((each) => [each, port]));
-  const isServer = (value) =>
-    isObject(value) && typeof value.listeners === "function" && typeof value.address === "function";
+  const isServer = (value) => hasMethods(value, ["listeners", "address"]);
 
   // Asked each time: `clear` of both libraries makes a new one.
   const mapOf = (place) => lruMap(place.store.store);
@@ -72,28 +70,33 @@
 
   return {
     about: () => {
-      const cluster = process.getBuiltinModule ? process.getBuiltinModule("cluster") : require("cluster");
-      const workers = Object.values(cluster.workers || {}).map((worker) => worker.process.pid);
+      const workers = Object.values(builtin("cluster").workers || {}).map((worker) => worker.process.pid);
       return { pid: process.pid, script: process.argv[1] || process.title, workers };
     },
 
     // Where an Express application hangs: [function or object, port]. In a cluster's worker the
     // servers are known to `cluster._getServer` alone.
-    roots: () => {
+    servers: () => {
       const found = [];
       for (const handle of process._getActiveHandles()) {
         for (const server of [handle, handle && handle.server]) {
           if (isServer(server)) found.push(...listeners(server, portOf(server)));
         }
       }
-      const cluster = process.getBuiltinModule ? process.getBuiltinModule("cluster") : require("cluster");
+      const cluster = builtin("cluster");
       if (cluster.isWorker) found.push([cluster._getServer, null]);
-      for (const file of Object.keys((typeof require === "function" && require.cache) || {})) {
-        if (/[\\/]node_modules[\\/]/.test(file)) continue;
-        const { exports } = require.cache[file];
-        if (isObject(exports)) found.push([exports, null], ...Object.keys(exports).map((key) => [data(exports, key), null]));
-      }
       return found;
+    },
+
+    // Where no server leads to a store: what the application's own CommonJS modules export.
+    modules: () => {
+      const cache = (load && load.cache) || {};
+      const files = Object.keys(cache).filter((file) => !/[\\/]node_modules[\\/]/.test(file));
+      return files.flatMap((file) => {
+        const exported = data(cache[file], "exports");
+        const inside = isObject(exported) ? Object.keys(exported).map((key) => data(exported, key)) : [];
+        return [exported, ...inside].map((value) => [value, null]);
+      });
     },
 
     // Follow layers and routers breadth first. Finds stores and the functions whose closures are
@@ -102,28 +105,28 @@
       const met = new Set(seen);
       const functions = [];
       const stores = [];
-      const todo = roots.filter(([each]) => isObject(each));
+      const todo = roots.map(([value, port, cookie]) => ({ value, port, cookie, leads: false }));
       for (let at = 0; at < todo.length && at < 5000; at += 1) {
-        const [each, port, cookie] = todo[at];
-        if (isStore(each)) stores.push([each, port, cookie]);
-        if (met.has(each) || isStore(each)) continue;
-        met.add(each);
-        const push = (value) => isObject(value) && todo.push([value, port]);
-        if (typeof each === "function") functions.push([each, port]);
-        const stack = data(each, "stack");
+        const { value, port, cookie, leads } = todo[at];
+        if (isStore(value)) stores.push([value, port, cookie]);
+        if (!isObject(value) || met.has(value) || isStore(value)) continue;
+        met.add(value);
+        if (typeof value === "function") functions.push([value, port, leads]);
+        const push = (found, isLead) => todo.push({ value: found, port, leads: isLead });
+        const stack = data(value, "stack");
         for (const layer of Array.isArray(stack) ? stack : []) {
-          push(data(layer, "handle"));
-          const route = data(layer, "route");
-          for (const handler of (isObject(route) && data(route, "stack")) || []) push(data(handler, "handle"));
+          const handlers = data(data(layer, "route"), "stack");
+          push(data(layer, "handle"), !handlers);
+          for (const handler of Array.isArray(handlers) ? handlers : []) push(data(handler, "handle"), false);
         }
-        push(data(each, "_router")); // Express 4
-        push((own(each, "router") || {}).get); // Express 5: its closure has the router
+        push(data(value, "_router"), true); // Express 4
+        push((own(value, "router") || {}).get, true); // Express 5: its closure has the router
       }
       return { functions, stores, seen: [...met] };
     },
-    // Names and ports of the functions, and the ports of the stores.
+    // Of the functions name, port, and whether one is middleware; of the stores the ports.
     met: ({ functions, stores }) => [
-      functions.map(([each, port]) => [String(data(each, "name")), port]),
+      functions.map(([value, port, leads]) => [String(data(value, "name")), port, leads]),
       stores.map(([, port]) => port),
     ],
     function: (functions, at) => functions[at][0],
@@ -133,7 +136,7 @@
       const port = functions[at][1];
       const found = [];
       for (const scope of scopes) {
-        const variables = scope.object || scope; // V8 hands a scope over as {description, object}
+        const variables = data(scope, "object") || scope; // V8 hands a scope over as {description, object}
         for (const name of Object.keys(variables)) {
           const value = data(variables, name);
           if (!isObject(value)) continue;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sessctl.timespec import parse_iso_ms
 from tests.support.cli import HOUR_MS
@@ -19,7 +19,7 @@ class MemoryShop(Shop):
 
     layout = "express-memory"
     store = "memory"
-    lifetime_ms = None
+    lifetime_ms: ClassVar[int | None] = None
     outlives_its_app = False
     app: MemoryApp
 
