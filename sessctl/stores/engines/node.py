@@ -168,19 +168,20 @@ class NodeStore:
             cdp.release(keys)
 
     def _pages(self, keys: Any, total: int | None = None) -> Iterator[Session]:
-        """The sessions under these keys, which are ids or an array of them over there."""
+        """The sessions under these keys, which are ids or an array of them over there.
+
+        Never a page ahead: between two pages the process is its users' alone.
+        """
         total = len(keys) if total is None else total
         start = 0
         while start < total:
-            page = self._cdp.run(
-                self._place.helper, "page", self._place.store, keys, start, PAGE
-            )  # fmt: skip
+            page = self._cdp.run(self._place.helper, "page", self._place.store, keys, start, PAGE)
             start, flat = page["next"], page["rows"]
             for sid, text, life in zip(flat[::3], flat[1::3], flat[2::3], strict=True):
                 if text is None:
                     self.remarks.stranger(_location(sid), escape(str(life)[:40]))
                 else:
-                    yield self._session(sid, text.encode(), Kept(Life(*life) if life else None))
+                    yield self._session(sid, text.encode(), _kept(life))
 
     def _session(self, sid: str, raw: bytes, kept: Kept) -> Session:
         user, written, problem = self._reader.read(raw)
@@ -232,9 +233,7 @@ class NodeStore:
     def thaw(self, frozen: dict[str, Any], *, expires_ms: int | None = None) -> Session:
         if frozen.get("kind") != _FROZEN or not isinstance(frozen.get("value"), bytes):
             raise JournalError("the journal does not hold sessions of a live Node process")
-        life = frozen.get("life")
-        kept = Kept(Life(*life) if life else None)
-        session = self._session(frozen["sid"], frozen["value"], kept)
+        session = self._session(frozen["sid"], frozen["value"], _kept(frozen.get("life")))
         if expires_ms is None:
             return session
         return msgspec.structs.replace(
@@ -250,6 +249,13 @@ class NodeStore:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+_TEXT_ALONE = Kept(None)
+
+
+def _kept(life: Sequence[float] | None) -> Kept:
+    return _TEXT_ALONE if life is None else Kept(Life(*life))
 
 
 def _location(sid: str) -> str:
