@@ -12,11 +12,13 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager, suppress
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from websockets.sync.server import serve
 
-from sessctl.errors import AccessDenied, Refused, SessctlError, StoreUnreachable
+from sessctl.errors import AccessDenied, Refused, SessctlError, StoreError, StoreUnreachable
 from sessctl.session import Expiry, Query, Session, State
 from sessctl.stores.access import Access
 from sessctl.stores.base import Outcome
@@ -30,6 +32,9 @@ from tests.support.servers import free_port
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from websockets.http11 import Request, Response
+    from websockets.sync.server import ServerConnection
 
     from sessctl.stores.base import Store
 
@@ -295,6 +300,59 @@ class TestTheInspector:
             child.send_signal(signal.SIGINT)
             child.wait(20)
         assert self.is_shut(shut_app)
+
+
+@contextmanager
+def impostor(*answers: str) -> Iterator[int]:
+    """Something on a port that says it is an inspector; the last answer is given again and again.
+    `NUMBER` stands for the number of the request."""
+
+    def greet(connection: ServerConnection, request: Request) -> Response | None:
+        if request.path != "/json/list":
+            return None
+        target = f"ws://127.0.0.1:{server.socket.getsockname()[1]}/some-id"
+        return connection.respond(200, json.dumps([{"webSocketDebuggerUrl": target}]))
+
+    def talk(connection: ServerConnection) -> None:
+        left = list(answers)
+        for message in connection:
+            answer = left.pop(0) if len(left) > 1 else left[0]
+            connection.send(answer.replace("NUMBER", str(json.loads(message)["id"])))
+
+    with serve(talk, "127.0.0.1", 0, process_request=greet) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.socket.getsockname()[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+PID = '{"id":NUMBER,"result":{"result":{"type":"number","value":1}}}'
+THING = '{"id":NUMBER,"result":{"result":{"type":"object","objectId":"1"}}}'
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        ["nonsense"],
+        ["[]"],
+        ['{"id":"NUMBER"}'],
+        ['{"id":NUMBER}'],
+        ['{"id":NUMBER,"result":[]}'],
+        ['{"id":NUMBER,"result":{"result":{"value":"\\u001b[2J"}}}'],
+        ['{"id":NUMBER,"error":{"message":"\\u001b[2J"}}'],
+        [PID],
+        [PID, THING],
+        [PID, THING, '{"id":NUMBER,"result":{"result":{"value":{"pid":[],"workers":{}}}}}'],
+        [PID, '{"id":NUMBER,"result":{"exceptionDetails":{"exception":{"className":"\\u001b"}}}}'],
+    ],
+)
+def test_an_impostor_is_an_error_in_words(answers: list[str]) -> None:
+    with impostor(*answers) as port, pytest.raises(StoreError) as caught:
+        open_store(f"node://127.0.0.1:{port}", access=Access(timeout_s=2))
+    assert "\x1b" not in str(caught.value)
 
 
 class TestRefusals:

@@ -43,7 +43,13 @@ if TYPE_CHECKING:
 _MANY = 250_000
 _FROZEN = "memory"
 
-Row = tuple[str, "str | None", Any]  # sid, text, life; without text what the value is instead
+
+class Page(msgspec.Struct):
+    """Sessions as `node_reading.js` gives them: sid, text, life; without text what the value is
+    instead of its life. `next`: where to go on."""
+
+    next: int
+    rows: list[tuple[str, str | None, tuple[float, float] | str | None]]
 
 
 class Life(NamedTuple):
@@ -112,7 +118,7 @@ class NodeStore:
 
     def now_ms(self) -> int:
         """`Date.now()` of the process."""
-        return int(self._cdp.evaluate("Date.now()")["value"])
+        return self._cdp.number("Date.now()")
 
     def estimate(self) -> int:
         return self._count()
@@ -121,7 +127,7 @@ class NodeStore:
         return []
 
     def _count(self) -> int:
-        return int(self._cdp.run(self._place.helper, "count", self._place.store))
+        return self._cdp.run(self._place.helper, "count", self._place.store, returns=int)
 
     # -- reading ----------------------------------------------------------------------------------
 
@@ -157,7 +163,7 @@ class NodeStore:
         cdp, helper = self._cdp, self._place.helper
         keys = cdp.get(helper, "keys", self._place.store)
         try:
-            total = int(cdp.run(helper, "length", keys))
+            total = cdp.run(helper, "length", keys, returns=int)
             if total > _MANY:
                 self.remarks.note(
                     f"{total} sessions: the process stands still for a moment at each listing of "
@@ -175,13 +181,15 @@ class NodeStore:
         total = len(keys) if total is None else total
         start = 0
         while start < total:
-            page = self._cdp.run(self._place.helper, "page", self._place.store, keys, start, PAGE)
-            start, flat = page["next"], page["rows"]
-            for sid, text, life in zip(flat[::3], flat[1::3], flat[2::3], strict=True):
+            page = self._cdp.run(
+                self._place.helper, "page", self._place.store, keys, start, PAGE, returns=Page
+            )
+            for sid, text, life in page.rows:
                 if text is None:
                     self.remarks.stranger(_location(sid), escape(str(life)[:40]))
-                else:
+                elif not isinstance(life, str):
                     yield self._session(sid, text.encode(), _kept(life))
+            start = max(page.next, start + 1)
 
     def _session(self, sid: str, raw: bytes, kept: Kept) -> Session:
         user, written, problem = self._reader.read(raw)

@@ -10,11 +10,12 @@ from __future__ import annotations
 import inspect
 import socket
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 import msgspec
 
 from sessctl.errors import MissingExtra, StoreError, StoreUnreachable
+from sessctl.text import escape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +26,8 @@ try:
 except ImportError:
     raise MissingExtra("a live Node process", "node") from None
 
+_LARGEST = 64 * 2**20  # of a message: a value of 8 MiB, every character of it escaped
+_T = TypeVar("_T")
 _GROUP = "sessctl"  # our objects in the application; they go when the connection does
 
 
@@ -32,6 +35,45 @@ class Remote(NamedTuple):
     """An object in the application; an argument of `Cdp.run` like any other value."""
 
     object_id: str
+
+
+class _Value(msgspec.Struct):
+    value: Any = None
+    object_id: str = msgspec.field(name="objectId", default="")
+    description: str = ""
+    class_name: str = msgspec.field(name="className", default="")
+
+
+class _Property(msgspec.Struct):
+    name: str
+    value: _Value = msgspec.field(default_factory=_Value)
+
+
+class _Failure(msgspec.Struct):
+    exception: _Value = msgspec.field(default_factory=_Value)
+
+
+class _Result(msgspec.Struct):
+    result: _Value | list[_Property] | None = None
+    internal: list[_Property] = msgspec.field(name="internalProperties", default_factory=list)
+    failure: _Failure | None = msgspec.field(name="exceptionDetails", default=None)
+
+    @property
+    def value(self) -> _Value:
+        return self.result if isinstance(self.result, _Value) else _Value()
+
+    @property
+    def properties(self) -> list[_Property]:
+        return [*self.result, *self.internal] if isinstance(self.result, list) else []
+
+
+class _Reply(msgspec.Struct):
+    id: int = 0  # 0: an event
+    result: _Result = msgspec.field(default_factory=_Result)
+    error: Any = None
+
+
+_decode = msgspec.json.Decoder(_Reply).decode
 
 
 class Cdp:
@@ -50,7 +92,7 @@ class Cdp:
         self._where = f"the inspector at {host}:{port}"
         self._timeout_s = timeout_s
         self._number = 0
-        self._early: dict[int, Any] = {}  # replies that somebody else waits for
+        self._early: dict[int, _Reply] = {}  # replies that somebody else waits for
         self._open = ExitStack()
         known = inspect.signature(connect).parameters
         options: dict[str, Any] = {"proxy": None} if "proxy" in known else {}
@@ -61,12 +103,12 @@ class Cdp:
             address = f"[{host}]" if ":" in host else host
             self._socket = self._open.enter_context(
                 connect(
-                    f"ws://{address}:{port}{path}", sock=sock, compression=None, max_size=None,
+                    f"ws://{address}:{port}{path}", sock=sock, compression=None, max_size=_LARGEST,
                     ping_interval=None, open_timeout=timeout_s, close_timeout=1, **options,
                 )
             )  # fmt: skip
 
-    def call(self, method: str, **params: Any) -> dict[str, Any]:
+    def call(self, method: str, **params: Any) -> _Result:
         """One request and its reply.
 
         Raises:
@@ -79,70 +121,74 @@ class Cdp:
             message = {"id": number, "method": method, "params": params}
             self._socket.send(msgspec.json.encode(message).decode())
             while number not in self._early:
-                reply = msgspec.json.decode(self._socket.recv(self._timeout_s))
-                if "id" in reply:  # else an event
-                    self._early[reply["id"]] = reply
+                found = _decode(self._socket.recv(self._timeout_s))
+                if found.id:
+                    self._early[found.id] = found
         reply = self._early.pop(number)
-        result: dict[str, Any] = reply.get("result", {})
-        if "error" in reply:
+        if reply.error is not None:
             raise StoreError(f"{self._where} refused {method}")
-        if "exceptionDetails" in result:
+        if reply.result.failure is not None:
             # Its text may hold session data; the kind of error tells enough.
-            kind = result["exceptionDetails"].get("exception", {}).get("className", "an error")
+            kind = escape(reply.result.failure.exception.class_name[:40]) or "an error"
             raise StoreError(f"{self._where}: {kind} in {method}")
-        return result
+        return reply.result
 
-    def evaluate(self, expression: str, *, checked: bool = True) -> dict[str, Any]:
+    def evaluate(self, expression: str, *, checked: bool = True) -> _Value:
         """Evaluate a text of ours; never one with data in it.
 
         Args:
             checked: V8 ends it before it changes anything.
         """
-        found: dict[str, Any] = self.call(
+        return self.call(
             "Runtime.evaluate", expression=expression, objectGroup=_GROUP, silent=True,
-            includeCommandLineAPI=True, throwOnSideEffect=checked,
-        )["result"]  # fmt: skip
-        return found
+            includeCommandLineAPI=True, returnByValue=False, throwOnSideEffect=checked,
+        ).value  # fmt: skip
+
+    def number(self, expression: str) -> int:
+        """A number that such a text comes to."""
+        value = self.evaluate(expression).value
+        if not isinstance(value, int | float):
+            raise StoreError(f"{self._where}: {expression} is no number")
+        return int(value)
 
     def remote(self, expression: str) -> Remote:
         """Evaluate a text of ours to an object, which stays there. Changes nothing."""
-        return Remote(self.evaluate(expression)["objectId"])
+        return Remote(self.evaluate(expression).object_id)
 
-    def run(self, owner: Remote, name: str, *arguments: Any) -> Any:
-        """Call a function of a helper object; its result by value."""
-        return self._call_on(owner, name, arguments, by_value=True).get("value")
+    def run(self, owner: Remote, name: str, *arguments: Any, returns: type[_T]) -> _T:
+        """Call a function of a helper object; its result by value.
+
+        Raises:
+            StoreError: the result is not of the type that it should be.
+        """
+        found = self._call_on(owner, name, arguments, by_value=True)
+        try:
+            return msgspec.convert(found.value, returns)
+        except msgspec.ValidationError:
+            raise StoreError(f"{self._where} answers nonsense to '{name}'") from None
 
     def get(self, owner: Remote, name: str, *arguments: Any) -> Remote:
         """The same; the result stays there."""
-        found = self._call_on(owner, name, arguments, by_value=False)
-        return Remote(found["objectId"])
+        return Remote(self._call_on(owner, name, arguments, by_value=False).object_id)
 
     def _call_on(
         self, owner: Remote, name: str, arguments: tuple[Any, ...], *, by_value: bool
-    ) -> dict[str, Any]:
+    ) -> _Value:
         sent = [
             {"objectId": each.object_id} if isinstance(each, Remote) else {"value": each}
             for each in arguments
         ]
-        found: dict[str, Any] = self.call(
+        return self.call(
             "Runtime.callFunctionOn", objectId=owner.object_id, arguments=sent,
             functionDeclaration=f"function(...given) {{ return this.{name}(...given); }}",
             returnByValue=by_value, objectGroup=_GROUP, silent=True,
-        )["result"]  # fmt: skip
-        return found
+        ).value  # fmt: skip
 
-    def parts(self, of: Remote) -> dict[str, Any]:
-        """Own properties of an object by name: a `Remote`, or else the value's description.
-
-        What V8 keeps beside them, as `[[Scopes]]` of a function, comes under its name.
-        """
+    def parts(self, of: Remote) -> dict[str, Remote]:
+        """The objects that are an object's own properties, by name; what V8 keeps beside them, as
+        `[[Scopes]]` of a function, too."""
         reply = self.call("Runtime.getProperties", objectId=of.object_id, ownProperties=True)
-        found: dict[str, Any] = {}
-        for part in [*reply["result"], *reply.get("internalProperties", ())]:
-            value = part.get("value", {})
-            if "objectId" in value:
-                found[part["name"]] = Remote(value["objectId"])
-        return found
+        return {part.name: Remote(part.value.object_id) for part in reply.properties}
 
     def scopes(self, function: Remote) -> list[Remote]:
         """The scopes that a function closes over, innermost first; the global ones left out.
@@ -154,9 +200,9 @@ class Cdp:
             return []
         reply = self.call("Runtime.getProperties", objectId=holder.object_id, ownProperties=True)
         return [
-            Remote(part["value"]["objectId"])
-            for part in reply["result"]
-            if part.get("value", {}).get("description", "").startswith(_LOCAL_SCOPES)
+            Remote(part.value.object_id)
+            for part in reply.properties
+            if part.value.description.startswith(_LOCAL_SCOPES)
         ]
 
     def release(self, remote: Remote) -> None:
@@ -185,7 +231,12 @@ class Cdp:
                 f"{self._where} did not answer within {self._timeout_s:g} s",
                 hint="the process is busy, stopped, or held in a debugger",
             ) from None
-        except (WebSocketException, OSError, msgspec.DecodeError) as exc:
+        except msgspec.DecodeError:
+            self.close()
+            raise StoreError(
+                f"{self._where} answers what no inspector does", hint="is it Node's?"
+            ) from None
+        except (WebSocketException, OSError) as exc:
             self.close()
             raise StoreUnreachable(
                 f"{self._where}: {_cause(exc)}", hint="the process has ended, or its inspector"

@@ -31,11 +31,21 @@ _LEADING = re.compile(r"(session|mounted_app|getrouter)\d*")
 _NAMED = 2
 
 
+_Port = int | str | None  # of a server; a socket's path; None: not known
+
+
+class _Met(msgspec.Struct, array_like=True):
+    """Of each function the name, the port, and whether it is middleware; the stores' ports."""
+
+    functions: list[tuple[str, _Port, bool]]
+    ports: list[_Port]
+
+
 class Found(msgspec.Struct):
     """A store as the process describes it. `kind`: our layout's name; None: not in its memory."""
 
     kind: str | None
-    port: int | str | None  # of the server that leads to it; a socket's path
+    port: _Port  # of the server that leads to it; a socket's path
     cookie: str | None  # the cookie's name
     name: str  # of its class
 
@@ -84,10 +94,10 @@ def find(cdp: Cdp, wanted: str) -> Place:
         Refused: there are several, and none or more than one is named.
     """
     helper = cdp.remote(resource("node_reading.js"))
-    process = msgspec.convert(cdp.run(helper, "about"), Process)
+    process = cdp.run(helper, "about", returns=Process)
     for roots in ("servers", "modules"):
         places = cdp.get(helper, "places", _search(cdp, helper, roots))
-        found = msgspec.convert(cdp.run(helper, "describe", places), list[Found])
+        found = cdp.run(helper, "describe", places, returns=list[Found])
         if found:
             break
     at = _chosen(found, wanted, process)
@@ -99,15 +109,15 @@ def _search(cdp: Cdp, helper: Remote, roots: str) -> Remote:
     """All stores that are met: walk as far as properties lead, look into closures, walk on."""
     todo, seen = cdp.get(helper, roots), cdp.remote("[]")
     stores, pool, left = [seen], list[_Function](), _FUNCTIONS
-    done: set[int | str | None] = set()  # ports whose store is found
+    done: set[_Port] = set()  # ports whose store is found
     for _ in range(_ROUNDS):
         step = cdp.get(helper, "walk", todo, seen)
         parts = cdp.parts(step)
         seen = parts["seen"]
         stores.append(parts["stores"])
-        functions, ports = cdp.run(helper, "met", step)
-        pool += [_Function(parts["functions"], at, *each) for at, each in enumerate(functions)]
-        done.update(ports)
+        met = cdp.run(helper, "met", step, returns=_Met)
+        pool += [_Function(parts["functions"], at, *each) for at, each in enumerate(met.functions)]
+        done.update(met.ports)
         pool = [each for each in pool if each.rank == _NAMED or each.port not in done]
         best = max((each.rank for each in pool), default=0)
         chosen = [each for each in pool if each.rank == best][:left]
@@ -126,7 +136,7 @@ class _Function(NamedTuple):
     functions: Remote
     at: int
     name: str
-    port: int | str | None
+    port: _Port
     is_middleware: bool
 
     @property

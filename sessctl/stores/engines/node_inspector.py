@@ -82,7 +82,7 @@ class Door:
             )
         cdp = Cdp(self.host, self.port, target, timeout_s)
         try:
-            pid = cdp.evaluate("process.pid").get("value")
+            pid = cdp.number("process.pid")
             if self.pid not in (None, pid):
                 raise Refused(
                     f"the inspector at {self.host}:{self.port} is process {pid}'s, "

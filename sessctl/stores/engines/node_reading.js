@@ -66,6 +66,8 @@
 
   const LONGEST_MS = 10; // of one page: the application waits meanwhile
   const LONGEST_TEXT = 1 << 19; // of one page, unless a single value is longer
+  const GIANT = 1 << 23;
+  const LONE_SURROGATES = /\p{Surrogate}/gu;
   const LONE_SURROGATE = /\p{Surrogate}/u; // no Unicode: it would not arrive as it is
 
   return {
@@ -184,8 +186,8 @@
       place.kind === "memorystore" ? mapOf(place).size : Object.keys(place.store.sessions).length,
     length: (keys) => keys.length,
 
-    // Up to `most` sessions from `keys[from]` on, flat: sid, text, life, sid, ... A value that is
-    // no text comes as null with what it is instead of its life. `next` is where to go on.
+    // Up to `most` sessions from `keys[from]` on: [sid, text, life]. A value that is no text, or a
+    // giant, comes as null with what it is instead of its life. `next` is where to go on.
     page: (place, keys, from, most) => {
       const rows = [];
       const until = Date.now() + LONGEST_MS;
@@ -194,9 +196,10 @@
         const sid = keys[next];
         const { text, life } = entry(place, sid);
         if (text === undefined) continue; // gone in between
-        if (typeof sid !== "string" || typeof text !== "string") rows.push(String(sid), null, typeof text);
-        else if (LONE_SURROGATE.test(sid) || LONE_SURROGATE.test(text)) rows.push(sid, null, "not Unicode");
-        else rows.push(sid, text, life);
+        if (typeof sid !== "string" || typeof text !== "string") rows.push([String(sid), null, typeof text]);
+        else if (text.length > GIANT) rows.push([sid, null, `${text.length} characters`]);
+        else if (LONE_SURROGATE.test(sid) || LONE_SURROGATE.test(text)) rows.push([String(sid).replace(LONE_SURROGATES, "?"), null, "not Unicode"]);
+        else rows.push([sid, text, life]);
         size += typeof text === "string" ? text.length : 0;
         if ((next & 15) === 15 && Date.now() > until) {
           next += 1;

@@ -7,8 +7,9 @@ A call whose answer is lost raises: it may have been done.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from sessctl.errors import StoreError
 from sessctl.session import Expiry
 from sessctl.stores.base import Outcome, Result
 from sessctl.stores.engines.node_find import resource
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 PAGE = 200  # sessions a call (S17)
 _PAGE_BYTES = 512 * 1024  # of texts in one call, unless a single one is longer
 
+_Answer = Literal[
+    "done", "gone", "changed", "not due", "still there", "no cookie", "full", "present", "newer"
+]  # fmt: skip
 # What node_writing.js answers, beside "done".
 _OUTCOMES: dict[str, tuple[Outcome, str | None]] = {
     "gone": (Outcome.GONE, None),
@@ -78,7 +82,11 @@ class NodeWriter:
         results: list[Result] = []
         while len(results) < len(rows):
             page = _page(rows, len(results))
-            words = self._cdp.run(self._helper, name, self._store, page, *more)
+            words = self._cdp.run(
+                self._helper, name, self._store, page, *more, returns=list[_Answer]
+            )
+            if len(words) != len(page):
+                raise StoreError("the process answers nonsense to a write: it may have been done")
             for word in words:
                 outcome, reason = (done, None) if word == "done" else _OUTCOMES[word]
                 results.append(Result(sessions[len(results)].sid, outcome, reason))
