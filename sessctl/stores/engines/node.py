@@ -91,6 +91,8 @@ class NodeStore:
             f"{script.rpartition('/')[2]}/{process.pid}",
         )  # fmt: skip
         self.remarks = Remarks()
+        if process.threaded:
+            self.remarks.note("sessions in worker threads of the process are not reached")
         self.capabilities = Capabilities(expires_by_itself=False, counts_fast=True)
         self._dated = found.kind == "express-memory"  # the expiry is the date in the text
         self._reader = Reader(self.layout)
@@ -98,7 +100,8 @@ class NodeStore:
 
     @classmethod
     def open(cls, url: StoreUrl, layout: Layout, access: Access) -> Self:
-        """Connect, and find the store. An inspector that this opens is closed by `close`.
+        """Connect, and find the store. An inspector that this opens is closed by `close`, and when
+        SIGTERM or SIGHUP would end this process.
 
         Raises:
             Refused: not on this machine, a process that must not be signalled, several stores.
@@ -141,11 +144,6 @@ class NodeStore:
         if not query.filters:
             return iter(candidates)
         return (session for session in candidates if query.matches(session, now_ms))
-
-    def by_expiry(
-        self, query: Query, *, descending: bool = False, first: int = 1000
-    ) -> Iterator[Session]:
-        raise NotImplementedError("a live process does not order by expiry")
 
     def get(self, sids: Sequence[str]) -> list[Session]:
         known = [sid for sid in dict.fromkeys(sids) if is_utf8(sid)]  # JavaScript knows no others

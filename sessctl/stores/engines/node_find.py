@@ -67,6 +67,7 @@ class Process(msgspec.Struct):
     pid: int
     script: str
     workers: list[int]  # of a cluster
+    threaded: bool  # it speaks to worker threads
 
 
 class Place(msgspec.Struct):
@@ -184,10 +185,10 @@ def _nothing(found: Sequence[Found], process: Process) -> StoreError:
             f"process {process.pid} keeps no sessions in its memory: its store is {names}",
             hint="open that by a URL of its own",
         )
+    threads = "; worker threads, which it has, are not reached" if process.threaded else ""
     return StoreError(
         f"process {process.pid} has no session store that can be found",
-        hint="looked for: express-session behind an HTTP server of the main thread; worker threads "
-        "are not reached",
+        hint=f"looked for: express-session behind an HTTP server of the main thread{threads}",
     )
 
 

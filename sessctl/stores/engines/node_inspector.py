@@ -39,6 +39,7 @@ _OPENS_WITHIN_S = 3.0
 _BETWEEN_LOOKS_S = 0.01
 _PROBE_S = 2.0
 _CLOSE_S = 3.0
+_CLOSE_TRIES = 3
 _CLOSE = """(() => {
   if (process.pid !== %d) return;
   (process.getBuiltinModule || require)("inspector").close();
@@ -118,11 +119,12 @@ def reach(url: StoreUrl, opened: ExitStack) -> Door:
 def _of_process(process: NodeProcess, opened: ExitStack) -> Door:
     host, port = process.inspector_at
     before = process.listening()
-    door = Door(_HOST, port, process.own_pid)
+    is_safe = _is_loopback(host)
+    door = Door(host if is_safe and host != "localhost" else _HOST, port, process.own_pid)
     if port in before and door.target is not None:
         return door  # open before us: stays open
     process.check_signal()
-    if host != "localhost" and not ip_address(host.strip("[]")).is_loopback:
+    if not is_safe:
         raise Refused(
             f"process {process.pid} would open its inspector to the network, at {host}",
             hint="start the app with --inspect-port=127.0.0.1:9229",
@@ -133,9 +135,16 @@ def _of_process(process: NodeProcess, opened: ExitStack) -> Door:
             hint="is another process being inspected? one after the other, or start the app with "
             "--inspect-port=0",
         )
-    opening = _Opening(process, before)
+    opening = _Opening(process, door.host, before)
     opened.enter_context(undone_at_the_end(opening.close))
     return opening.open()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:  # a name of who knows what
+        return False
 
 
 class _Opening:
@@ -145,8 +154,9 @@ class _Opening:
         before: what the process listened on before the signal.
     """
 
-    def __init__(self, process: NodeProcess, before: Listening) -> None:
+    def __init__(self, process: NodeProcess, host: str, before: Listening) -> None:
         self._process = process
+        self._host = host
         self._before = before
         self._signalled = False
         self._door: Door | None = None
@@ -161,8 +171,8 @@ class _Opening:
             raise StoreUnreachable(
                 f"process {self._process.pid} did not open its inspector within "
                 f"{_OPENS_WITHIN_S:g} s",
-                hint="it is busy or stopped, or handles SIGUSR1 itself, or has an inspector open "
-                "at another port: name that as node://127.0.0.1:PORT",
+                hint="it is busy (then it may open later: its log says so), or handles SIGUSR1 "
+                "itself, or has one open at another port: node://127.0.0.1:PORT",
             )
         return self._door
 
@@ -172,18 +182,35 @@ class _Opening:
             self._process.check_alive()
             # A server of the app's own may start just now: only what answers as one is it.
             for port in self._process.listening().keys() - self._before.keys():
-                door = Door(_HOST, port, self._process.own_pid)
+                door = Door(self._host, port, self._process.own_pid)
                 if door.target is not None:
                     return door
             time.sleep(_BETWEEN_LOOKS_S)
         return None
 
     def close(self) -> None:
-        """Close the inspector, over a connection of its own: another may be in mid-call."""
-        with suppress(StoreError, Refused):  # the process has ended, or somebody was first
-            door = self._door or (self._wait() if self._signalled else None)
-            if door is None:
-                return
-            with door.connect(_CLOSE_S) as cdp, suppress(StoreUnreachable):
+        """Close the inspector, over a connection of its own: another may be in mid-call.
+
+        Raises:
+            StoreError: it is still open, which somebody has to know.
+        """
+        door = self._door or (self._wait() if self._signalled else None)
+        if door is None:
+            return
+        for _ in range(_CLOSE_TRIES):
+            with suppress(StoreError, Refused), door.connect(_CLOSE_S) as cdp:
                 # No reply comes: the connection closes instead.
                 cdp.evaluate(_CLOSE % (door.pid or 0), checked=False)
+            if self._is_closed(door):
+                return
+        raise StoreError(
+            f"the inspector of process {self._process.pid} could not be closed again: anybody on "
+            f"this machine can run code there, at {door.host}:{door.port}",
+            hint="it is busy or stopped? run the command again, or end the process",
+        )
+
+    def _is_closed(self, door: Door) -> bool:
+        try:
+            return door.port not in self._process.listening()
+        except StoreError:  # the process has ended
+            return True

@@ -26,6 +26,7 @@ Address = IPv4Address | IPv6Address
 Listening = dict[int, list[Address]]  # ports, and the addresses that each is open at
 
 _NODE = re.compile(r"node(js)?[\d.]*( \(deleted\))?")  # after an upgrade the file is another
+_SPACED = ("--inspect-port", "--debug-port")  # these take their value as the next word, too
 _OPTIONS = "NODE_OPTIONS="
 _LISTEN = "0A"
 _INSPECT = re.compile(
@@ -86,13 +87,14 @@ class NodeProcess:
         with self._reading():
             words = (self._folder / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
             environment = (self._folder / "environ").read_bytes().decode("utf-8", "replace")
-        options = [v for v in environment.split("\0") if v.startswith("NODE_OPTIONS=")]
+        for variable in environment.split("\0"):
+            if variable.startswith(_OPTIONS):  # the command line has the last word
+                words = [*variable.removeprefix(_OPTIONS).split(), *words]
+        spaced = [f"{word}={after}" for word, after in pairwise(words) if word in _SPACED]
         host, port = "127.0.0.1", 9229
-        for word in (
-            [*options[0].removeprefix("NODE_OPTIONS=").split(), *words] if options else words
-        ):
+        for word in [*words, *spaced]:
             if found := _INSPECT.fullmatch(word):
-                host = found[1] or found[3] or host
+                host = (found[1] or found[3] or host).strip("[]")
                 port = int(found[2]) if found[2] else port
         return host, port
 

@@ -3,7 +3,8 @@
 // patch. Nothing here changes anything: no getter and no proxy's trap is run, and no store is
 // asked, because their own get, all and length delete what is over.
 (() => {
-  const load = typeof require === "function" ? require : undefined; // the inspector lends it for this moment
+  // The inspector lends `require` for this moment, to ES modules too.
+  const load = typeof require === "function" ? require : undefined;
   const builtin = process.getBuiltinModule || load;
   const { isProxy } = builtin("util").types;
   const isObject = (value) =>
@@ -17,6 +18,7 @@
     return undefined;
   };
   const hasMethods = (value, names) => names.every((name) => typeof inherited(value, name) === "function");
+  const nameOf = (object) => String(data(inherited(object, "constructor"), "name"));
   const isMap = (value) => Object.prototype.toString.call(value) === "[object Map]";
 
   // What express-session's Store gives to every store, beside the store's own; a prototype is none.
@@ -44,10 +46,14 @@
       return null;
     }
   };
-  const portIn = (server) => Number(/\d*$/.exec(data(server, "_connectionKey"))[0]) || null; // "4:127.0.0.1:3000"
+  // "4:127.0.0.1:3000"
+  const portIn = (server) => Number(/\d*$/.exec(data(server, "_connectionKey"))[0]) || null;
   const listeners = (server, port) =>
-    ["request", "upgrade"].flatMap((event) => server.listeners(event).map((each) => [each, port]));
-  const isServer = (value) => hasMethods(value, ["listeners", "address"]);
+    ["request", "upgrade"].flatMap((event) => emitter.listeners.call(server, event).map((each) => [each, port]));
+  // Only what has `listeners` from Node itself: somebody else's would be code of theirs.
+  const emitter = builtin("events").prototype;
+  const isServer = (value) =>
+    hasMethods(value, ["listeners", "address"]) && inherited(value, "listeners") === emitter.listeners;
 
   // Asked each time: `clear` of both libraries makes a new one.
   const mapOf = (place) => lruMap(place.store.store);
@@ -66,14 +72,14 @@
 
   const LONGEST_MS = 10; // of one page: the application waits meanwhile
   const LONGEST_TEXT = 1 << 19; // of one page, unless a single value is longer
-  const GIANT = 1 << 23;
-  const LONE_SURROGATES = /\p{Surrogate}/gu;
+  const GIANT = 1 << 23; // a value as long as this is not sent
   const LONE_SURROGATE = /\p{Surrogate}/u; // no Unicode: it would not arrive as it is
 
   return {
     about: () => {
       const workers = Object.values(builtin("cluster").workers || {}).map((worker) => worker.process.pid);
-      return { pid: process.pid, script: process.argv[1] || process.title, workers };
+      const threaded = process._getActiveHandles().some((handle) => nameOf(handle) === "MessagePort");
+      return { pid: process.pid, script: process.argv[1] || process.title, workers, threaded };
     },
 
     // Where an Express application hangs: [function or object, port]. In a cluster's worker the
@@ -138,7 +144,8 @@
       const port = functions[at][1];
       const found = [];
       for (const scope of scopes) {
-        const variables = data(scope, "object") || scope; // V8 hands a scope over as {description, object}
+        // V8 hands a scope over as {description, object}.
+        const variables = own(scope, "description") ? data(scope, "object") || scope : scope;
         for (const name of Object.keys(variables)) {
           const value = data(variables, name);
           if (!isObject(value)) continue;
@@ -170,14 +177,11 @@
         places.set(store, place);
       }
       const all = [...places.values()];
-      const used = all.filter(({ store }) => typeof store.generate === "function"); // set by session()
+      const used = all.filter(({ store }) => typeof data(store, "generate") === "function"); // set by session()
       return (used.length ? used : all).sort((a, b) => (Number(a.port) || 0) - (Number(b.port) || 0));
     },
     describe: (places) =>
-      places.map(({ store, kind, port, cookie }) => {
-        const name = (store.constructor && store.constructor.name) || "unnamed";
-        return { kind, port, cookie, name: String(name) };
-      }),
+      places.map(({ store, kind, port, cookie }) => ({ kind, port, cookie, name: nameOf(store) })),
     pick: (places, at) => places[at],
 
     keys: (place) =>
@@ -198,7 +202,7 @@
         if (text === undefined) continue; // gone in between
         if (typeof sid !== "string" || typeof text !== "string") rows.push([String(sid), null, typeof text]);
         else if (text.length > GIANT) rows.push([sid, null, `${text.length} characters`]);
-        else if (LONE_SURROGATE.test(sid) || LONE_SURROGATE.test(text)) rows.push([String(sid).replace(LONE_SURROGATES, "?"), null, "not Unicode"]);
+        else if (LONE_SURROGATE.test(sid + text)) rows.push([sid, null, "not Unicode"]);
         else rows.push([sid, text, life]);
         size += typeof text === "string" ? text.length : 0;
         if ((next & 15) === 15 && Date.now() > until) {
