@@ -14,6 +14,7 @@ import signal
 import sys
 from contextlib import contextmanager, suppress
 from ipaddress import IPv4Address, IPv6Address
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
