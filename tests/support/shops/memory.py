@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sessctl.timespec import parse_iso_ms
 from tests.support.cli import HOUR_MS
 from tests.support.memory_app import MemoryApp
+from tests.support.servers import free_port
 from tests.support.shops.base import SECRET, Shop
 
 if TYPE_CHECKING:
@@ -27,8 +28,10 @@ class MemoryShop(Shop):
         self.url, self.options = "node+pid://0", {}  # until it starts
 
     def start(self, **options: Any) -> MemoryApp:
-        app = MemoryApp(**{"store": self.store, "secrets": [SECRET], **options})
-        self.app = self._running.enter_context(app)
+        # A port of its own: a second command finds the inspector that a first one has open.
+        node = f"--inspect-port=127.0.0.1:{free_port()}"
+        given = {"store": self.store, "secrets": [SECRET], "node_options": node, **options}
+        self.app = self._running.enter_context(MemoryApp(**given))
         self.url = f"node+pid://{self.app.pid}"
         return self.app
 
