@@ -19,7 +19,7 @@ class MemoryShop(Shop):
     """On express-session's MemoryStore."""
 
     layout = "express-memory"
-    store = "memory"
+    peer_store = "memory"
     lifetime_ms: ClassVar[int | None] = None
     outlives_its_app = False
     app: MemoryApp
@@ -30,7 +30,7 @@ class MemoryShop(Shop):
     def start(self, **options: Any) -> MemoryApp:
         # A port of its own: a second command finds the inspector that a first one has open.
         node = f"--inspect-port=127.0.0.1:{free_port()}"
-        given = {"store": self.store, "secrets": [SECRET], "node_options": node, **options}
+        given = {"store": self.peer_store, "secrets": [SECRET], "node_options": node, **options}
         self.app = self._running.enter_context(MemoryApp(**given))
         self.url = f"node+pid://{self.app.pid}"
         return self.app
@@ -46,7 +46,7 @@ class MemorystoreShop(MemoryShop):
     """On npm's memorystore."""
 
     layout = "memorystore"
-    store = "memorystore"
+    peer_store = "memorystore"
     lifetime_ms = 24 * HOUR_MS
 
     def ends_ms(self, sid: str) -> float:
