@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+_SIGNALS = [each for each in signal.Signals if each.name in ("SIGTERM", "SIGHUP")]
 _pending: list[Callable[[], None]] = []
 
 
@@ -48,6 +47,8 @@ def undo_all() -> None:
 
 
 def _ends_us(number: signal.Signals) -> bool:
+    import threading  # 2 ms, which only those need who opened something
+
     in_main = threading.current_thread() is threading.main_thread()
     return in_main and signal.getsignal(number) is signal.SIG_DFL
 

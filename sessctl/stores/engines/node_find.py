@@ -30,7 +30,6 @@ _FUNCTIONS = 400  # looked into in all; an unminified bundle needs 181, an ordin
 _LEADING = re.compile(r"(session|mounted_app|getrouter)\d*")
 _NAMED = 2
 
-
 _Port = int | str | None  # of a server; a socket's path; None: not known
 
 

@@ -8,7 +8,6 @@ passes it on.
 from __future__ import annotations
 
 import os
-import pwd
 import re
 import signal
 import sys
@@ -195,6 +194,8 @@ class NodeProcess:
             raise StoreUnreachable(f"process {self.pid} has ended") from None
 
     def _owner(self) -> str:
+        import pwd  # not on every system, and only to say who
+
         try:
             number = self._folder.stat().st_uid
             return f"user {pwd.getpwuid(number).pw_name}"
