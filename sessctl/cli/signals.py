@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sessctl.errors import ExitCode
+from sessctl.stores.leaving import undo_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +36,7 @@ def stoppable(streams: Streams, *, saying: str = "stopping after this page") -> 
     def handle(number: int, frame: FrameType | None) -> None:
         code = codes[signal.Signals(number)]
         if flag.code is not None:
+            undo_all()  # what must not outlive us in somebody else's process
             os._exit(int(code))  # the journal is true at every moment
         flag.code = code
         os.write(2, f"{saying}; once more stops now\n".encode())

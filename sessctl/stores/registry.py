@@ -34,6 +34,8 @@ ENGINES = {
     "mongodb": "sessctl.stores.engines.mongo:MongoStore",
     "mongodb+srv": "sessctl.stores.engines.mongo:MongoStore",
     "file": "sessctl.stores.engines.files:FilesStore",
+    "node": "sessctl.stores.engines.node:NodeStore",
+    "node+pid": "sessctl.stores.engines.node:NodeStore",
 }
 LAYOUTS = {
     "connect-redis": "sessctl.stores.layouts.express:CONNECT_REDIS",
@@ -47,6 +49,8 @@ LAYOUTS = {
     "connect-session-sequelize": "sessctl.stores.layouts.express_sql:CONNECT_SESSION_SEQUELIZE",
     "connect-typeorm": "sessctl.stores.layouts.express_sql:CONNECT_TYPEORM",
     "prisma-session-store": "sessctl.stores.layouts.express_sql:PRISMA_SESSION_STORE",
+    "express-memory": "sessctl.stores.layouts.express:EXPRESS_MEMORY",
+    "memorystore": "sessctl.stores.layouts.express:MEMORYSTORE",
 }
 # The layout to take when none is named.
 _DEFAULT_LAYOUT = {
@@ -56,16 +60,17 @@ _DEFAULT_LAYOUT = {
     "mysql": "express-mysql-session",
     "mongodb": "connect-mongo",
     "file": "session-file-store",
+    "node": "express-memory",  # the process says which of its layouts it is
 }
 # Schemes that spell the same kind of store.
 _SAME_AS = {
     "rediss": "redis", "redis+unix": "redis", "postgres": "postgresql", "mariadb": "mysql",
     "mongodb+srv": "mongodb",
+    "node+pid": "node",
 }  # fmt: skip
 # Engines that are on their way: the driver's module and its extra.
 _COMING = {
     "memcached": ("pymemcache", "memcached"),
-    "node": ("websockets", "node"),
 }
 
 
@@ -85,7 +90,7 @@ def open_store(
 
     Args:
         url: `redis:// rediss:// redis+unix:// sqlite:// postgresql:// mysql:// file://
-            mongodb://`. Its query may say the layout and its settings:
+            mongodb:// node:// node+pid://`. Its query may say the layout and its settings:
             `redis://host/0?layout=connect-redis&prefix=app:`.
         layout: the library's package name. To read, it may be left out: the store is looked at,
             and is the engine's usual one where it does not tell.

@@ -68,8 +68,9 @@ class StoreUrl:
 
     @property
     def is_local(self) -> bool:
-        """Nothing leaves this machine: a file, a socket, the loopback interface."""
-        return all(host in ("", "localhost", "127.0.0.1", "::1") for host, _ in self.hosts)
+        """Nothing leaves this machine: a file, a socket, a process, the loopback interface."""
+        local = ("", "localhost", "127.0.0.1", "::1")
+        return self.scheme == "node+pid" or all(host in local for host, _ in self.hosts)
 
     def option(self, name: str) -> str | None:
         return dict(self.options).get(name)

@@ -14,7 +14,7 @@ from tests.bench.result import Measurement, print_table, skipped
 
 CASES = (
     "startup", "cookies", "sqlite", "sql_first", "sql_export", "sql_purge", "redis_read",
-    "redis_purge", "memory",
+    "redis_purge", "live_node", "memory",
 )  # fmt: skip
 FAILED, SKIPPED = 1, 77
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from tests.bench.measure import Sample, cpu_of_process, interleaved, weigh
 from tests.support.daemon import Daemon
 from tests.support.npm import PEERS, ROOT, express_modules
+from tests.support.peer import PeerApp
 from tests.support.run import clean_environment
 from tests.support.servers import RedisServer
 
@@ -115,7 +116,7 @@ class Bench:
         self,
         script: str,
         *,
-        server: RedisServer | Daemon | None = None,
+        server: RedisServer | Daemon | PeerApp | None = None,
         stdin: Path | None = None,
         expect: str | None = None,
         env: Mapping[str, str] | None = None,
@@ -198,9 +199,9 @@ class Bench:
         return path
 
 
-def cpu_of(server: RedisServer | Daemon) -> float:
+def cpu_of(server: RedisServer | Daemon | PeerApp) -> float:
     """CPU seconds of all of a server; of Redis by its own account, to the microsecond."""
-    if isinstance(server, Daemon):
+    if isinstance(server, Daemon | PeerApp):
         return cpu_of_process(server.pid)
     lines = dict(
         line.strip().split(":", 1) for line in server.cli("INFO", "cpu").splitlines() if ":" in line

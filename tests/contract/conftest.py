@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.engines import FilesEngine, RedisEngine, SqliteEngine
+from tests.support.memory_app import MemoryApp, NodeEngine
 from tests.support.mongo import MongoEngine
 from tests.support.sql_engines import KnexEngine, MariaEngine, PostgresEngine
 
@@ -72,7 +73,19 @@ def mongo_engine(mongo_server: MongoServer) -> MongoEngine:
     return MongoEngine(mongo_server)
 
 
-@pytest.fixture(params=["redis", "sqlite", "knex", "postgres", "mysql", "files", "mongo"])
+@pytest.fixture(scope="session")
+def memory_app() -> Iterator[MemoryApp]:
+    with MemoryApp(store="memorystore", node_options="--inspect=127.0.0.1:0") as app:
+        yield app
+
+
+@pytest.fixture
+def node_engine(memory_app: MemoryApp) -> NodeEngine:
+    memory_app.ask("clear")
+    return NodeEngine(memory_app)
+
+
+@pytest.fixture(params=["redis", "sqlite", "knex", "postgres", "mysql", "files", "mongo", "node"])
 def engine(request: pytest.FixtureRequest) -> Engine:
     found: Engine = request.getfixturevalue(f"{request.param}_engine")
     return found

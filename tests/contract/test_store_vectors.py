@@ -13,12 +13,14 @@ from sessctl.timespec import parse_iso_ms
 from tests.support.engines import now_ms
 from tests.support.load_vectors import (
     load_files,
+    load_memory,
     load_mongo,
     load_mysql,
     load_postgres,
     load_redis,
     load_sqlite,
 )
+from tests.support.memory_app import MemoryApp
 from tests.support.vectors import folder, stored
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ FOLDER = folder("SESSCTL_STORE_VECTORS", "stores")
 LAYOUTS = (
     "connect-redis", "connect-sqlite3", "connect-pg-simple", "express-mysql-session",
     "better-sqlite3-session-store", "connect-session-knex", "connect-session-sequelize",
-    "connect-typeorm", "session-file-store", "connect-mongo",
+    "connect-typeorm", "session-file-store", "connect-mongo", "express-memory",
 )  # fmt: skip
 # Whose secret is nowhere; see `test_mongo.py` for what can be said of it all the same.
 SEALED = ("connect-mongo-crypto",)
@@ -69,6 +71,12 @@ class Loaded:
         return found[0]
 
 
+@pytest.fixture
+def vector_app() -> Iterator[MemoryApp]:
+    with MemoryApp(store="memory", node_options="--inspect=127.0.0.1:0") as app:
+        yield app
+
+
 @pytest.fixture(params=FILES, ids=lambda path: path.stem)
 def loaded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Loaded]:
     vector = json.loads(request.param.read_bytes())
@@ -92,6 +100,10 @@ def loaded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Loaded]:
     elif raw["kind"] == "mongodb":
         url = request.getfixturevalue("mongo_url")
         load_mongo(request.getfixturevalue("mongo_server"), raw)
+    elif vector["store"] == "memory":
+        app = request.getfixturevalue("vector_app")
+        load_memory(app, raw)
+        url, options = f"node://127.0.0.1:{app.inspector_port}", {}
     else:
         load_sqlite(tmp_path / "sessions", raw)
         url = f"sqlite:///{tmp_path}/sessions"

@@ -17,6 +17,7 @@ class ExpressApp(PeerApp):
 
     Args (all by keyword, `None` and absent mean the library's own default):
         app: "app.js", or "shop.js" with its further keys (see there).
+        node_options: for node itself.
         peer: the folder of `tests/peers` whose `stores.js` knows the store; "express" by itself.
         store: "memory" (express-session's own), "redis", "sqlite3", "pg" or "mysql".
         redisUrl, redisCa (file), prefix, ttl (s), ttlAlways (s: connect-redis' `ttl` function),
@@ -31,12 +32,19 @@ class ExpressApp(PeerApp):
     """
 
     def __init__(
-        self, *, secrets: list[str], app: str = "app.js", peer: str = "express", **options: Any
+        self,
+        *,
+        secrets: list[str],
+        app: str = "app.js",
+        peer: str = "express",
+        node_options: str = "",
+        **options: Any,
     ) -> None:
         self.secrets = secrets
         config = {key: value for key, value in options.items() if value is not None}
         super().__init__(
             [program("node"), str(PEERS / "express" / app)],
+            NODE_OPTIONS=node_options,
             NODE_PATH=os.pathsep.join(
                 str(modules(PEERS / name)) for name in dict.fromkeys((peer, "express"))
             ),

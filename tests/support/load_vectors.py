@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from tests.support.engines import RedisEngine
     from tests.support.mariadb import MariaServer
+    from tests.support.memory_app import MemoryApp
     from tests.support.mongo import MongoServer
     from tests.support.postgres import PostgresServer
 
@@ -113,3 +114,9 @@ def load_mongo(server: MongoServer, raw: dict[str, Any]) -> None:
     for name, collection in raw["collections"].items():
         documents = json_util.loads(json.dumps(collection["documents"]))
         server.database()[name].insert_many(documents)
+
+
+def load_memory(app: MemoryApp, raw: dict[str, Any]) -> None:
+    """`JSON.stringify(store.sessions)` of MemoryStore."""
+    for sid, text in json.loads(stored(raw["content"])).items():
+        app.ask("save", sid, text)

@@ -6,7 +6,8 @@ connect-redis 3.4 to 10.0 for the key and TTL; session-file-store 1.5.0
 connect-pg-simple 10.0.0 `index.js` and `table.sql`, express-mysql-session 3.0.3 `index.js` and
 `schema.sql` for the tables; connect-mongo 3.2.0 to 6.0.0 `MongoStore` for the documents.
 `cookie.expires` inside the value goes stale when a session is only touched, so the TTL or the
-column decides and the inner date is a hint.
+column decides and the inner date is a hint; only MemoryStore (express-session 1.19.0
+`session/memory.js`) has nothing else.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from sessctl.stores.layouts.base import (
     DocumentLayout,
     FileLayout,
     KeyLayout,
+    Layout,
     TableLayout,
     Unit,
 )
@@ -97,3 +99,8 @@ CONNECT_MONGO = DocumentLayout(
     ciphers=("kruptein", "connect-mongo-3", "connect-mongo-webcrypto"),
     **{**EXPRESS, "lifetime_s": 14 * 86_400},
 )
+
+# In the memory of a live process. MemoryStore has no package of its own: framework and store.
+EXPRESS_MEMORY = Layout(name="express-memory", databases=("node",), **EXPRESS)
+
+MEMORYSTORE = Layout(name="memorystore", databases=("node",), **EXPRESS)

@@ -24,6 +24,8 @@ SHOPS = {
     "connect-session-sequelize": "express_sql:SequelizeShop",
     "connect-typeorm": "express_sql:TypeormShop",
     "prisma-session-store": "express_sql:PrismaPostgresShop",
+    "express-memory": "memory:MemoryShop",
+    "memorystore": "memory:MemorystoreShop",
 }
 # The same layouts on other databases, which a short round proves.
 FURTHER = {

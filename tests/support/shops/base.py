@@ -35,8 +35,10 @@ class Shop(ABC):
 
     layout: ClassVar[str]
     settings: ClassVar[dict[str, Any]] = {}  # of the layout, where they are not its own
-    lifetime_ms: ClassVar[int] = 24 * HOUR_MS  # of a session whose cookie names no end
+    # Of a session whose cookie names no end; None: it never ends.
+    lifetime_ms: ClassVar[int | None] = 24 * HOUR_MS
     granularity_ms: ClassVar[int] = 1  # what the store keeps of an end
+    outlives_its_app: ClassVar[bool] = True  # another app can go on with the same store
     expires_by_itself: ClassVar[bool] = False  # the store removes what is over, without a library
     set_revives: ClassVar[bool] = True  # a request that changes its session writes it back
     touch_revives: ClassVar[bool] = False  # a request that only reads writes its session back, too
@@ -46,14 +48,19 @@ class Shop(ABC):
 
     def __init__(self, request: pytest.FixtureRequest, cli: Cli, running: ExitStack) -> None:
         self._cli, self._running = cli, running
+        self._configured = False
         self.open(request)
-        self._backend = with_layout(self.url, self.layout)
         if self.settings:
             self.configure()
 
     @abstractmethod
     def open(self, request: pytest.FixtureRequest) -> None:
         """Take an empty store: sets `url` and `options`."""
+
+    @property
+    def backend(self) -> str:
+        """What `-b` takes: the configured one, else the URL with its layout."""
+        return "shop" if self._configured else with_layout(self.url, self.layout)
 
     @abstractmethod
     def ends_ms(self, sid: str) -> float:
@@ -67,11 +74,11 @@ class Shop(ABC):
 
     def run(self, *words: str, stdin: str = "", **env: str) -> Result:
         """Run a command on the shop's store."""
-        return self._cli(*words, stdin=stdin, env={"SESSCTL_BACKEND": self._backend, **ENV, **env})
+        return self._cli(*words, stdin=stdin, env={"SESSCTL_BACKEND": self.backend, **ENV, **env})
 
     def run_apart(self, *words: str) -> Result:
         """Run a command in a process of its own."""
-        return sessctl(*words, home=self._cli.home, env={"SESSCTL_BACKEND": self._backend})
+        return sessctl(*words, home=self._cli.home, env={"SESSCTL_BACKEND": self.backend})
 
     def store(self) -> Store:
         """Open the store itself, as the library's users do; it closes with the test."""
@@ -84,7 +91,7 @@ class Shop(ABC):
         self._cli.config(
             f'[backends.shop]\nurl = "{self.url}"\nlayout = "{self.layout}"\n{own}{text}\n'
         )
-        self._backend = "shop"
+        self._configured = True
 
     def listed(self, *words: str) -> dict[str, dict[str, Any]]:
         """The sessions of a listing, by their ids."""
