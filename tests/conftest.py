@@ -12,6 +12,7 @@ import pytest
 from tests.support import run
 from tests.support.express import ExpressApp
 from tests.support.mariadb import MariaServer
+from tests.support.memcached import MemcachedServer
 from tests.support.postgres import PostgresServer
 from tests.support.servers import RedisServer
 
@@ -63,6 +64,20 @@ def maria_url(maria_server: MariaServer) -> str:
     """The address of an empty MariaDB database."""
     maria_server.empty()
     return maria_server.url
+
+
+@pytest.fixture(scope="session")
+def memcached_server() -> Iterator[MemcachedServer]:
+    """One memcached for all tests of this worker."""
+    with MemcachedServer() as server:
+        yield server
+
+
+@pytest.fixture
+def memcached_url(memcached_server: MemcachedServer) -> str:
+    """The address of an empty memcached."""
+    memcached_server.empty()
+    return memcached_server.url
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ ENGINES = {
     "redis": "sessctl.stores.engines.redis:RedisStore",
     "rediss": "sessctl.stores.engines.redis:RedisStore",
     "redis+unix": "sessctl.stores.engines.redis:RedisStore",
+    "memcached": "sessctl.stores.engines.memcached:MemcachedStore",
     "sqlite": "sessctl.stores.engines.sql:SqlStore",
     "postgresql": "sessctl.stores.engines.sql:SqlStore",
     "postgres": "sessctl.stores.engines.sql:SqlStore",
@@ -33,6 +34,7 @@ ENGINES = {
 }
 LAYOUTS = {
     "connect-redis": "sessctl.stores.layouts.express:CONNECT_REDIS",
+    "connect-memcached": "sessctl.stores.layouts.express:CONNECT_MEMCACHED",
     "connect-sqlite3": "sessctl.stores.layouts.express:CONNECT_SQLITE3",
     "connect-pg-simple": "sessctl.stores.layouts.express:CONNECT_PG_SIMPLE",
     "express-mysql-session": "sessctl.stores.layouts.express:EXPRESS_MYSQL_SESSION",
@@ -40,6 +42,7 @@ LAYOUTS = {
 # The layout to take when none is named.
 _DEFAULT_LAYOUT = {
     "redis": "connect-redis",
+    "memcached": "connect-memcached",
     "sqlite": "connect-sqlite3",
     "postgresql": "connect-pg-simple",
     "mysql": "express-mysql-session",
@@ -52,7 +55,6 @@ _FILE_SCHEMES = frozenset({"sqlite"})
 # Engines that are on their way: the driver's module and its extra.
 _COMING = {
     "mongodb": ("pymongo", "mongo"),
-    "memcached": ("pymemcache", "memcached"),
     "node": ("websockets", "node"),
 }
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.engines import RedisEngine, SqliteEngine
+from tests.support.memcached import MemcachedEngine
 from tests.support.sql_engines import MariaEngine, PostgresEngine
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from tests.support.engines import Engine
     from tests.support.mariadb import MariaServer
+    from tests.support.memcached import MemcachedServer
     from tests.support.postgres import PostgresServer
     from tests.support.servers import RedisServer
 
@@ -51,7 +53,15 @@ def mysql_engine(maria_server: MariaServer) -> Iterator[MariaEngine]:
     engine.client.close()
 
 
-@pytest.fixture(params=["redis", "sqlite", "postgres", "mysql"])
+@pytest.fixture
+def memcached_engine(memcached_server: MemcachedServer) -> Iterator[MemcachedEngine]:
+    memcached_server.empty()
+    engine = MemcachedEngine(memcached_server)
+    yield engine
+    engine.client.close()
+
+
+@pytest.fixture(params=["redis", "sqlite", "postgres", "mysql", "memcached"])
 def engine(request: pytest.FixtureRequest) -> Engine:
     found: Engine = request.getfixturevalue(f"{request.param}_engine")
     return found

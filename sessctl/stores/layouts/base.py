@@ -43,7 +43,7 @@ class Layout:
     """
 
     name: str
-    databases: tuple[str, ...]  # kinds of stores that it lives in: redis, sqlite, postgresql, mysql
+    databases: tuple[str, ...]  # kinds of stores that it lives in: redis, sqlite, ...
     settings: ClassVar[tuple[str, ...]] = ()
     serializer: str = "json"
     cookie_format: str
@@ -80,11 +80,15 @@ class Layout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyLayout(Layout):
-    """A session is one string under `prefix + sid`; its TTL is its expiry."""
+    """A session is one string under `prefix + sid`; its TTL is its expiry.
+
+    `flags`: what memcached keeps beside a value, and its client reads the value by.
+    """
 
     databases: tuple[str, ...] = ("redis",)
     settings: ClassVar[tuple[str, ...]] = ("prefix",)
     prefix: str
+    flags: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,12 @@ EXPRESS: dict[str, Any] = {
 
 CONNECT_REDIS = KeyLayout(name="connect-redis", prefix="sess:", **EXPRESS)
 
+# Its touch stores the session again. Source: connect-memcached 3.0.0 `lib/connect-memcached.js`,
+# memcached (npm) 2.2.2 `lib/memcached.js` for the flag of JSON texts.
+CONNECT_MEMCACHED = KeyLayout(
+    name="connect-memcached", databases=("memcached",), prefix="", flags=2, **EXPRESS
+)
+
 CONNECT_SQLITE3 = TableLayout(
     name="connect-sqlite3",
     databases=("sqlite",),
