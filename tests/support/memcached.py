@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote_to_bytes
 
-from pymemcache.client.base import Client
+from pymemcache.client.base import Client  # type: ignore[import-untyped,unused-ignore]
 
 from sessctl.stores.registry import open_store
 from tests.support.servers import find_program, free_port
@@ -75,7 +75,7 @@ class MemcachedServer:
         while self._process.poll() is None and time.monotonic() < deadline:
             client = self.client()
             try:
-                return client.stats()[b"pid"] == self.pid
+                return bool(client.stats()[b"pid"] == self.pid)
             except OSError:
                 time.sleep(0.01)
             finally:

@@ -14,8 +14,9 @@ import re
 import socket
 import time
 from contextlib import contextmanager
+from functools import partial
 from tempfile import SpooledTemporaryFile
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import unquote_to_bytes
 
 from sessctl.errors import MissingExtra, SessctlError, StoreError, StoreUnreachable
@@ -23,15 +24,19 @@ from sessctl.stores.engines.lost import LostReply
 from sessctl.text import decode_id, escape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 try:
-    from pymemcache.client.base import Client
-    from pymemcache.exceptions import MemcacheError
+    from pymemcache.client.base import Client  # type: ignore[import-untyped,unused-ignore]
+    from pymemcache.exceptions import (  # type: ignore[import-untyped,unused-ignore]
+        MemcacheError,
+        MemcacheUnexpectedCloseError,
+    )
 except ImportError:
     raise MissingExtra("a memcached store", "memcached") from None
 
 NEVER = -1  # in the place of an item's end
+Found = TypeVar("Found")
 _KEY = re.compile(rb"[^\x00-\x20\x7f]{1,250}")  # what the text protocol can carry (S24)
 _READ_TRIES = 3  # with a new connection each (S9)
 _SAME_SECOND_TRIES = 5
@@ -88,7 +93,7 @@ class Wire:
         # clock did not tick in between.
         for last in range(1, _SAME_SECOND_TRIES + 1):
             now_s = self.now_s()
-            found = self._retried(lambda now_s=now_s: self._read_items(keys, now_s, values=values))
+            found = self._retried(partial(self._read_items, keys, now_s, values=values))
             if last == _SAME_SECOND_TRIES or self.now_s() == now_s:
                 break
         return found
@@ -206,7 +211,7 @@ class Wire:
 
         return self._retried(exchange)
 
-    def _retried(self, read: Any) -> Any:
+    def _retried(self, read: Callable[[], Found]) -> Found:
         for attempt in range(_READ_TRIES):
             try:
                 self._connect()
@@ -269,7 +274,7 @@ class Wire:
             return StoreUnreachable(
                 f"cannot reach {where} ({reason})", hint="is it running, and is the port right?"
             )
-        if isinstance(exc, OSError) or type(exc).__name__ == "MemcacheUnexpectedCloseError":
+        if isinstance(exc, OSError | MemcacheUnexpectedCloseError):
             return kind(f"{where} closed the connection")
         if isinstance(exc, MemcacheError | ValueError | KeyError | IndexError):
             return StoreError(f"{where}: {escape(str(exc))[:200]}")
