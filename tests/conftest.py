@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support import run
+from tests.support.dynamodb import DynamoServer
 from tests.support.express import ExpressApp
 from tests.support.mariadb import MariaServer
 from tests.support.memcached import MemcachedServer
@@ -78,6 +79,13 @@ def memcached_url(memcached_server: MemcachedServer) -> str:
     """The address of an empty memcached."""
     memcached_server.empty()
     return memcached_server.url
+
+
+@pytest.fixture(scope="session")
+def dynamodb_server() -> Iterator[DynamoServer]:
+    """One dynalite for all tests of this worker."""
+    with DynamoServer() as server:
+        yield server
 
 
 @pytest.fixture

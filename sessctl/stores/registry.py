@@ -26,6 +26,9 @@ ENGINES = {
     "rediss": "sessctl.stores.engines.redis:RedisStore",
     "redis+unix": "sessctl.stores.engines.redis:RedisStore",
     "memcached": "sessctl.stores.engines.memcached:MemcachedStore",
+    "dynamodb": "sessctl.stores.engines.dynamodb:DynamoStore",
+    "dynamodb+http": "sessctl.stores.engines.dynamodb:DynamoStore",
+    "dynamodb+https": "sessctl.stores.engines.dynamodb:DynamoStore",
     "sqlite": "sessctl.stores.engines.sql:SqlStore",
     "postgresql": "sessctl.stores.engines.sql:SqlStore",
     "postgres": "sessctl.stores.engines.sql:SqlStore",
@@ -35,6 +38,7 @@ ENGINES = {
 LAYOUTS = {
     "connect-redis": "sessctl.stores.layouts.express:CONNECT_REDIS",
     "connect-memcached": "sessctl.stores.layouts.express:CONNECT_MEMCACHED",
+    "connect-dynamodb": "sessctl.stores.layouts.express:CONNECT_DYNAMODB",
     "connect-sqlite3": "sessctl.stores.layouts.express:CONNECT_SQLITE3",
     "connect-pg-simple": "sessctl.stores.layouts.express:CONNECT_PG_SIMPLE",
     "express-mysql-session": "sessctl.stores.layouts.express:EXPRESS_MYSQL_SESSION",
@@ -43,6 +47,7 @@ LAYOUTS = {
 _DEFAULT_LAYOUT = {
     "redis": "connect-redis",
     "memcached": "connect-memcached",
+    "dynamodb": "connect-dynamodb",
     "sqlite": "connect-sqlite3",
     "postgresql": "connect-pg-simple",
     "mysql": "express-mysql-session",
@@ -50,6 +55,7 @@ _DEFAULT_LAYOUT = {
 # Schemes that spell the same kind of store.
 _SAME_AS = {
     "rediss": "redis", "redis+unix": "redis", "postgres": "postgresql", "mariadb": "mysql",
+    "dynamodb+http": "dynamodb", "dynamodb+https": "dynamodb",
 }  # fmt: skip
 _FILE_SCHEMES = frozenset({"sqlite"})
 # Engines that are on their way: the driver's module and its extra.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.dynamodb import DynamoEngine
 from tests.support.engines import RedisEngine, SqliteEngine
 from tests.support.memcached import MemcachedEngine
 from tests.support.sql_engines import MariaEngine, PostgresEngine
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.support.dynamodb import DynamoServer
     from tests.support.engines import Engine
     from tests.support.mariadb import MariaServer
     from tests.support.memcached import MemcachedServer
@@ -61,7 +63,13 @@ def memcached_engine(memcached_server: MemcachedServer) -> Iterator[MemcachedEng
     engine.client.close()
 
 
-@pytest.fixture(params=["redis", "sqlite", "postgres", "mysql", "memcached"])
+@pytest.fixture
+def dynamodb_engine(dynamodb_server: DynamoServer, monkeypatch: pytest.MonkeyPatch) -> DynamoEngine:
+    dynamodb_server.empty()
+    return DynamoEngine(dynamodb_server, monkeypatch)
+
+
+@pytest.fixture(params=["redis", "sqlite", "postgres", "mysql", "memcached", "dynamodb"])
 def engine(request: pytest.FixtureRequest) -> Engine:
     found: Engine = request.getfixturevalue(f"{request.param}_engine")
     return found

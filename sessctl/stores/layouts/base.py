@@ -75,7 +75,15 @@ class Layout:
         return replace(self, **changes)
 
     def _setting(self, key: str, value: Any) -> dict[str, Any]:
-        return {key: value}
+        if key != "columns":
+            return {key: value}
+        unknown = set(value) - {"sid", "data", "expires"}
+        if unknown:
+            raise ConfigError(
+                f"layout '{self.name}' has no column '{sorted(unknown)[0]}'",
+                hint="columns are sid, data and expires",
+            )
+        return dict(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,13 +116,19 @@ class TableLayout(Layout):
     unit: Unit
     expires_zone: str | None = None
 
-    def _setting(self, key: str, value: Any) -> dict[str, Any]:
-        if key != "columns":
-            return {key: value}
-        unknown = set(value) - {"sid", "data", "expires"}
-        if unknown:
-            raise ConfigError(
-                f"layout '{self.name}' has no column '{sorted(unknown)[0]}'",
-                hint="columns are sid, data and expires",
-            )
-        return dict(value)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemLayout(Layout):
+    """A session is an item of named attributes under `prefix + sid`; `expires` holds seconds, with
+    or without a fraction.
+
+    `marks`: texts that the library writes beside these, in every item.
+    """
+
+    databases: tuple[str, ...] = ("dynamodb",)
+    settings: ClassVar[tuple[str, ...]] = ("prefix", "columns")
+    prefix: str
+    sid: str
+    data: str
+    expires: str
+    marks: tuple[tuple[str, str], ...] = ()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sessctl.stores.layouts.base import KeyLayout, TableLayout, Unit
+from sessctl.stores.layouts.base import ItemLayout, KeyLayout, TableLayout, Unit
 
 EXPRESS: dict[str, Any] = {
     "serializer": "json",
@@ -30,6 +30,17 @@ CONNECT_REDIS = KeyLayout(name="connect-redis", prefix="sess:", **EXPRESS)
 # memcached (npm) 2.2.2 `lib/memcached.js` for the flag of JSON texts.
 CONNECT_MEMCACHED = KeyLayout(
     name="connect-memcached", databases=("memcached",), prefix="", flags=2, **EXPRESS
+)
+
+# Source: connect-dynamodb 3.0.5 `lib/connect-dynamodb.js`; `hashKey` is `columns.sid`.
+CONNECT_DYNAMODB = ItemLayout(
+    name="connect-dynamodb",
+    prefix="sess:",
+    sid="id",
+    data="sess",
+    expires="expires",
+    marks=(("type", "connect-session"),),
+    **EXPRESS,
 )
 
 CONNECT_SQLITE3 = TableLayout(

@@ -13,6 +13,7 @@ SHOPS = {
     "connect-redis": "redis:RedisShop",
     "connect-sqlite3": "sqlite:SqliteShop",
     "connect-pg-simple": "postgres:PostgresShop",
+    "connect-dynamodb": "dynamodb:DynamoShop",
     "connect-memcached": "memcached:MemcachedShop",
     "express-mysql-session": "mysql:MysqlShop",
 }
