@@ -162,16 +162,20 @@ class Masker:
 class Secret:
     """Key material or a password. Prints as `***`; `reveal()` at the one place that needs it.
 
-    `reference` says where it came from (`env:SESSION_SECRET`) and may be shown.
+    `reference` says where it came from (`env:SESSION_SECRET`) and may be shown; so may `key_id`,
+    by which some libraries tell their secrets apart (`2` of `2=env:NEW_PASSWORD`).
     """
 
-    __slots__ = ("_value", "reference")
+    __slots__ = ("_value", "key_id", "reference")
 
-    def __init__(self, value: bytes | str, reference: str = "") -> None:
+    def __init__(
+        self, value: bytes | str, reference: str = "", *, key_id: str | None = None
+    ) -> None:
         self._value = (
             value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")
         )
         self.reference = reference
+        self.key_id = key_id
         _remember(self._value)
 
     def reveal(self) -> bytes:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sessctl.cookies.base import CookieContext
+from sessctl.cookies.paste import Pasted
+from sessctl.cookies.picking import gathered, ranked
 from sessctl.cookies.registry import best_format, cookie_format
 from sessctl.errors import UnreadableInput
-from sessctl.limits import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,15 +31,16 @@ def session_id_of(
     """The session id that a browser's cookies lead to; nothing of it is proven.
 
     Args:
-        name: the session cookie's; else the first cookie that has an id in it is taken.
+        name: the session cookie's; else the likeliest cookie that has an id in it is taken.
         format: of the cookie; else detected.
     """
-    for cookie, value in cookies.items():
-        if name not in (None, cookie):
-            continue
+    given = [Pasted(cookie, value) for cookie, value in cookies.items()]
+    found = [one for one in gathered(given) if name in (None, one.name)]
+    for one in found if format else ranked(found):
+        context = CookieContext(name=one.name, companion=one.companion)
         try:
-            reader = cookie_format(format) if format else best_format(value)
-            decoded = reader.decode(value, budget=DEFAULT)
+            reader = cookie_format(format) if format else best_format(one.value, context)
+            decoded = reader.decode(one.value, context)
         except UnreadableInput:
             continue
         if decoded.sid:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sessctl.cookies.api import check_max_age, find
 from sessctl.errors import UsageError
 from sessctl.timespec import parse_duration, parse_instant
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from sessctl.cli.run import Run
     from sessctl.config.model import Backend
+    from sessctl.cookies.api import Found
     from sessctl.text import Secret
 
 _PANEL = "Cookie"
@@ -38,7 +40,7 @@ SecretFrom = Annotated[
     list[str] | None,
     _value(
         "--secret-from",
-        help="env: file: dotenv: keyring: prompt stdin; newest first.",
+        help="env: file: dotenv: keyring: prompt stdin, ID=env:; newest first.",
         metavar="REF",
     ),
 ]
@@ -46,11 +48,53 @@ SecretValue = Annotated[
     list[str] | None,
     _value("--secret", help="The secret itself; others can see it.", metavar="TEXT"),
 ]
+Companion = Annotated[
+    str | None,
+    _value("--companion", help="The value of its .sig cookie.", metavar="VALUE"),
+]
+Salt = Annotated[
+    str | None, _value("--salt", help="Salt of the key, if not the usual.", metavar="TEXT")
+]
+Digest = Annotated[
+    str | None, _value("--digest", help="Hash of the signature, if not the usual.", metavar="NAME")
+]
+Parameters = Annotated[
+    list[str] | None,
+    _value("-p", "--parameter", help="A setting of the format.", metavar="KEY=VALUE"),
+]
+Ttl = Annotated[str | None, _value("--ttl", help="How long the cookie counts.", metavar="DURATION")]
 MaxAge = Annotated[
     str | None, _value("--max-age", help="Refuse older cookies.", metavar="DURATION")
 ]
 At = Annotated[str | None, _value("--at", help="Judge as of this instant.", metavar="TIME")]
 _BATCH_LINE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the options say about a cookie, as text."""
+
+    format: str | None
+    name: str | None
+    companion: str | None = None
+    salt: str | None = None
+    digest: str | None = None
+    parameter: list[str] | None = None
+    secret_from: list[str] | None = None
+    secret: list[str] | None = None
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The settings of the format. Raises UsageError."""
+        found = {"salt": self.salt, "digest": self.digest}
+        for text in self.parameter or []:
+            key, equals, value = text.partition("=")
+            if not key or not equals:
+                raise UsageError(f"'{text}' is not KEY=VALUE", hint="-p prefix=s:")
+            if found.get(key) is not None:
+                raise UsageError(f"the parameter '{key}' is given twice")
+            found[key] = value
+        return {key: value for key, value in found.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +104,31 @@ class Judging:
     format: str | None
     name: str | None
     usual_name: str | None  # the backend's: it chooses a cookie only where it is there
+    companion: str | None
+    parameters: dict[str, str]
+    usual_parameters: dict[str, str]  # the backend's: a format that does not take one goes without
     secrets: list[Secret]
     max_age: timedelta | None
     now: datetime
+
+    def find(self, text: str) -> Found:
+        """The cookie in a text. Raises as `decode_cookie`."""
+        found = find(
+            text, self.format, name=self.name, usual_name=self.usual_name,
+            companion=self.companion, parameters=self.parameters,
+            usual_parameters=self.usual_parameters,
+        )  # fmt: skip
+        check_max_age(found.format, self.max_age)
+        return found
 
 
 def judging(
     run: Run,
     backend: Backend | None,
+    settings: Settings,
     *,
-    format: str | None,
-    name: str | None,
-    secret_from: list[str] | None,
-    secret: list[str] | None,
-    max_age: str | None,
-    at: str | None,
+    max_age: str | None = None,
+    at: str | None = None,
     takes_stdin: bool,
 ) -> Judging:
     """The options as values; secrets from the flags, else from the backend.
@@ -84,28 +138,32 @@ def judging(
     """
     from sessctl.text import Secret
 
-    if name == "":
+    if settings.name == "":
         raise UsageError("--name is empty", hint="--name connect.sid")
-    if "" in (secret or []):
+    if "" in (settings.secret or []):
         raise UsageError("--secret is empty", hint="--secret-from env:NAME")
-    if takes_stdin and "stdin" in (secret_from or (backend.secrets if backend else [])):
+    references = settings.secret_from or (backend.secrets if backend else [])
+    if takes_stdin and any(one.endswith("stdin") for one in references):
         raise UsageError(
             "standard input gives the cookie or the secret, only one of the two",
             hint="--secret-from env:NAME or file:PATH",
         )
     now = datetime.now(UTC)
-    inline = [Secret(text, f"--secret[{i}]") for i, text in enumerate(secret or [])]
+    inline = [Secret(text, f"--secret[{i}]") for i, text in enumerate(settings.secret or [])]
     if inline:
         run.warn("--secret shows the secret in the process list and the shell's history")
-    named = run.secrets(secret_from or [], None) if secret_from else []
+    named = run.secrets(settings.secret_from or [], None) if settings.secret_from else []
     found = [*named, *inline] or run.secrets([], backend)
     return Judging(
-        backend.cookie_format if format is None and backend else format,
-        name,
-        backend.cookie_name if backend else None,
-        found,
-        parse_duration(max_age) if max_age is not None else None,
-        parse_instant(at, now) if at is not None else now,
+        format=backend.cookie_format if settings.format is None and backend else settings.format,
+        name=settings.name,
+        usual_name=backend.cookie_name if backend else None,
+        companion=settings.companion,
+        parameters=settings.parameters,
+        usual_parameters=backend.cookie_parameters if backend else {},
+        secrets=found,
+        max_age=parse_duration(max_age) if max_age is not None else None,
+        now=parse_instant(at, now) if at is not None else now,
     )
 
 
@@ -121,7 +179,9 @@ def backend_at_hand(run: Run, *, wanted: bool) -> Backend | None:
     return run.backend()
 
 
-def read_cookies(run: Run, given: str | None) -> Iterator[tuple[int | None, str]]:
+def read_cookies(
+    run: Run, given: str | None, *, command: str = "decode"
+) -> Iterator[tuple[int | None, str]]:
     """(line, text) of each cookie: one from the command line, or a line of standard input each.
 
     A JSON value that spans lines is one input. Raises UsageError when there is nothing to read.
@@ -130,7 +190,7 @@ def read_cookies(run: Run, given: str | None) -> Iterator[tuple[int | None, str]
         yield None, given
         return
     if given is None and run.streams.stdin_is_terminal:
-        raise UsageError("no cookie to read", hint="sessctl decode COOKIE, or pipe one in")
+        raise UsageError("no cookie to read", hint=f"sessctl {command} COOKIE, or pipe one in")
     first = run.streams.stdin.readline(_BATCH_LINE)
     if first.lstrip()[:1] in (b"{", b"[") and not _is_json_line(first):
         yield None, _text(first + run.streams.stdin.read())

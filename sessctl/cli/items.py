@@ -119,10 +119,7 @@ def cookie_item(
     return {
         "name": name,
         "format": decoded.format if decoded else None,
-        "candidates": [
-            {"format": format, "score": match.score, "evidence": match.evidence}
-            for format, match in candidates
-        ],
+        "candidates": candidate_items(candidates),
         "sid": sid,
         "payload": masker.mask(payload) if masker else payload,
         "signature": signature if decoded or verdict else None,
@@ -135,6 +132,14 @@ def cookie_item(
         "problem": problem,
         "input": place,
     }
+
+
+def candidate_items(candidates: list[tuple[str, Match]]) -> list[dict[str, Any]]:
+    """Formats that a value could be of, in their order."""
+    return [
+        {"format": format, "score": match.score, "evidence": match.evidence}
+        for format, match in candidates
+    ]
 
 
 def outcome_item(sid: str, outcome: str, reason: str | None, *, redact: bool) -> dict[str, Any]:

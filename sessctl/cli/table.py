@@ -66,6 +66,16 @@ COMMANDS: dict[str, Row] = {
         (0, 1, 2, 7),
         ("decode", "sign"),
     ),
+    "detect": Row(
+        "detect:detect",
+        "Name the formats that a cookie could be of, and what speaks for each.",
+        (
+            "sessctl detect 's%3AZpXqWYtAm5kR5J-gZwrEH1uYPOOucMrZ.UnVQeYvvcQzA...'",
+            "sessctl detect -o name 'Cookie: theme=dark; connect.sid=s%3A...'",
+        ),
+        (0, 1, 2, 5, 7),
+        ("decode",),
+    ),
     "sign": Row(
         "sign:sign",
         "Make a cookie, offline: a test cookie for a session id.",

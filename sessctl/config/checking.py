@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sessctl.config.opening import place_of
 from sessctl.config.secrets import check_form, is_reference
+from sessctl.cookies.api import checked
 from sessctl.cookies.registry import cookie_format
 from sessctl.errors import ConfigError, SessctlError, UsageError
 from sessctl.stores.registry import layout_for, parse_url
@@ -30,6 +31,8 @@ def check_backend(backend: Backend) -> None:
         if backend.layout is not None:
             _check_layout(backend, backend.layout)
         _check("cookie_format", backend.cookie_format, cookie_format)
+        if backend.cookie_format is not None:
+            checked(cookie_format(backend.cookie_format), backend.cookie_parameters)
         _check("lifetime", backend.lifetime, parse_duration)
         for reference in filter(is_reference, backend.named_secrets):
             check_form(reference)

@@ -53,6 +53,12 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
         return [*self.secrets, *([] if self.password is None else [self.password])]
 
     @property
+    def cookie_parameters(self) -> dict[str, str]:
+        """What the cookie's format is configured with."""
+        found = {"salt": self.salt, "digest": self.digest}
+        return {key: value for key, value in found.items() if value is not None}
+
+    @property
     def layout_options(self) -> dict[str, Any]:
         """What the layout is configured with."""
         keys = (

@@ -1,5 +1,8 @@
 """References to secrets: `env:NAME`, `file:PATH`, `dotenv:PATH#NAME`, `keyring:SERVICE/USER`,
 `prompt`, `stdin`. A configuration and the flags ending in `-from` name a secret and hold none.
+
+`ID=REFERENCE` gives the secret an id, for cookies that say which of several secrets they need:
+`2=env:NEW_PASSWORD`.
 """
 
 from __future__ import annotations
@@ -18,7 +21,8 @@ _SCHEMES = ("env", "file", "dotenv", "keyring", "cmd")
 _WORDS = ("prompt", "stdin")
 _FORMS = "env:NAME, file:PATH, dotenv:PATH#NAME, keyring:SERVICE/USER, prompt or stdin"
 # Meant as a reference, and shown in an error; anything else could be the secret itself.
-_SCHEME_LIKE = re.compile(r"[a-z]{1,12}:")
+_SCHEME_LIKE = re.compile(r"(?:\d{1,9}=)?[a-z]{1,12}:")
+_KEY_ID = re.compile(r"([A-Za-z0-9_.-]{1,64})=(.+)", re.DOTALL)
 
 
 class Asker(Protocol):
@@ -35,6 +39,16 @@ class Asker(Protocol):
 
 def is_reference(text: str) -> bool:
     """The text names a secret instead of being one."""
+    return _is_bare(split_key_id(text)[1])
+
+
+def split_key_id(text: str) -> tuple[str | None, str]:
+    """(id or None, reference). A secret with an `=` in it is no reference, and stays whole."""
+    found = _KEY_ID.fullmatch(text)
+    return (found[1], found[2]) if found and _is_bare(found[2]) else (None, text)
+
+
+def _is_bare(text: str) -> bool:
     return text in _WORDS or (text.partition(":")[0] in _SCHEMES and ":" in text)
 
 
@@ -50,6 +64,7 @@ def refuse_unknown(text: str) -> None:
 
 def check_form(reference: str) -> None:
     """Raise UsageError for a reference that can lead nowhere; nothing is fetched."""
+    _, reference = split_key_id(reference)
     scheme, colon, rest = reference.partition(":")
     if scheme == "cmd":
         raise ConfigError("'cmd:' references are not in this version yet", hint=f"write {_FORMS}")
@@ -79,7 +94,8 @@ def resolve(
         refuse_unknown(reference)
         raise UsageError("not a reference to a secret", hint=f"write {_FORMS}")
     check_form(reference)
-    found = Secret(_fetch(reference, environ, asker, label), reference)
+    key_id, reference = split_key_id(reference)
+    found = Secret(_fetch(reference, environ, asker, label), reference, key_id=key_id)
     if not found.reveal():
         raise UsageError(f"the {label} from {reference} is empty")
     return found
@@ -107,7 +123,7 @@ def describe(reference: str, *, environ: Mapping[str, str]) -> str:
     """A reference with whether it is set: `env:NAME (set)`. An inline secret is `***`."""
     if not is_reference(reference):
         return "***"
-    scheme, _, rest = reference.partition(":")
+    scheme, _, rest = split_key_id(reference)[1].partition(":")
     if scheme == "env":
         value = environ.get(rest)
         return f"{reference} ({'not set' if value is None else 'set' if value else 'empty'})"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sessctl.cookies.paste import Pasted, is_cookie_name, unwrap
+from sessctl.cookies.base import CookieContext
+from sessctl.cookies.paste import is_cookie_name
+from sessctl.cookies.picking import pick
 from sessctl.cookies.registry import best_format, cookie_format, detect
-from sessctl.errors import CookieError, UsageError, did_you_mean
+from sessctl.errors import UsageError, did_you_mean
 from sessctl.limits import DEFAULT, Budget
 from sessctl.text import Secret
 
@@ -17,13 +19,22 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
-    from sessctl.cookies.base import Cookie, CookieFormat, DecodedCookie, Verdict
+    from sessctl.cookies.base import Cookie, CookieFormat, DecodedCookie, Match, Verdict
+    from sessctl.cookies.paste import Pasted
 
-_NAMES = 10  # in a hint; a header may hold thousands
+    OneSecret = str | bytes | Secret
+    # One, several (newest first), or several by their ids.
+    Secrets = OneSecret | Sequence[OneSecret] | Mapping[str, OneSecret]
 
 
 def decode_cookie(
-    text: str, format: str | None = None, *, name: str | None = None, budget: Budget = DEFAULT
+    text: str,
+    format: str | None = None,
+    *,
+    name: str | None = None,
+    companion: str | None = None,
+    parameters: Mapping[str, str] | None = None,
+    budget: Budget = DEFAULT,
 ) -> DecodedCookie:
     """Read a cookie without proving anything.
 
@@ -34,48 +45,179 @@ def decode_cookie(
         text: a value, `name=value`, or a whole `Cookie:` or `Set-Cookie:` line.
         format: a format's name; detected if not given.
         name: the cookie's name, where a header holds several; else the likeliest is taken.
+        companion: the value of `<name>.sig`, where it does not stand in the same header.
+        parameters: settings of the app that are not the library's defaults, `{"digest": "sha256"}`.
 
     Raises:
         CookieError: no known format, or not of the one named, or no cookie of this name.
         LimitExceeded: larger than `budget.cookie_bytes`.
+        UsageError: no such format, or a parameter that it does not take.
     """
-    chosen = pick(text, name=name, budget=budget)
-    reader = cookie_format(format) if format else best_format(chosen.value)
-    decoded = reader.decode(chosen.value, budget=budget)
-    return replace(decoded, notes=(*chosen.notes, *decoded.notes))
+    found = find(text, format, name=name, companion=companion, parameters=parameters, budget=budget)
+    decoded = found.format.decode(found.pasted.value, found.context)
+    return replace(decoded, notes=(*found.pasted.notes, *decoded.notes))
 
 
 def verify_cookie(
     text: str,
-    secrets: str | bytes | Secret | Sequence[str | bytes | Secret],
+    secrets: Secrets,
     format: str | None = None,
     *,
     name: str | None = None,
+    companion: str | None = None,
+    parameters: Mapping[str, str] | None = None,
     now: datetime | None = None,
     max_age: timedelta | None = None,
     budget: Budget = DEFAULT,
 ) -> Verdict:
-    """Judge a cookie by secrets, newest first.
+    """Judge a cookie by secrets, newest first. What stands around the cookie: `decode_cookie`.
 
         >>> verify_cookie(cookie, ["new", "old"]).word
         <VerdictWord.VALID: 'valid'>
 
+    Args:
+        secrets: one, several, or a mapping from key ids to them, for iron seals and the like.
+        max_age: a cookie that was issued longer ago has expired.
+
     Raises:
         CookieError: no known format, or no cookie of this name. A bad signature is a verdict,
             not an error.
-        UsageError: there is no secret, or an empty one, or `max_age` for a cookie without a time.
+        UsageError: there is no secret, or an empty one, or `max_age` for a cookie without a time,
+            or a parameter that the format does not take.
     """
-    chosen = pick(text, name=name, budget=budget)
-    judge = cookie_format(format) if format else best_format(chosen.value)
-    check_max_age(judge, max_age)
-    verdict = judge.verify(
-        chosen.value,
+    found = find(text, format, name=name, companion=companion, parameters=parameters, budget=budget)
+    check_max_age(found.format, max_age)
+    verdict = found.format.verify(
+        found.pasted.value,
         as_secrets(secrets),
-        budget=budget,
+        found.context,
         now=now or datetime.now(UTC),
         max_age=max_age,
     )
-    return replace(verdict, notes=(*chosen.notes, *verdict.notes))
+    return replace(verdict, notes=(*found.pasted.notes, *verdict.notes))
+
+
+def sign_cookie(
+    content: Any,
+    secret: Secrets,
+    format: str = "express-session",
+    *,
+    name: str | None = None,
+    parameters: Mapping[str, str] | None = None,
+    now: datetime | None = None,
+    ttl: timedelta | None = None,
+) -> list[Cookie]:
+    """The cookies a framework would set for a session id or a payload.
+
+        >>> sign_cookie("abc", "keyboard cat")[0].header
+        'Cookie: connect.sid=s%3Aabc...'
+
+    Args:
+        secret: one; of several the first signs, or the one that the format's ids choose.
+        ttl: how long the cookie counts, in formats that say so in the cookie.
+
+    Raises:
+        UsageError: the content does not fit the format, no cookie can have this name, the secret
+            is empty, or the format takes no `ttl` or not such a parameter.
+    """
+    if name is not None and not is_cookie_name(name):
+        raise UsageError(
+            f"'{name}' cannot be a cookie's name",
+            hint="letters, digits and !#$%&'*+-.^_`|~ make one (RFC 6265)",
+        )
+    writer = cookie_format(format)
+    if ttl is not None and not writer.carries_expiry:
+        raise UsageError(
+            f"a cookie of {writer.name} carries no expiry, so it cannot be signed for a time",
+            hint="sign it without --ttl; how long it counts is the store's to say",
+        )
+    context = CookieContext(
+        name=name or writer.cookie_name, parameters=checked(writer, parameters or {})
+    )
+    return writer.sign(content, as_secrets(secret), context, now=now or datetime.now(UTC), ttl=ttl)
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """A cookie and the formats that it could be of, the likeliest first."""
+
+    pasted: Pasted
+    name: str | None
+    matches: list[tuple[CookieFormat, Match]]
+
+
+def recognise(
+    text: str, *, name: str | None = None, companion: str | None = None, budget: Budget = DEFAULT
+) -> Recognised:
+    """The formats that a pasted cookie could be of; none of them is an answer too.
+
+    Raises:
+        CookieError: there is no cookie in the text, or none of this name.
+        LimitExceeded: larger than `budget.cookie_bytes`.
+    """
+    chosen = pick(text, name=name, budget=budget)
+    context = _context(chosen, name, companion, budget)
+    return Recognised(chosen, context.name, detect(chosen.value, context))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The cookie meant, its format, and what the format is given besides the value."""
+
+    pasted: Pasted
+    format: CookieFormat
+    context: CookieContext
+
+
+def find(
+    text: str,
+    format: str | None = None,
+    *,
+    name: str | None = None,
+    usual_name: str | None = None,
+    companion: str | None = None,
+    parameters: Mapping[str, str] | None = None,
+    usual_parameters: Mapping[str, str] | None = None,
+    budget: Budget = DEFAULT,
+) -> Found:
+    """The cookie of a pasted text that is meant, and its format. Raises as `decode_cookie`.
+
+    Args:
+        usual_name: as `pick` takes it.
+        usual_parameters: those of a backend; what the format does not take is left out.
+    """
+    chosen = pick(text, name=name, usual_name=usual_name, budget=budget)
+    context = _context(chosen, name, companion, budget)
+    reader = cookie_format(format) if format else best_format(chosen.value, context)
+    usual = known(reader, usual_parameters or {})
+    settings = {**usual, **checked(reader, parameters or {})}
+    return Found(chosen, reader, replace(context, parameters=settings))
+
+
+def _context(
+    chosen: Pasted, name: str | None, companion: str | None, budget: Budget
+) -> CookieContext:
+    return CookieContext(
+        name=chosen.name or name,
+        companion=chosen.companion if companion is None else companion,
+        budget=budget,
+    )
+
+
+def known(format: CookieFormat, parameters: Mapping[str, str]) -> dict[str, str]:
+    """Of these parameters those that the format takes."""
+    return {key: value for key, value in parameters.items() if key in format.parameters}
+
+
+def checked(format: CookieFormat, parameters: Mapping[str, str]) -> Mapping[str, str]:
+    """The parameters. Raises UsageError for one that the format does not know: it may be a typo."""
+    for key in parameters:
+        if key not in format.parameters:
+            raise UsageError(
+                f"{format.name} has no parameter '{key}'",
+                hint=did_you_mean(key, format.parameters, all_are="it has"),
+            )
+    return parameters
 
 
 def check_max_age(format: CookieFormat, max_age: timedelta | None) -> None:
@@ -87,41 +229,18 @@ def check_max_age(format: CookieFormat, max_age: timedelta | None) -> None:
         )
 
 
-def sign_cookie(
-    content: Any,
-    secret: str | bytes | Secret,
-    format: str = "express-session",
-    *,
-    name: str | None = None,
-    now: datetime | None = None,
-) -> list[Cookie]:
-    """The cookies a framework would set for a session id or a payload.
-
-        >>> sign_cookie("abc", "keyboard cat")[0].header
-        'Cookie: connect.sid=s%3Aabc...'
-
-    Raises:
-        UsageError: the content does not fit the format, no cookie can have this name, or the secret
-            is empty.
-    """
-    if name is not None and not is_cookie_name(name):
-        raise UsageError(
-            f"'{name}' cannot be a cookie's name",
-            hint="letters, digits and !#$%&'*+-.^_`|~ make one (RFC 6265)",
-        )
-    writer = cookie_format(format)
-    chosen = name or writer.cookie_name
-    return writer.sign(content, as_secrets(secret)[0], name=chosen, now=now or datetime.now(UTC))
-
-
-def as_secrets(given: str | bytes | Secret | Sequence[str | bytes | Secret]) -> list[Secret]:
-    """One secret or several as a list of `Secret`.
+def as_secrets(given: Secrets) -> list[Secret]:
+    """One secret or several as a list of `Secret`, those of a mapping with their key ids.
 
     Raises:
         UsageError: none, or an empty one, with which anybody could sign.
     """
-    many = [given] if isinstance(given, str | bytes | Secret) else list(given)
-    found = [one if isinstance(one, Secret) else Secret(one) for one in many]
+    if isinstance(given, str | bytes | Secret):
+        given = [given]
+    if isinstance(given, Mapping):
+        found = [_as_secret(one, key_id) for key_id, one in given.items()]
+    else:
+        found = [_as_secret(one) for one in given]
     if not found:
         raise UsageError("no secret is given")
     if not all(one.reveal() for one in found):
@@ -129,65 +248,7 @@ def as_secrets(given: str | bytes | Secret | Sequence[str | bytes | Secret]) -> 
     return found
 
 
-def pick(
-    text: str,
-    *,
-    name: str | None = None,
-    usual_name: str | None = None,
-    budget: Budget = DEFAULT,
-) -> Pasted:
-    """The session cookie among the cookies of a pasted text.
-
-    Args:
-        name: the cookie to take. A bare value has no name, and is taken as it is.
-        usual_name: the cookie to take if it is there. Else the one that fits a format best.
-
-    Raises:
-        CookieError: there is none, or none of this name.
-    """
-    if not text.lstrip().startswith(("{", "[")):
-        budget.check_cookie(len(text))
-    found = _without_repeats(unwrap(text))
-    names = [one.name for one in found if one.name is not None]
-    wanted = name if names and name is not None else usual_name
-    for one in found:
-        if wanted is not None and one.name == wanted:
-            return one
-    if names and name is not None:
-        raise CookieError(
-            f"no cookie named '{name}' in the input",
-            hint=did_you_mean(name, names[:_NAMES], all_are="it has"),
-        )
-    for third_parties in (False, True):  # ours first: asking for others' takes 15 ms
-        ranked = [
-            (matches[0][1].score, one)
-            for one in found
-            if (matches := detect(one.value, third_parties=third_parties))
-        ]
-        if ranked:
-            return max(ranked, key=lambda pair: pair[0])[1]
-    if not found or not found[0].value:
-        raise CookieError("there is no cookie in the input", hint="sessctl decode COOKIE")
-    return found[0]
-
-
-def _without_repeats(found: list[Pasted]) -> list[Pasted]:
-    """The first cookie of each name, as servers read a header; a note where there were more."""
-    if len(found) == 1:
-        return found
-    counts = Counter(one.name for one in found)
-    firsts: dict[str | int, Pasted] = {}
-    for place, one in enumerate(found):
-        firsts.setdefault(place if one.name is None else one.name, one)
-    return [
-        one if one.name is None or counts[one.name] == 1 else _repeated(one, counts[one.name])
-        for one in firsts.values()
-    ]
-
-
-def _repeated(first: Pasted, count: int) -> Pasted:
-    note = (
-        f"'{first.name}' is there {count} times; the first is taken: "
-        "browsers send the most specific path's first"
-    )
-    return replace(first, notes=(note,))
+def _as_secret(given: OneSecret, key_id: str | None = None) -> Secret:
+    if not isinstance(given, Secret):
+        return Secret(given, key_id=key_id)
+    return given if key_id is None else Secret(given.reveal(), given.reference, key_id=key_id)

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
+from sessctl.limits import DEFAULT, Budget
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from sessctl.limits import Budget
     from sessctl.text import Secret
 
 
@@ -58,6 +59,21 @@ class Cookie:
     def header(self) -> str:
         """`Cookie: name=value`, to paste into a request."""
         return f"Cookie: {self.name}={self.value}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CookieContext:
+    """What a format is given besides the value: where it stood, and how its app is set up.
+
+    Chunks (`name.0`, `name.1`) are joined before a format sees them; `name` is without the number.
+    """
+
+    name: str | None = None  # of the cookie; None for a bare value
+    companion: str | None = None  # the value of `<name>.sig`, which some libraries write beside it
+    # The app's settings where they differ from the library's defaults (`digest`, `salt`, ...), as
+    # text; only names of `CookieFormat.parameters`.
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    budget: Budget = DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +130,8 @@ class BatchJudge(Protocol):
 class CookieFormat(Protocol):
     """How one library writes its cookie. Stateless; one instance serves all.
 
-    Values are text as pasted: in wire form, or already percent-decoded.
+    Values are text as pasted: in wire form, or already percent-decoded. Secrets come newest first:
+    the first signs, all verify. Where a library tells them apart by an id, `Secret.key_id` has it.
     """
 
     @property
@@ -132,24 +149,42 @@ class CookieFormat(Protocol):
         """The cookie says when it was issued, so that its age can be judged."""
         ...
 
-    def sniff(self, value: str) -> Match | None:
+    @property
+    def carries_expiry(self) -> bool:
+        """The cookie says when it ends, so that it can be signed for a time to live."""
+        ...
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """The settings it knows, each with what it means and its default: `-p NAME=VALUE`.
+
+        `salt` and `digest` are also options and keys of a backend.
+        """
+        ...
+
+    def sniff(self, value: str, context: CookieContext) -> Match | None:
         """How likely the value is of this format; None for impossible. Never raises."""
         ...
 
-    def decode(self, value: str, *, budget: Budget) -> DecodedCookie:
-        """Read the value without proving anything. Raises CookieError for another format's."""
+    def decode(self, value: str, context: CookieContext) -> DecodedCookie:
+        """Read the value without proving anything.
+
+        Raises:
+            CookieError: the value is another format's.
+            UsageError: a parameter has a value that it cannot have. So do `verify` and `sign`.
+        """
         ...
 
     def verify(
         self,
         value: str,
         secrets: Sequence[Secret],
+        context: CookieContext,
         *,
-        budget: Budget,
         now: datetime,
         max_age: timedelta | None = None,
     ) -> Verdict:
-        """Judge the value by these secrets, newest first, as strictly as the library, never laxer.
+        """Judge the value by these secrets, as strictly as the library, never laxer.
 
         A value that is not of this format is `malformed`; nothing is raised. `max_age` comes only
         to a format that carries a time.
@@ -159,16 +194,26 @@ class CookieFormat(Protocol):
     def batch_judge(self, secrets: Sequence[Secret]) -> BatchJudge | None:
         """A fast `verify` for batches of opaque cookies that differ by their sid and nothing else.
 
-        It judges texts that are such a cookie, with nothing around it, and that no other format
-        could claim. None if the format has none.
+        It judges texts that are such a cookie, with nothing around it, that no other format could
+        claim, and whose app has the library's defaults. None if the format has none.
         """
         ...
 
-    def sign(self, content: Any, secret: Secret, *, name: str, now: datetime) -> list[Cookie]:
+    def sign(
+        self,
+        content: Any,
+        secrets: Sequence[Secret],
+        context: CookieContext,
+        *,
+        now: datetime,
+        ttl: timedelta | None = None,
+    ) -> list[Cookie]:
         """The cookies the library would set: some write two.
 
         Args:
             content: a session id for an opaque format, the payload for a client-side one.
+            ttl: how long it counts; None for the library's default. It comes only to a format that
+                carries an expiry.
 
         Raises:
             UsageError: the content does not fit the format.

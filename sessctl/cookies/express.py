@@ -14,31 +14,28 @@ from __future__ import annotations
 
 import hmac
 import re
-from base64 import b64encode
 from binascii import b2a_base64
 from hmac import compare_digest
-from hmac import digest as hmac_digest
 from typing import TYPE_CHECKING, Any
 
+from sessctl.cookies import signed_text
 from sessctl.cookies.base import Cookie, DecodedCookie, Match, Signature, Verdict, VerdictWord
 from sessctl.cookies.paste import percent_decode
 from sessctl.errors import CookieError, UsageError
 from sessctl.text import is_utf8
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from sessctl.cookies.base import BatchJudge
+    from sessctl.cookies.base import BatchJudge, CookieContext
     from sessctl.limits import Budget
     from sessctl.text import Secret
 
 _SIGNATURE = re.compile(r"[A-Za-z0-9+/]{43}")
-_SID = re.compile(r"[A-Za-z0-9_-]{32}")  # uid-safe, 24 bytes: what `genid` makes by default
-# Nothing but a cookie, its sid of the usual form, as it is or percent-encoded.
+# Nothing but a cookie, as it is or percent-encoded, its sid as `genid` makes it by default:
+# uid-safe, 24 bytes.
 _PLAIN = re.compile(r"s(?::|%3A)([A-Za-z0-9_-]{32})\.((?:[A-Za-z0-9+/]|%2B|%2F){43})")
-_SURROGATE = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # the rest stands for bytes (PEP 383)
-_UNESCAPED = "-_.!~*'()"  # what encodeURIComponent leaves alone beside letters and digits
 
 
 class ExpressSession:
@@ -47,8 +44,10 @@ class ExpressSession:
     name = "express-session"
     cookie_name = "connect.sid"
     carries_time = False
+    carries_expiry = False
+    parameters: Mapping[str, str] = {}
 
-    def sniff(self, value: str) -> Match | None:
+    def sniff(self, value: str, context: CookieContext) -> Match | None:
         text = percent_decode(value)
         if not text.startswith("s:"):
             return None
@@ -59,34 +58,31 @@ class ExpressSession:
             return Match(30, "starts with s:, the signature is not 43 base64 characters")
         if sid.startswith("j:"):
             return Match(40, "s:j: is rather a signed JSON cookie of cookie-parser")
-        usual = " and a session id of the usual 32 characters" if _SID.fullmatch(sid) else ""
+        usual = " and what looks like a session id" if signed_text.ID_LIKE.fullmatch(sid) else ""
         return Match(95 if usual else 80, f"s: with a signature of 43 base64 characters{usual}")
 
-    def decode(self, value: str, *, budget: Budget) -> DecodedCookie:
-        sid, _ = _split(value, budget)
+    def decode(self, value: str, context: CookieContext) -> DecodedCookie:
+        sid, _ = _split(value, context.budget)
         return DecodedCookie(self.name, sid=sid)
 
     def verify(
         self,
         value: str,
         secrets: Sequence[Secret],
+        context: CookieContext,
         *,
-        budget: Budget,
         now: datetime,
         max_age: timedelta | None = None,
     ) -> Verdict:
         try:
-            sid, signature = _split(value, budget)
+            sid, signature = _split(value, context.budget)
         except CookieError as exc:
             return Verdict(VerdictWord.MALFORMED, Signature.NONE, notes=(exc.message,))
         decoded = DecodedCookie(self.name, sid=sid)
-        given = signature.encode("utf-8", "surrogateescape")
-        for index, secret in enumerate(secrets):
-            # The encoded texts are compared, as the library does: a padded or url-safe spelling
-            # of the right bytes is not valid.
-            if compare_digest(_signature(sid, secret), given):
-                return Verdict(VerdictWord.VALID, Signature.VALID, decoded, index)
-        return Verdict(VerdictWord.BAD_SIGNATURE, Signature.INVALID, decoded)
+        index = signed_text.fitting(sid, signature, secrets)
+        if index is None:
+            return Verdict(VerdictWord.BAD_SIGNATURE, Signature.INVALID, decoded)
+        return Verdict(VerdictWord.VALID, Signature.VALID, decoded, index)
 
     def batch_judge(self, secrets: Sequence[Secret]) -> BatchJudge:
         # The key's part of the HMAC is done once a secret, which halves the time (1.2 us a cookie
@@ -110,7 +106,15 @@ class ExpressSession:
 
         return judge
 
-    def sign(self, content: Any, secret: Secret, *, name: str, now: datetime) -> list[Cookie]:
+    def sign(
+        self,
+        content: Any,
+        secrets: Sequence[Secret],
+        context: CookieContext,
+        *,
+        now: datetime,
+        ttl: timedelta | None = None,
+    ) -> list[Cookie]:
         if not isinstance(content, str) or not content:
             raise UsageError(
                 "an express-session cookie carries a session id, not data",
@@ -118,11 +122,8 @@ class ExpressSession:
             )
         if not is_utf8(content):
             raise UsageError("the session id is not UTF-8, which a cookie cannot carry")
-        text = f"s:{content}.{_signature(content, secret).decode()}"
-        from urllib.parse import quote  # 6 ms; reading a cookie does without
-
-        wire = quote(text, safe=_UNESCAPED, encoding="utf-8")
-        return [Cookie(name, wire)]
+        text = f"s:{content}.{signed_text.signature_of(content, secrets[0]).decode()}"
+        return [Cookie(context.name or self.cookie_name, signed_text.wire(text))]
 
 
 def _split(value: str, budget: Budget) -> tuple[str, str]:
@@ -131,14 +132,4 @@ def _split(value: str, budget: Budget) -> tuple[str, str]:
     text = percent_decode(value)
     if not text.startswith("s:"):
         raise CookieError("no 's:' at the start, so express-session would ignore it")
-    sid, dot, signature = text[2:].rpartition(".")
-    if not dot:
-        raise CookieError("no '.' between session id and signature")
-    if _SURROGATE.search(text):
-        raise CookieError("a lone surrogate, which no cookie can carry")
-    return sid, signature
-
-
-def _signature(sid: str, secret: Secret) -> bytes:
-    mac = hmac_digest(secret.reveal(), sid.encode("utf-8", "surrogateescape"), "sha256")
-    return b64encode(mac).rstrip(b"=")
+    return signed_text.split(text[2:])

@@ -42,6 +42,7 @@ class Pasted:
     name: str | None
     value: str
     notes: tuple[str, ...] = ()
+    companion: str | None = None  # the value of `<name>.sig`, if that is there too
 
 
 def is_cookie_name(text: str) -> bool:

@@ -14,10 +14,10 @@ from sessctl.errors import SerializerError, UsageError
 from sessctl.timespec import from_ms, parse_iso_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from sessctl.limits import Budget
+    from sessctl.cookies.base import CookieContext
     from sessctl.text import Secret
 
 
@@ -27,8 +27,10 @@ class StoredJson:
     name = "stored-json"
     cookie_name = ""
     carries_time = False  # it has an expiry, but not when it was written
+    carries_expiry = False
+    parameters: Mapping[str, str] = {}
 
-    def sniff(self, value: str) -> Match | None:
+    def sniff(self, value: str, context: CookieContext) -> Match | None:
         text = value.lstrip()
         if not text.startswith(("{", "[")):
             return None
@@ -37,10 +39,10 @@ class StoredJson:
             90 if own else 60, "JSON with express-session's cookie object" if own else "JSON"
         )
 
-    def decode(self, value: str, *, budget: Budget) -> DecodedCookie:
+    def decode(self, value: str, context: CookieContext) -> DecodedCookie:
         from sessctl.serializers.json import decode  # 9 ms; only stored values need it
 
-        found = decode(value.encode("utf-8", "surrogateescape"), budget)
+        found = decode(value.encode("utf-8", "surrogateescape"), context.budget)
         expires_at = None
         if isinstance(found.data, dict) and isinstance(cookie := found.data.get("cookie"), dict):
             written = cookie.get("expires")
@@ -54,13 +56,13 @@ class StoredJson:
         self,
         value: str,
         secrets: Sequence[Secret],
+        context: CookieContext,
         *,
-        budget: Budget,
         now: datetime,
         max_age: timedelta | None = None,
     ) -> Verdict:
         try:
-            decoded = self.decode(value, budget=budget)
+            decoded = self.decode(value, context)
         except SerializerError as exc:
             return Verdict(VerdictWord.MALFORMED, Signature.NONE, notes=(exc.message,))
         return Verdict(VerdictWord.MISSING_SIGNATURE, Signature.NONE, decoded)
@@ -68,7 +70,15 @@ class StoredJson:
     def batch_judge(self, secrets: Sequence[Secret]) -> None:
         return None  # each payload is different
 
-    def sign(self, content: Any, secret: Secret, *, name: str, now: datetime) -> list[Cookie]:
+    def sign(
+        self,
+        content: Any,
+        secrets: Sequence[Secret],
+        context: CookieContext,
+        *,
+        now: datetime,
+        ttl: timedelta | None = None,
+    ) -> list[Cookie]:
         raise UsageError(
             "a stored value is not signed", hint="sessctl sign --format express-session"
         )

@@ -1,26 +1,20 @@
 """A session kept whole in the browser's cookie, as npm's cookie-session keeps it.
 
-    session=eyJ1c2VyX2lkIjo0MiwibmFtZSI6ImFsaWNlIn0=; session.sig=yu6A1PrA76q9BiPSnNBkC4W2WXE
-    secret: correct horse battery staple
-
-The payload is base64 of JSON, readable by whoever holds it. The companion is HMAC-SHA1 of
-`name=value`, so that nobody else can write one. The server keeps nothing: a copy of a cookie counts
-as long as the secret does. Source: cookie-session 2.1.1, cookies 0.9.2, keygrip 1.1.0 `index.js`.
+The server keeps nothing: a copy of a cookie counts as long as the secret does.
+The cookie itself: `sessctl/cookies/cookie_session.py`.
 """
 
 from __future__ import annotations
 
-import binascii
-from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
-from hmac import compare_digest
-from hmac import digest as hmac_digest
 from typing import TYPE_CHECKING, Any
 from wsgiref.handlers import format_date_time
 
+from sessctl.cookies.base import Cookie, CookieContext
+from sessctl.cookies.cookie_session import CookieSession
 from sessctl.demo.express.cookie import sent_cookies
 from sessctl.demo.express.middleware import KEY, whole_response
-from sessctl.errors import SerializerError
 from sessctl.serializers import json as stored_json
+from sessctl.timespec import from_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,6 +22,8 @@ if TYPE_CHECKING:
 
     from sessctl.demo.express.cookie import Clock
     from sessctl.text import Secret
+
+_FORMAT = CookieSession()
 
 
 class KeptExchange:
@@ -76,39 +72,28 @@ class CookieSessionMiddleware:
         return [body]
 
     def _payload(self, cookies: dict[str, str]) -> dict[str, Any] | None:
-        value, given = cookies.get(self._name, ""), cookies.get(f"{self._name}.sig", "")
-        known = [signature(self._name, value, secret) for secret in self._secrets]
-        if not value or not any(compare_digest(one.encode(), given.encode()) for one in known):
-            return None
-        try:
-            data = stored_json.decode(urlsafe_b64decode(value)).data
-        except (binascii.Error, ValueError, SerializerError):
-            return None
-        return data if isinstance(data, dict) else None
+        context = CookieContext(name=self._name, companion=cookies.get(f"{self._name}.sig"))
+        value, now = cookies.get(self._name, ""), from_ms(self._clock())
+        verdict = _FORMAT.verify(value, self._secrets, context, now=now)
+        payload = verdict.decoded.payload if verdict.valid and verdict.decoded else None
+        return payload if isinstance(payload, dict) else None
 
     def _lines(self, exchange: KeptExchange) -> list[str]:
-        session = exchange.session
+        session, now_ms = exchange.session, self._clock()
         if session is None:
-            return [] if exchange.is_new else self._pair("", "", expires_ms=0)
-        raw = stored_json.encode(session)
-        if raw == exchange.read:
+            gone = [Cookie(self._name, ""), Cookie(f"{self._name}.sig", "")]
+            return [] if exchange.is_new else [_line(one, expires_ms=0) for one in gone]
+        if stored_json.encode(session) == exchange.read:
             return []
-        value = b64encode(raw).decode()
+        context = CookieContext(name=self._name)
+        made = _FORMAT.sign(session, self._secrets, context, now=from_ms(now_ms))
         age = self._max_age_ms
-        ends_ms = None if age is None else self._clock() + age
-        signed = signature(self._name, value, self._secrets[0])
-        return self._pair(value, signed, expires_ms=ends_ms)
-
-    def _pair(self, value: str, signed: str, *, expires_ms: int | None) -> list[str]:
-        ends = "" if expires_ms is None else f"; expires={format_date_time(expires_ms // 1000)}"
-        rest = f"; path=/{ends}; samesite=lax; httponly"
-        return [f"{self._name}={value}{rest}", f"{self._name}.sig={signed}{rest}"]
+        return [_line(one, expires_ms=None if age is None else now_ms + age) for one in made]
 
 
-def signature(name: str, value: str, secret: Secret) -> str:
-    """The companion's value: 27 characters of base64url."""
-    mac = hmac_digest(secret.reveal(), f"{name}={value}".encode(), "sha1")
-    return urlsafe_b64encode(mac).rstrip(b"=").decode()
+def _line(cookie: Cookie, *, expires_ms: int | None) -> str:
+    ends = "" if expires_ms is None else f"; expires={format_date_time(expires_ms // 1000)}"
+    return f"{cookie.name}={cookie.value}; path=/{ends}; samesite=lax; httponly"
 
 
-__all__ = ["CookieSessionMiddleware", "KeptExchange", "signature"]
+__all__ = ["CookieSessionMiddleware", "KeptExchange"]

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from sessctl.cookies.api import decode_cookie
+from sessctl.cookies.registry import OPAQUE
 from sessctl.errors import SessctlError
 from sessctl.replay.compare import differences
 from sessctl.replay.judge import cookies_sent, facts, facts_of, parts_of
@@ -89,6 +90,8 @@ def _decoded(carrier: str, stateful: Transcript) -> Iterator[Evidence]:
         cookie = decode_cookie(f"{carrier}={value}", name=carrier)
     except SessctlError:
         return
+    if cookie.format == OPAQUE:
+        return  # looks like an id, as a token of anything would
     if cookie.sid is not None and len(cookie.sid) < _SHORTEST_ID:
         yield Evidence(f"{carrier} is a signed value, too short for a session id ({cookie.format})")
     elif cookie.sid is not None:

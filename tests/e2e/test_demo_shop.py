@@ -10,24 +10,22 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from html.parser import HTMLParser
 from http.client import HTTPConnection
-from pathlib import Path
 from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sessctl import open_store
-from sessctl.demo.kept import signature
 from sessctl.demo.options import ShopOptions, shop_options
 from sessctl.demo.server import RunningShop
 from sessctl.errors import StoreUnreachable, UsageError
 from sessctl.session import Query
-from sessctl.text import Secret
 from tests.support.express import Browser
 from tests.support.servers import RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     Open = Callable[..., RunningShop]
 
@@ -177,16 +175,6 @@ def test_a_changed_payload_is_no_session(open_shop: Open) -> None:
     value = browser.cookies["session"]
     browser.cookies["session"] = value[:8] + ("A" if value[8] != "A" else "B") + value[9:]
     assert name_of(browser) is None
-
-
-VECTORS = Path(__file__).parents[1] / "vectors" / "demo" / "cookie-session.jsonl"
-
-
-@pytest.mark.parametrize("line", VECTORS.read_text().splitlines())
-def test_the_kept_cookie_is_signed_as_cookie_session_signs(line: str) -> None:
-    case = json.loads(line)
-    made = signature(case["cookie_name"], case["cookie"], Secret(case["secret"][0]))
-    assert made == case["companion"]
 
 
 def test_parallel_requests_lose_counts(open_shop: Open) -> None:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessctl.cookies.api import decode_cookie, pick, sign_cookie, verify_cookie
+from sessctl.cookies.api import decode_cookie, sign_cookie, verify_cookie
 from sessctl.cookies.paste import Pasted, percent_decode, unwrap
+from sessctl.cookies.picking import pick
 from sessctl.errors import CookieError, LimitExceeded, UnreadableInput
 from tests.support.vectors import hostile
 

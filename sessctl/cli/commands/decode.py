@@ -10,11 +10,9 @@ import typer
 from sessctl.cli import cookie_options as c
 from sessctl.cli.items import COOKIE_KEYS, cookie_item
 from sessctl.cli.options import command
-from sessctl.cookies.api import check_max_age, pick
 from sessctl.cookies.base import Verdict
-from sessctl.cookies.registry import best_format, cookie_format, detect
+from sessctl.cookies.registry import detect
 from sessctl.errors import ExitCode, SessctlError, StoreError, UnreadableInput, UsageError
-from sessctl.limits import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +53,10 @@ def decode(
     cookie: CookieArgument = None,
     format: c.Format = None,
     name: c.Name = None,
+    companion: c.Companion = None,
+    salt: c.Salt = None,
+    digest: c.Digest = None,
+    parameter: c.Parameters = None,
     secret_from: c.SecretFrom = None,
     secret: c.SecretValue = None,
     max_age: c.MaxAge = None,
@@ -64,10 +66,10 @@ def decode(
     """Read cookies; the verdict is shown, and `verify` is the judge."""
     output = run.output_format(FORMATS, terminal="table", pipe="jsonl")
     backend = c.backend_at_hand(run, wanted=lookup is True)
+    settings = c.Settings(format, name, companion, salt, digest, parameter, secret_from, secret)
     how = c.judging(
-        run, backend, format=format, name=name, secret_from=secret_from, secret=secret,
-        max_age=max_age, at=at, takes_stdin=cookie in (None, "-"),
-    )  # fmt: skip
+        run, backend, settings, max_age=max_age, at=at, takes_stdin=cookie in (None, "-")
+    )
     finder = Finder(run, None if lookup is False else backend, explicit=lookup is True)
     good, bad = 0, 0
     answers = Answers(run, output)
@@ -98,6 +100,10 @@ def verify(
     cookie: CookieArgument = None,
     format: c.Format = None,
     name: c.Name = None,
+    companion: c.Companion = None,
+    salt: c.Salt = None,
+    digest: c.Digest = None,
+    parameter: c.Parameters = None,
     secret_from: c.SecretFrom = None,
     secret: c.SecretValue = None,
     max_age: c.MaxAge = None,
@@ -109,10 +115,10 @@ def verify(
     output = run.output_format(FORMATS, terminal="table", pipe="jsonl")
     named, given = bool(run.options.backend), bool(secret_from or secret)
     backend = None if given and not named else c.backend_at_hand(run, wanted=named)
+    settings = c.Settings(format, name, companion, salt, digest, parameter, secret_from, secret)
     how = c.judging(
-        run, backend, format=format, name=name, secret_from=secret_from, secret=secret,
-        max_age=max_age, at=at, takes_stdin=cookie in (None, "-"),
-    )  # fmt: skip
+        run, backend, settings, max_age=max_age, at=at, takes_stdin=cookie in (None, "-")
+    )
     if not how.secrets:
         raise UsageError(
             "no secret to verify with",
@@ -148,26 +154,25 @@ def verify(
 
 
 def _read(run: Run, how: c.Judging, finder: Finder, text: str, place: int | None) -> Answer:
-    pasted = pick(text, name=how.name, usual_name=how.usual_name)
-    chosen = best_format(pasted.value) if how.format is None else cookie_format(how.format)
-    check_max_age(chosen, how.max_age)
+    found = how.find(text)
+    pasted, chosen, context = found.pasted, found.format, found.context
     candidates = [
-        (one.name, match) for one, match in detect(pasted.value) if one.name != chosen.name
+        (one.name, match) for one, match in detect(pasted.value, context) if one.name != chosen.name
     ]
     verdict, decoded, secret = None, None, None
     if how.secrets:
         verdict = chosen.verify(
-            pasted.value, how.secrets, budget=DEFAULT, now=how.now, max_age=how.max_age
+            pasted.value, how.secrets, context, now=how.now, max_age=how.max_age
         )
         decoded = verdict.decoded
         if verdict.key_index is not None:
             reference = how.secrets[verdict.key_index].reference
             secret = reference or f"secrets[{verdict.key_index}]"
     if decoded is None:
-        decoded = None if verdict is not None else chosen.decode(pasted.value, budget=DEFAULT)
+        decoded = None if verdict is not None else chosen.decode(pasted.value, context)
     session, block, notes = finder.find(decoded) if decoded else (None, [], [])
     item = cookie_item(
-        name=pasted.name or how.name,
+        name=context.name,
         decoded=decoded,
         verdict=verdict,
         candidates=candidates,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +12,7 @@ from sessctl.cli.table import ALIASES, COMMANDS
 from sessctl.errors import ExitCode, UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from sessctl.cli.run import Run
 
@@ -65,9 +66,9 @@ def _formats() -> Iterator[str]:
     from sessctl.cookies.registry import FORMATS
     from sessctl.stores.registry import ENGINES, LAYOUTS
 
-    yield f"Cookie formats (--format):  {', '.join(FORMATS)}"
-    yield f"Layouts (`layout`):         {', '.join(LAYOUTS)}"
-    yield f"Stores (URL schemes):       {', '.join(ENGINES)}"
+    yield from _wrapped("Cookie formats (--format):", FORMATS)
+    yield from _wrapped("Layouts (`layout`):", LAYOUTS)
+    yield from _wrapped("Stores (URL schemes):", ENGINES)
     yield ""
     yield "Output (-o):"
     yield "  table wide            for people; the default on a terminal"
@@ -77,6 +78,17 @@ def _formats() -> Iterator[str]:
     yield "  name                  session ids, one a line, for `sessctl expire -`"
     yield "  raw                   show: the stored value as it is"
     yield "  header curl cookies-txt playwright   sign: ready to use"
+
+
+def _wrapped(label: str, words: Iterable[str]) -> Iterator[str]:
+    """`label  one, two, ...` on as many lines as it takes."""
+    yield from wrap(
+        f"{label:<26}  {', '.join(words)}",
+        width=92,
+        subsequent_indent=" " * 28,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _queries() -> Iterator[str]:

@@ -10,9 +10,11 @@ import typer
 
 from sessctl.cli import cookie_options as c
 from sessctl.cli.options import command
-from sessctl.cookies.api import sign_cookie
+from sessctl.cookies.api import known, sign_cookie
+from sessctl.cookies.registry import cookie_format
 from sessctl.errors import ExitCode, UsageError
 from sessctl.text import decode_id, escape
+from sessctl.timespec import parse_duration
 
 if TYPE_CHECKING:
     from sessctl.cli.run import Run
@@ -31,19 +33,24 @@ def sign(
     sid: Annotated[str | None, typer.Option("--sid", help="The session id.", metavar="SID")] = None,
     format: c.Format = None,
     name: c.Name = None,
+    salt: c.Salt = None,
+    digest: c.Digest = None,
+    parameter: c.Parameters = None,
     secret_from: c.SecretFrom = None,
     secret: c.SecretValue = None,
     at: c.At = None,
+    ttl: c.Ttl = None,
 ) -> ExitCode:
     """Sign a cookie with the newest secret."""
     output = run.output_format(FORMATS, terminal="value", pipe="value")
     named, given = bool(run.options.backend), bool(secret_from or secret)
     backend = None if given and not named else c.backend_at_hand(run, wanted=named)
     text = sid if sid is not None else content
-    how = c.judging(
-        run, backend, format=format, name=name, secret_from=secret_from, secret=secret,
-        max_age=None, at=at, takes_stdin=text == "-",
+    settings = c.Settings(
+        format, name, salt=salt, digest=digest, parameter=parameter,
+        secret_from=secret_from, secret=secret,
     )  # fmt: skip
+    how = c.judging(run, backend, settings, at=at, takes_stdin=text == "-")
     if not how.secrets:
         raise UsageError(
             "no secret to sign with", hint="--secret-from env:NAME, or `secrets` of a backend"
@@ -52,12 +59,15 @@ def sign(
         text = decode_id(run.stdin().rstrip(b"\r\n"))
     if not text:
         raise UsageError("nothing to sign", hint="sessctl sign SID")
+    chosen = "express-session" if how.format is None else how.format
     cookies = sign_cookie(
         _content(text),
-        how.secrets[0],
-        "express-session" if how.format is None else how.format,
+        how.secrets,
+        chosen,
         name=how.usual_name if name is None else name,
+        parameters={**known(cookie_format(chosen), how.usual_parameters), **how.parameters},
         now=how.now,
+        ttl=parse_duration(ttl) if ttl is not None else None,
     )
     _write(run, cookies, output)
     return ExitCode.OK

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from sessctl.cookies.api import as_secrets, sign_cookie
 from sessctl.cookies.paste import is_cookie_name
-from sessctl.cookies.registry import cookie_format
+from sessctl.cookies.registry import NO_CONTEXT, cookie_format
 from sessctl.demo.express.cookie import CookieOptions, SessionCookie, sent_cookies
 from sessctl.errors import NotFound, UsageError
-from sessctl.limits import DEFAULT
 from sessctl.serializers import json as stored_json
 from sessctl.timespec import from_ms, local_ms
 
@@ -239,7 +238,7 @@ class Exchange:
         value = sent_cookies(header).get(self._options.name, "")
         now = from_ms(self._options.clock())
         judge = cookie_format("express-session")
-        verdict = judge.verify(value, self._options.secrets, budget=DEFAULT, now=now)
+        verdict = judge.verify(value, self._options.secrets, NO_CONTEXT, now=now)
         return verdict.decoded.sid or None if verdict.valid and verdict.decoded else None
 
 
