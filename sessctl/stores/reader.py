@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from sessctl.errors import SerializerError
 from sessctl.limits import DEFAULT, Budget
 from sessctl.serializers import serializer
 from sessctl.session import Decoded, Expiry, Problem
-from sessctl.timespec import parse_iso_ms
+from sessctl.timespec import MAX_MS, from_ms, parse_iso_ms
 
 if TYPE_CHECKING:
     from sessctl.stores.layouts.base import Layout
@@ -36,7 +37,8 @@ class Reader:
         self._peek = self._serializer.peek([*inner, *layout.user])
         self._peek_envelope = self._serializer.peek(layout.envelope or ("",))
         self._users_from = len(inner)
-        first = layout.envelope[0] if layout.envelope else ""
+        self._splits = len(layout.envelope) == 1
+        first = layout.envelope[0] if self._splits else ""
         self._split_at = (b'{"%b":{' % first.encode(), first.encode())
         self._split_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
             msgspec.defstruct("Own", [("own", msgspec.Raw)], rename={"own": first})
@@ -57,8 +59,7 @@ class Reader:
                 break
         return user, found[0] if self._users_from else None, None
 
-    @staticmethod
-    def inner_expiry(written: Any, problem: Problem | None) -> tuple[int | None, Expiry]:
+    def inner_expiry(self, written: Any, problem: Problem | None) -> tuple[int | None, Expiry]:
         """What the date inside a value says when the store itself says nothing.
 
         Unreadable is unknown, and so is the expiry of a value that does not decode (S3).
@@ -67,8 +68,38 @@ class Reader:
             return None, Expiry.UNKNOWN
         if written is None:
             return None, Expiry.NEVER
-        expires_ms = parse_iso_ms(written) if isinstance(written, str) else None
+        expires_ms = None
+        if self._layout.inner_is_ms:
+            if isinstance(written, int) and not isinstance(written, bool) and 0 < written <= MAX_MS:
+                expires_ms = written
+        elif isinstance(written, str):
+            expires_ms = parse_iso_ms(written)
         return expires_ms, Expiry.UNKNOWN if expires_ms is None else Expiry.COOKIE_DATE
+
+    def with_end(self, raw: bytes, ends_ms: int | None) -> bytes:
+        """The value with its inner date moved, where the library goes by that; else as it is.
+
+        A value without the date, or that does not decode, has none that could be moved.
+        """
+        if not (self._layout.inner_rules and self._layout.inner_expiry):
+            return raw
+        *path, last = self._layout.inner_expiry.split(".")
+        try:
+            value = self._serializer.decode(raw, self._budget).data
+            place = value
+            for name in path:
+                place = place[name]
+            if place[last] is None:
+                return raw
+            place[last] = self._as_inner(ends_ms)
+            return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+        except (SerializerError, KeyError, TypeError, ValueError, RecursionError):
+            return raw
+
+    def _as_inner(self, ends_ms: int | None) -> int | str | None:
+        if ends_ms is None or self._layout.inner_is_ms:
+            return ends_ms
+        return from_ms(ends_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def decode(self, raw: bytes) -> Decoded:
         """The whole value, the library's own part set aside as `extra`. Raises SerializerError."""
@@ -85,7 +116,9 @@ class Reader:
             found = self._peek_envelope(raw)
         except SerializerError:
             return False
-        return not self._layout.envelope or all(isinstance(item, dict) for item in found)
+        return not self._layout.envelope or any(
+            isinstance(item, self._layout.mark) for item in found
+        )
 
     def split(self, raw: bytes) -> tuple[bytes, bytes] | None:
         """(data, extra) as JSON texts, cut out of the value without decoding it.
@@ -95,7 +128,7 @@ class Reader:
         decoding and writing them again takes for 150 000.
         """
         start, key = self._split_at
-        if not raw.startswith(start) or not raw.isascii():
+        if not (self._splits and raw.startswith(start) and raw.isascii()):
             return None
         if b"\n" in raw or b"\r" in raw or b"\x7f" in raw:
             return None

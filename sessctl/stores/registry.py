@@ -38,6 +38,9 @@ ENGINES = {
 LAYOUTS = {
     "connect-redis": "sessctl.stores.layouts.express:CONNECT_REDIS",
     "connect-memcached": "sessctl.stores.layouts.express:CONNECT_MEMCACHED",
+    "koa-session": "sessctl.stores.layouts.node:KOA_SESSION",
+    "koa-generic-session": "sessctl.stores.layouts.node:KOA_GENERIC_SESSION",
+    "fastify-session": "sessctl.stores.layouts.node:FASTIFY_SESSION",
     "connect-dynamodb": "sessctl.stores.layouts.express:CONNECT_DYNAMODB",
     "connect-sqlite3": "sessctl.stores.layouts.express:CONNECT_SQLITE3",
     "connect-pg-simple": "sessctl.stores.layouts.express:CONNECT_PG_SIMPLE",

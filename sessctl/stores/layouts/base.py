@@ -39,7 +39,12 @@ class Layout:
 
     `user` lists paths in the data, first hit wins; a value that is an object is looked into for
     `id`, `_id`, `email` and so on. `envelope` names the keys of the value that belong to the
-    library and not to the application's data; they are shown as `extra`.
+    library and not to the application's data; they are shown as `extra`. One of them holding a
+    `mark` (an object, a number) tells the library's values from others.
+
+    `inner_expiry`: where a date stands in the value, ISO text or, with `inner_is_ms`, milliseconds.
+    `inner_rules`: the library looks at it and takes a session past it for none, whatever the store
+    says; so it moves when the session's end is moved.
     """
 
     name: str
@@ -50,7 +55,10 @@ class Layout:
     cookie_name: str
     user: tuple[str, ...]
     inner_expiry: str | None = None
+    inner_is_ms: bool = False
+    inner_rules: bool = False
     envelope: tuple[str, ...] = ()
+    mark: type = dict
     lifetime_s: int
 
     def configured(self, options: Mapping[str, Any]) -> Layout:
@@ -90,13 +98,20 @@ class Layout:
 class KeyLayout(Layout):
     """A session is one string under `prefix + sid`; its TTL is its expiry.
 
+    `sid_has_prefix`: the cookie's id is the whole key, which begins with the prefix all the same.
     `flags`: what memcached keeps beside a value, and its client reads the value by.
     """
 
     databases: tuple[str, ...] = ("redis",)
     settings: ClassVar[tuple[str, ...]] = ("prefix",)
     prefix: str
+    sid_has_prefix: bool = False
     flags: int = 0
+
+    @property
+    def before_sid(self) -> str:
+        """What has to be put before an id to make its key."""
+        return "" if self.sid_has_prefix else self.prefix
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
