@@ -17,10 +17,16 @@ SHOPS = {
     "connect-memcached": "memcached:MemcachedShop",
     "express-mysql-session": "mysql:MysqlShop",
 }
+# Shops of other frameworks, which share some of the tests.
+NODE_SHOPS = {
+    "koa-session": "node:KoaShop",
+    "koa-generic-session": "node:KoaGenericShop",
+    "fastify-session": "node:FastifyShop",
+}
 
 
 def shop_class(layout: str) -> type[Shop]:
     """The kind of shop that keeps its sessions in this layout."""
-    module, _, name = SHOPS[layout].partition(":")
+    module, _, name = (SHOPS | NODE_SHOPS)[layout].partition(":")
     found: type[Shop] = getattr(import_module(f"tests.support.shops.{module}"), name)
     return found

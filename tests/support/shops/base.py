@@ -32,11 +32,14 @@ class Shop(ABC):
     """
 
     layout: ClassVar[str]
+    cookie_name: ClassVar[str] = "connect.sid"
     settings: ClassVar[dict[str, Any]] = {}  # of the layout, where they are not its own
     lifetime_ms: ClassVar[int] = 24 * HOUR_MS  # of a session whose cookie names no end
     granularity_ms: ClassVar[int] = 1  # what the store keeps of an end
     expires_by_itself: ClassVar[bool] = False  # the store removes what is over, without a library
+    slack_ms: ClassVar[int] = 0  # the store keeps a session so much longer than its cookie lives
     touch_revives: ClassVar[bool] = False  # a request that only reads writes its session back, too
+    secret_name: ClassVar[str] = "APP_SECRET"  # in the environment
     url: str
     options: dict[str, Any]
 
@@ -73,6 +76,17 @@ class Shop(ABC):
         """Open the store itself, as the library's users do; it closes with the test."""
         store = open_store(self.url, self.layout, write=True, **self.settings)
         return self._running.enter_context(store)
+
+    def sign(self, app: ExpressApp, sid: str) -> Browser:
+        """A new browser with the cookies that sessctl signs for a session."""
+        words = ("sign", "-o", "header", "--secret-from", f"env:{self.secret_name}", "--", sid)
+        result = self.run(*words)
+        assert result.code == 0, result.stderr
+        browser = app.browser()
+        for pair in result.stdout.removeprefix("Cookie: ").rstrip("\n").split("; "):
+            name, _, value = pair.partition("=")
+            browser.cookies[name] = value
+        return browser
 
     def configure(self, text: str = "") -> None:
         """Write a backend `shop` with these further lines; commands use it from then on."""
