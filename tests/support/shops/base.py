@@ -6,7 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sessctl.stores.registry import layout_for, open_store, parse_url
+from sessctl.stores.registry import find_layout, layout_for, open_store, parse_url
 from tests.support.cli import HOUR_MS
 from tests.support.express import ExpressApp
 from tests.support.run import sessctl
@@ -79,8 +79,9 @@ class Shop(ABC):
 
     def sign(self, app: ExpressApp, sid: str) -> Browser:
         """A new browser with the cookies that sessctl signs for a session."""
-        words = ("sign", "-o", "header", "--secret-from", f"env:{self.secret_name}", "--", sid)
-        result = self.run(*words)
+        how = ("--format", find_layout(self.layout).cookie_format, "--name", self.cookie_name)
+        secret = ("--secret-from", f"env:{self.secret_name}")
+        result = self.run("sign", "-o", "header", *how, *secret, "--", sid)
         assert result.code == 0, result.stderr
         browser = app.browser()
         for pair in result.stdout.removeprefix("Cookie: ").rstrip("\n").split("; "):
