@@ -1,7 +1,8 @@
 """dynalite, which speaks DynamoDB's protocol, and the face of `engines` over it.
 
 Amazon's own server cannot run here. dynalite checks expressions, types and limits as that does;
-it never throttles, and its answers are consistent at all times.
+it never throttles, its answers are consistent at all times, and it takes no two maps or lists for
+equal, as Amazon's does.
 """
 
 from __future__ import annotations

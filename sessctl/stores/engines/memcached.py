@@ -68,7 +68,11 @@ class MemcachedStore:
             raise Refused("this backend requires TLS, and memcached is spoken to without")
         host = url.host or "localhost"
         wire = Wire(host, url.port or 11211, access.timeout_s)
-        wire.require_meta()
+        try:
+            wire.require_meta()
+        except StoreError:
+            wire.close()
+            raise
         store = cls(wire, layout, host, read_only=access.read_only)
         if not url.is_local:
             store.remarks.note(f"not encrypted: memcached:// to {host}")
