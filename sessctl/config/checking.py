@@ -50,4 +50,7 @@ def _check(key: str, value: str | None, read: Callable[[str], object]) -> None:
 
 
 def _check_layout(backend: Backend, name: str) -> None:
-    layout_for(parse_url(backend.url), name).configured(backend.layout_options)
+    options = backend.layout_options
+    if backend.store_secrets:  # not fetched, but does the layout have a use for them?
+        options["store_secrets"] = ()
+    layout_for(parse_url(backend.url), name).configured(options)

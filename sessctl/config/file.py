@@ -29,7 +29,7 @@ from sessctl.config.model import (
 from sessctl.config.paths import user_config_path
 from sessctl.config.secrets import is_reference, refuse_unknown
 from sessctl.errors import ConfigError, SessctlError, UsageError, did_you_mean
-from sessctl.stores.url import parse_store_url
+from sessctl.stores.url import FILE_SCHEMES, parse_store_url
 from sessctl.text import Secret
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ def _backend(name: str, entry: Any, source: Source, notes: list[str]) -> Backend
 def _password_in(url: str) -> tuple[bool, bool]:
     """(there is a password in the URL, it is for this machine), read as the engines read it."""
     try:
-        found = parse_store_url(url, file_schemes=frozenset({"sqlite"}))
+        found = parse_store_url(url, file_schemes=FILE_SCHEMES)
     except SessctlError:  # wrong, and that will be said when it is opened
         return "@" in url, False
     return found.password is not None, found.is_local

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 class Backend(msgspec.Struct, frozen=True, kw_only=True):
     """One named store: an engine (by its URL), a layout, and what belongs to its cookies.
 
-    `secrets` and `password` hold references such as `env:NAME`, or, in a file that nobody else
-    can read, the secret itself.
+    `secrets` sign cookies, `store_secrets` open values that the library encrypts in its store.
+    These and `password` hold references such as `env:NAME`, or, in a file that nobody else can
+    read, the secret itself.
     """
 
     url: str
@@ -28,8 +29,10 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     columns: dict[str, str] | None = None
     collection: str | None = None
     directory: str | None = None
+    extension: str | None = None
     user: str | list[str] | None = None
     secrets: list[str] = []
+    store_secrets: list[str] = []
     cookie_name: str | None = None
     cookie_format: str | None = None
     salt: str | None = None
@@ -50,7 +53,8 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def named_secrets(self) -> list[str]:
         """Every entry that names a secret or is one."""
-        return [*self.secrets, *([] if self.password is None else [self.password])]
+        password = [] if self.password is None else [self.password]
+        return [*self.secrets, *self.store_secrets, *password]
 
     @property
     def cookie_parameters(self) -> dict[str, str]:
@@ -68,7 +72,9 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
             "columns",
             "collection",
             "directory",
+            "extension",
             "expires_zone",
+            "lifetime",
             "user",
             "cookie_name",
         )

@@ -65,9 +65,10 @@ def open_backend(
                 hint="`read_only = false` in its configuration allows it",
             )
         access = _access(backend, timeout_s, environ, asker)
-        return open_store(
-            backend.url, backend.layout, write=write, access=access, **backend.layout_options
-        )
+        options = backend.layout_options
+        if backend.store_secrets:
+            options["store_secrets"] = _secrets(backend, "store_secrets", environ, asker)
+        return open_store(backend.url, backend.layout, write=write, access=access, **options)
     except SessctlError as exc:
         raise exc.at(**place_of(backend)) from None
 
@@ -101,10 +102,14 @@ def place_of(backend: Backend) -> dict[str, str]:
 
 def backend_secrets(backend: Backend, *, environ: Mapping[str, str], asker: Asker) -> list[Secret]:
     """The signing secrets of a backend, newest first; each knows its reference."""
+    return _secrets(backend, "secrets", environ, asker)
+
+
+def _secrets(backend: Backend, key: str, environ: Mapping[str, str], asker: Asker) -> list[Secret]:
     found = []
-    for index, reference in enumerate(backend.secrets):
+    for index, reference in enumerate(getattr(backend, key)):
         secret = _named_or_inline(reference, f"secret of {backend.name}", environ, asker)
-        secret.reference = secret.reference or f"secrets[{index}]"
+        secret.reference = secret.reference or f"{key}[{index}]"
         found.append(secret)
     return found
 

@@ -1,4 +1,8 @@
-"""What joins a layout with its serializer: one stored value in, what a listing needs out."""
+"""What joins a layout with its serializer: one stored value in, what a listing needs out.
+
+Values that the library encrypted are opened on the way in; they are kept as they are stored, so
+that what is compared, journalled and written again is never encrypted anew.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,13 @@ import msgspec
 from sessctl.errors import SerializerError
 from sessctl.limits import DEFAULT, Budget
 from sessctl.serializers import serializer
+from sessctl.serializers.ciphers import Seal
 from sessctl.session import Decoded, Expiry, Problem
 from sessctl.timespec import MAX_MS, from_ms, parse_iso_ms
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from sessctl.stores.layouts.base import Layout
 
 _IDENTIFIERS = ("id", "_id", "userId", "user_id", "uid", "email", "username", "name")
@@ -33,12 +40,12 @@ class Reader:
         self._layout = layout
         self._serializer = serializer(layout.serializer)
         self._budget = budget
+        self._seal = Seal(layout.ciphers, layout.store_secrets) if layout.ciphers else None
         inner = [layout.inner_expiry] if layout.inner_expiry else []
-        self._peek = self._serializer.peek([*inner, *layout.user])
-        self._peek_envelope = self._serializer.peek(layout.envelope or ("",))
+        self._peek = self.peek([*inner, *layout.user])
+        self._peek_envelope = self.peek(layout.envelope or ("",))
         self._users_from = len(inner)
-        self._splits = len(layout.envelope) == 1
-        first = layout.envelope[0] if self._splits else ""
+        first = layout.envelope[0] if layout.envelope else ""
         self._split_at = (b'{"%b":{' % first.encode(), first.encode())
         self._split_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
             msgspec.defstruct("Own", [("own", msgspec.Raw)], rename={"own": first})
@@ -85,14 +92,15 @@ class Reader:
             return raw
         *path, last = self._layout.inner_expiry.split(".")
         try:
-            value = self._serializer.decode(raw, self._budget).data
+            value = self._serializer.decode(self.opened(raw), self._budget).data
             place = value
             for name in path:
                 place = place[name]
             if place[last] is None:
                 return raw
             place[last] = self._as_inner(ends_ms)
-            return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+            text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+            return self.closed(text, like=raw)
         except (SerializerError, KeyError, TypeError, ValueError, RecursionError):
             return raw
 
@@ -103,12 +111,16 @@ class Reader:
 
     def decode(self, raw: bytes) -> Decoded:
         """The whole value, the library's own part set aside as `extra`. Raises SerializerError."""
-        value = self._serializer.decode(raw, self._budget)
+        text = self.opened(raw)
+        value = self._serializer.decode(text, self._budget)
         if not isinstance(value.data, dict):
             raise SerializerError("expected an object")
+        notes = value.notes
+        if text is raw and self._seal is not None and self._seal.has_secrets:
+            notes = (*notes, "not encrypted, though the backend has store_secrets")
         extra = {key: value.data[key] for key in self._layout.envelope if key in value.data}
         data = {key: item for key, item in value.data.items() if key not in extra}
-        return Decoded(data, extra, value.notes)
+        return Decoded(data, extra, notes)
 
     def recognises(self, raw: bytes) -> bool:
         """The value has the library's own mark, not just the right syntax."""
@@ -116,9 +128,34 @@ class Reader:
             found = self._peek_envelope(raw)
         except SerializerError:
             return False
-        return not self._layout.envelope or any(
-            isinstance(item, self._layout.mark) for item in found
-        )
+        mark, envelope = self._layout.mark, self._layout.envelope
+        if mark is not dict:
+            return any(isinstance(item, mark) for item in found)
+        return not envelope or (isinstance(found[0], dict) and None not in found)
+
+    def opened(self, raw: bytes) -> bytes:
+        """The value as its serializer wrote it: decrypted, if it is encrypted.
+
+        Raises:
+            SerializerError: encrypted, and none of the store's secrets opens it.
+        """
+        return raw if self._seal is None else self._seal.open(raw)
+
+    def closed(self, text: bytes, like: bytes | None = None) -> bytes:
+        """A serialized value as it is to be stored: encrypted as `like` is; without one, as the
+        library does by itself where the store has secrets.
+
+        Raises:
+            SerializerError: there is no secret that opens `like`.
+        """
+        if self._seal is None or (like is None and not self._seal.has_secrets):
+            return text
+        return self._seal.seal(text, like)
+
+    def peek(self, paths: Sequence[str]) -> Callable[[bytes], tuple[Any, ...]]:
+        """What reads these dotted paths out of a stored value; it raises SerializerError."""
+        read = self._serializer.peek(paths)
+        return read if self._seal is None else lambda raw: read(self.opened(raw))
 
     def split(self, raw: bytes) -> tuple[bytes, bytes] | None:
         """(data, extra) as JSON texts, cut out of the value without decoding it.
@@ -128,7 +165,9 @@ class Reader:
         decoding and writing them again takes for 150 000.
         """
         start, key = self._split_at
-        if not (self._splits and raw.startswith(start) and raw.isascii()):
+        if len(self._layout.envelope) != 1:
+            return None  # some of it stands elsewhere
+        if not raw.startswith(start) or not raw.isascii():
             return None
         if b"\n" in raw or b"\r" in raw or b"\x7f" in raw:
             return None

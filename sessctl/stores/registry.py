@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sessctl.errors import MissingExtra, Refused, UsageError, did_you_mean
 from sessctl.stores.access import Access
-from sessctl.stores.url import StoreUrl, parse_store_url
+from sessctl.stores.url import FILE_SCHEMES, StoreUrl, parse_store_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,6 +34,7 @@ ENGINES = {
     "postgres": "sessctl.stores.engines.sql:SqlStore",
     "mysql": "sessctl.stores.engines.sql:SqlStore",
     "mariadb": "sessctl.stores.engines.sql:SqlStore",
+    "file": "sessctl.stores.engines.files:FilesStore",
 }
 LAYOUTS = {
     "connect-redis": "sessctl.stores.layouts.express:CONNECT_REDIS",
@@ -45,6 +46,7 @@ LAYOUTS = {
     "connect-sqlite3": "sessctl.stores.layouts.express:CONNECT_SQLITE3",
     "connect-pg-simple": "sessctl.stores.layouts.express:CONNECT_PG_SIMPLE",
     "express-mysql-session": "sessctl.stores.layouts.express:EXPRESS_MYSQL_SESSION",
+    "session-file-store": "sessctl.stores.layouts.express:SESSION_FILE_STORE",
 }
 # The layout to take when none is named.
 _DEFAULT_LAYOUT = {
@@ -54,13 +56,13 @@ _DEFAULT_LAYOUT = {
     "sqlite": "connect-sqlite3",
     "postgresql": "connect-pg-simple",
     "mysql": "express-mysql-session",
+    "file": "session-file-store",
 }
 # Schemes that spell the same kind of store.
 _SAME_AS = {
     "rediss": "redis", "redis+unix": "redis", "postgres": "postgresql", "mariadb": "mysql",
     "dynamodb+http": "dynamodb", "dynamodb+https": "dynamodb",
 }  # fmt: skip
-_FILE_SCHEMES = frozenset({"sqlite"})
 # Engines that are on their way: the driver's module and its extra.
 _COMING = {
     "mongodb": ("pymongo", "mongo"),
@@ -83,12 +85,13 @@ def open_store(
                 print(session.sid, session.expires_at)
 
     Args:
-        url: `redis:// rediss:// redis+unix:// sqlite:// postgresql:// mysql://`.
+        url: `redis:// rediss:// redis+unix:// sqlite:// postgresql:// mysql:// file://`.
         layout: the library's package name; without it the engine's usual one.
         write: without it, nothing that could change the store is sent.
         access: credentials and limits, for those who need more than the URL holds.
         options: the layout's own settings: `prefix`, `schema`, `table`, `columns`, `expires_zone`,
-            `user`.
+            `directory`, `extension`, `lifetime` (a duration), `store_secrets` (what opens encrypted
+            values, newest first), `user`.
 
     Raises:
         UsageError: unknown scheme or layout, or a setting the layout does not have.
@@ -138,7 +141,7 @@ def parse_url(text: str) -> StoreUrl:
     scheme = text.partition("://")[0]
     if scheme not in ENGINES and scheme not in _third_party("sessctl.engines"):
         _refuse_scheme(text)
-    return parse_store_url(text, file_schemes=_FILE_SCHEMES)
+    return parse_store_url(text, file_schemes=FILE_SCHEMES)
 
 
 def _refuse_scheme(text: str) -> None:

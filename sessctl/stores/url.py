@@ -18,6 +18,9 @@ from sessctl.text import Secret
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# Schemes whose whole rest is a path, without host or credentials.
+FILE_SCHEMES = frozenset({"sqlite", "file"})
+
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 _CONTROL = re.compile(r"[\x00-\x20\x7f-\x9f]")
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
@@ -43,7 +46,8 @@ class StoreUrl:
     def masked(self) -> str:
         """The URL as it may be shown; without a password it may be typed again."""
         if self.is_file:
-            return f"{self.scheme}:///{quote(self.path)}"
+            slash = "/" if self.scheme == "sqlite" else ""
+            return f"{self.scheme}://{slash}{quote(self.path)}"
         user = f"{self.username or ''}{':***' if self.password else ''}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = f":{self.port}" if self.port else ""
@@ -63,7 +67,8 @@ def parse_store_url(text: str, *, file_schemes: frozenset[str]) -> StoreUrl:
 
     Args:
         text: `redis://user:password@host:6379/0`, `redis+unix:///run/redis.sock?db=1`,
-            `sqlite:///relative.db`, `sqlite:////absolute.db`.
+            `sqlite:///relative.db`, `sqlite:////absolute.db`, `file:///absolute/directory`,
+            `file://relative/directory`.
         file_schemes: schemes whose whole rest is a path, without host or credentials.
 
     Raises:
@@ -75,10 +80,9 @@ def parse_store_url(text: str, *, file_schemes: frozenset[str]) -> StoreUrl:
         raise UsageError("the store URL has no scheme", hint="write redis://host:6379/0")
     if scheme in file_schemes:
         path, _, query = rest.partition("?")
-        # `sqlite:///x` is relative, `sqlite:////x` absolute, as SQLAlchemy writes them.
-        return StoreUrl(
-            scheme, path=unquote(path.removeprefix("/")), options=_options(query), is_file=True
-        )
+        if scheme == "sqlite":  # `sqlite:///x` is relative, `sqlite:////x` absolute: SQLAlchemy's
+            path = path.removeprefix("/")
+        return StoreUrl(scheme, path=unquote(path), options=_options(query), is_file=True)
     credentials, at, place = rest.rpartition("@")
     username, password = _credentials(credentials) if at else (None, None)
     if _CONTROL.search(rest):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.dynamodb import DynamoEngine
-from tests.support.engines import RedisEngine, SqliteEngine
+from tests.support.engines import FilesEngine, RedisEngine, SqliteEngine
 from tests.support.memcached import MemcachedEngine
 from tests.support.sql_engines import MariaEngine, PostgresEngine
 
@@ -69,7 +69,12 @@ def dynamodb_engine(dynamodb_server: DynamoServer, monkeypatch: pytest.MonkeyPat
     return DynamoEngine(dynamodb_server, monkeypatch)
 
 
-@pytest.fixture(params=["redis", "sqlite", "postgres", "mysql", "memcached", "dynamodb"])
+@pytest.fixture
+def files_engine(tmp_path: Path) -> FilesEngine:
+    return FilesEngine(tmp_path / "sessions")
+
+
+@pytest.fixture(params=["redis", "sqlite", "postgres", "mysql", "files", "memcached", "dynamodb"])
 def engine(request: pytest.FixtureRequest) -> Engine:
     found: Engine = request.getfixturevalue(f"{request.param}_engine")
     return found

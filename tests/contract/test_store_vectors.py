@@ -12,6 +12,7 @@ from sessctl.stores.registry import open_store
 from sessctl.timespec import parse_iso_ms
 from tests.support.engines import now_ms
 from tests.support.load_vectors import (
+    load_files,
     load_memcached,
     load_mysql,
     load_postgres,
@@ -33,6 +34,7 @@ LAYOUTS = (
     *("connect-redis", "connect-sqlite3", "connect-pg-simple", "express-mysql-session"),
     *("connect-memcached", "connect-dynamodb"),
     *("koa-session", "koa-generic-session", "fastify-redis"),
+    "session-file-store",
 )
 FILES = sorted(path for name in LAYOUTS for path in FOLDER.glob(f"{name}*.json"))
 # Files that are not called after their layout.
@@ -99,6 +101,9 @@ def loaded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Loaded]:
     elif raw["kind"] == "mysql":
         url = request.getfixturevalue("maria_url")
         load_mysql(request.getfixturevalue("maria_server"), raw)
+    elif raw["kind"] == "files":
+        url = f"file://{tmp_path}/sessions"
+        load_files(tmp_path / "sessions", raw)
     else:
         load_sqlite(tmp_path / "sessions", raw)
         url = f"sqlite:///{tmp_path}/sessions"
@@ -188,6 +193,9 @@ def test_vector_store_strangers_are_named_and_not_listed(loaded: Loaded) -> None
         if (key := stored(row["key"]).decode()).startswith(prefix)
         and row.get("type", "string") != "string"
     ]
+    if loaded.vector["raw"]["kind"] == "files":
+        place = loaded.store.identity.address
+        strangers = [f"{place}/{name} (another kind of name)" for name in loaded.vector["foreign"]]
     for _ in range(2):  # a plan and a run meet the same ones: told once
         list(loaded.store.scan(Query()))
         assert sorted(loaded.store.remarks.stranger_samples) == sorted(strangers)

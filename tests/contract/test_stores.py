@@ -18,6 +18,7 @@ from tests.support.vectors import hostile
 HOUR = 3_600_000
 DAY = 24 * HOUR
 STEP = 1000  # ms; two of the engines keep whole seconds
+END_INSIDE = ("files",)  # engines whose values alone tell when a session ends
 IDS = [case for case in hostile("sid-", kind="sid") if case.raw]
 
 
@@ -42,6 +43,11 @@ def save_all(engine: Engine, names: set[str]) -> None:
         return
     for raw in raws:
         engine.save(raw, value(), now_ms() + DAY)
+
+
+def kept(engine: Engine, raw: bytes, expires_ms: int) -> bytes:
+    """A value as the engine's layout keeps it."""
+    return engine.raw(raw, expires_ms) if engine.name in END_INSIDE else raw
 
 
 @pytest.fixture
@@ -94,10 +100,11 @@ class TestReading:
         filled.save(b"one", value("42"), now + HOUR)
         with filled.open() as store:
             one = store.get(["one"])[0]
-        assert (one.raw, one.user, one.problem) == (value("42"), "42", None)
+        assert one.raw == kept(filled, value("42"), now + HOUR)
+        assert (one.user, one.problem) == ("42", None)
         assert (one.expires_ms, one.expiry) == (now + HOUR, Expiry.STORE)
         assert one.data == {"passport": {"user": "42"}}
-        assert one.decoded.extra == {"cookie": {"expires": None}}
+        assert one.decoded.extra["cookie"] == {"expires": None}
         assert one.state(store_now := now) is State.ACTIVE, store_now
 
     def test_a_broken_value_is_a_session_with_a_problem(self, filled: Engine) -> None:
@@ -146,7 +153,9 @@ class TestReading:
             everything = list(store.scan(Query()))
             assert found == {s.sid for s in everything if query.matches(s, store.now_ms())}
             assert store.count(query) == len(found)
-        if filled.name != "sqlite" and query.active:
+        if filled.name in END_INSIDE and query.active:
+            expected = expected - {"broken"}  # and of "open" nothing is known
+        elif filled.name != "sqlite" and query.active:
             expected = expected | {"open"}  # no TTL: never; NULL: unknown; others give it a day
         assert found == expected
 
@@ -267,7 +276,7 @@ class TestWriting:
                 Outcome.STORED, Outcome.CHANGED, Outcome.GONE,
             ]  # fmt: skip
             moved = store.get(["soon"])[0]
-        assert (moved.expires_ms, moved.raw) == (ends, found[0].raw)
+        assert (moved.expires_ms, moved.raw) == (ends, kept(filled, value("7"), ends))
 
     def test_a_reader_changes_nothing(self, filled: Engine) -> None:
         before = filled.everything()

@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults.stores import MysqlSubject, PostgresSubject, RedisSubject, SqliteSubject
-from tests.support.engines import RedisEngine, SqliteEngine
+from tests.faults.stores import (
+    FilesSubject,
+    MysqlSubject,
+    PostgresSubject,
+    RedisSubject,
+    SqliteSubject,
+)
+from tests.support.engines import FilesEngine, RedisEngine, SqliteEngine
 from tests.support.sql_engines import MariaEngine, PostgresEngine
 
 if TYPE_CHECKING:
@@ -65,7 +71,12 @@ def mysql_subject(maria_server: MariaServer) -> Iterator[MysqlSubject]:
     engine.client.close()
 
 
-@pytest.fixture(params=["redis", "sqlite", "postgres", "mysql"])
+@pytest.fixture
+def files_subject(tmp_path: Path) -> FilesSubject:
+    return FilesSubject(FilesEngine(tmp_path / "files"))
+
+
+@pytest.fixture(params=["redis", "sqlite", "postgres", "mysql", "files"])
 def subject(request: pytest.FixtureRequest) -> Subject:
     """An empty store of each engine."""
     found: Subject = request.getfixturevalue(f"{request.param}_subject")

@@ -12,6 +12,7 @@ after its first renewal, goes on until the next line, then answers with what it 
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import random
@@ -19,19 +20,21 @@ import select
 import sqlite3
 import subprocess
 import sys
-from contextlib import ExitStack
+import time
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import urlsplit
 
 from tests.faults.stores import DAY_MS, stored
-from tests.support.engines import now_ms
+from tests.support.engines import end_of, ending, now_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # fcntl.h, renameat2(2)
 ROOT = Path(__file__).parents[2]
 
 
@@ -174,11 +177,64 @@ class MysqlApplication:
             return int(cursor.execute(statement, values))
 
 
+class FilesApplication:
+    """session-file-store's write, a rename over the file, here as an exchange of the two names,
+    which fails where there is none. What is gone is looked for again, as the library does."""
+
+    unit_ms = 1
+
+    def __init__(self, url: str) -> None:
+        self._path = Path(url.removeprefix("file://"))
+        self._libc = ctypes.CDLL(None)
+        self._part = os.fsencode(self._path / f"part.{os.getpid()}")
+        self._mine: set[str] = set()
+
+    def save(self, sid: str, raw: bytes, ends_ms: int) -> bool:
+        return self._exchange(sid, ending(raw, ends_ms))
+
+    def touch(self, sid: str, ends_ms: int) -> bool:
+        found = self._tried(sid, self._read)
+        return found is not None and self._exchange(sid, ending(end_of(found)[0], ends_ms))
+
+    def write(self, sid: str, raw: bytes) -> bool:
+        found = self._tried(sid, self._read)
+        return found is not None and self._exchange(sid, ending(raw, end_of(found)[1] or 0))
+
+    def _read(self, file: Path) -> bytes | None:
+        with suppress(FileNotFoundError):
+            return file.read_bytes()
+        return None
+
+    def _exchange(self, sid: str, raw: bytes) -> bool:
+        Path(os.fsdecode(self._part)).write_bytes(raw)
+
+        def exchange(file: Path) -> bool | None:
+            name = os.fsencode(file)
+            done = self._libc.renameat2(_AT_FDCWD, self._part, _AT_FDCWD, name, _RENAME_EXCHANGE)
+            return True if done == 0 else None
+
+        done = self._tried(sid, exchange) is not None
+        if done:
+            self._mine.add(sid)
+        os.unlink(self._part)
+        return done
+
+    def _tried(self, sid: str, what: Callable[[Path], Any]) -> Any:
+        """Five times, 50 ms apart, for a session that was there before."""
+        for _ in range(5 if sid in self._mine else 1):
+            found = what(self._path / f"{sid}.json")
+            if found is not None:
+                return found
+            time.sleep(0.05 if sid in self._mine else 0)
+        return None
+
+
 APPLICATIONS = {
     "redis": RedisApplication,
     "sqlite": SqliteApplication,
     "postgresql": PostgresApplication,
     "mysql": MysqlApplication,
+    "file": FilesApplication,
 }
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from sessctl.admin.journal import list_journals, open_journal
-from tests.support.engines import now_ms
+from tests.support.engines import end_of, now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from sessctl.stores.base import Store
-    from tests.support.engines import Engine, RedisEngine, SqliteEngine
+    from tests.support.engines import Engine, FilesEngine, RedisEngine, SqliteEngine
     from tests.support.sql_engines import MariaEngine, PostgresEngine
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
@@ -183,7 +185,7 @@ class SqliteSubject(RowSubject):
 
     def __init__(self, engine: SqliteEngine) -> None:
         super().__init__(engine)
-        self.path = engine.path
+        self.path, self.folder = engine.path, engine.path.parent
         self.client = engine.client
 
     def fill(self, count: int, rng: Random) -> Contents:
@@ -354,6 +356,78 @@ class MysqlSubject(RowSubject):
     def _do(self, sql: str, *params: Any) -> int:
         with self.client.cursor() as cursor:
             return int(cursor.execute(sql, params or None))
+
+
+class FilesSubject:
+    """session-file-store's files, most of them over, with rights and times of every kind."""
+
+    name = "files"
+    purge: ClassVar[list[str]] = ["purge", "--expired", "--yes"]
+    lapsed: ClassVar[list[str]] = ["--lapsed"]
+
+    def __init__(self, engine: FilesEngine) -> None:
+        self.engine = engine
+        self.folder = engine.path
+        self.url = engine.url
+
+    def fill(self, count: int, rng: Random) -> Contents:
+        rows: list[Row] = []
+        for number in range(count):
+            raw = stored(rng)
+            if number % 20 == 3:
+                raw = b' {"cookie" : {},  "a":1, "a":2, "u":"\\u0131\xc4\xb1"}'
+            if number % 25 == 5:
+                raw = rng.randbytes(200)  # no session
+            rows.append((sid(rng), raw, over(rng, number)))
+        self.replace(rows)
+        for name, _, _ in rows:
+            file = self.engine.path / f"{name}.json"
+            file.chmod(rng.choice((0o600, 0o640, 0o644)))
+            os.utime(file, ns=(0, rng.randrange(2**60)))
+        (self.engine.path / "README.txt").write_bytes(b"no session")
+        return self.contents()
+
+    def replace(self, rows: Sequence[Row]) -> None:
+        for file in self.engine.path.iterdir():
+            file.unlink()
+        for name, raw, ends in rows:
+            self.engine.save(name.encode(), raw, ends)
+
+    def remove(self, sids: Sequence[str]) -> int:
+        there = [name for name in sids if (self.engine.path / f"{name}.json").exists()]
+        for name in there:
+            self.engine.drop(name.encode())
+        return len(there)
+
+    def sessions(self) -> dict[str, tuple[bytes, int]]:
+        found: dict[str, tuple[bytes, int]] = {}
+        for name, (content, *_) in self.contents().items():
+            raw, ends = end_of(content)
+            found[name.decode().removesuffix(".json")] = (raw, ends or 0)
+        return found
+
+    def contents(self) -> Contents:
+        return {
+            name: (content, mtime_ns, stat.S_IMODE(mode))
+            for name, (content, (mtime_ns, mode, _)) in self.engine.everything().items()
+        }
+
+    def key(self, sid: str) -> bytes:
+        return f"{sid}.json".encode()
+
+    def frozen(self, item: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
+        return self.key(item["sid"]), (item["content"], item["mtime_ns"], item["mode"])
+
+    def quiesce(self) -> None:
+        """What a killed sessctl had taken aside stays under a name of its own: one file at most,
+        and its session is in the journal."""
+        left = [file for file in self.engine.path.iterdir() if ".sessctl-" in file.name]
+        assert len(left) <= 1
+        for file in left:
+            file.unlink()
+
+    def open(self, **options: Any) -> Store:
+        return self.engine.open(write=True, **options)
 
 
 def _cell(value: Any) -> tuple[bytes, Any]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from random import Random
 
-    from tests.faults.stores import SqliteSubject, Subject
+    from tests.faults.stores import FilesSubject, SqliteSubject, Subject
 
 GUARDS = ["share", "zone", "no-ttl", "wrong-store", "cascade", "journal", "old-journal"]
 YEAR_MS = 365 * DAY_MS
@@ -114,8 +114,8 @@ ROWS = [(name, engine) for name, guard in TABLE.items() for engine in guard.engi
 
 @contextmanager
 def unwritten(subject: Subject) -> Iterator[None]:
-    """Nothing in the block writes: by the server's own record, or by the file's bytes."""
-    if subject.name == "sqlite":
+    """Nothing in the block writes: by the server's own record, or by the files' bytes."""
+    if subject.name in ("sqlite", "files"):
         folder = _files(subject)  # type: ignore[arg-type]
         yield
         assert _files(subject) == folder  # type: ignore[arg-type]
@@ -125,8 +125,8 @@ def unwritten(subject: Subject) -> Iterator[None]:
     assert writing(seen, reading(subject)) == []
 
 
-def _files(subject: SqliteSubject) -> dict[str, tuple[bytes, int]]:
-    files = subject.path.parent.iterdir()
+def _files(subject: SqliteSubject | FilesSubject) -> dict[str, tuple[bytes, int]]:
+    files = subject.folder.iterdir()
     return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
 
 

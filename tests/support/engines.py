@@ -1,8 +1,11 @@
-"""One face over a real Redis and a real SQLite file, as an application sees its sessions."""
+"""One face over real stores: Redis, a SQLite file, a folder, as an application sees sessions."""
 
 from __future__ import annotations
 
+import os
+import re
 import sqlite3
+import stat
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -122,3 +125,75 @@ class SqliteEngine:
     def everything(self) -> dict[bytes, tuple[Any, Any]]:
         rows = self.client.execute("SELECT sid, sess, expired FROM sessions").fetchall()
         return {sid: (sess, expired) for sid, sess, expired in rows}
+
+
+_LAST_ACCESS = re.compile(rb',"__lastAccess":(\d+)}')
+_MAX_AGE = re.compile(rb'"originalMaxAge":(\d+)')
+
+
+def ending(raw: bytes, expires_ms: int) -> bytes:
+    """A session of express-session as session-file-store writes it, to end then."""
+    age = _MAX_AGE.search(raw)
+    last = expires_ms - (int(age[1]) if age else 3_600_000)
+    return raw[:-1] + b',"__lastAccess":%d}' % last if raw.endswith(b"}") else raw
+
+
+def end_of(raw: bytes) -> tuple[bytes, int | None]:
+    """What `ending` was given."""
+    last, age = _LAST_ACCESS.search(raw), _MAX_AGE.search(raw)
+    if last is None:
+        return raw, None
+    return _LAST_ACCESS.sub(b"}", raw), int(last[1]) + (int(age[1]) if age else 3_600_000)
+
+
+class FilesEngine:
+    """session-file-store's directory, written as it writes: another name first, then a rename."""
+
+    name = "files"
+
+    def __init__(self, path: Path) -> None:
+        path.mkdir(exist_ok=True)
+        self.path = path
+        self.url = f"file://{path}"
+        self._written = 0
+
+    def open(self, *, write: bool = False, **options: Any) -> Store:
+        return open_store(self.url, write=write, **options)
+
+    def raw(self, value: bytes, expires_ms: int | None) -> bytes:
+        """The value with its end inside, as the library keeps it."""
+        return value if expires_ms is None else ending(value, expires_ms)
+
+    def save(self, sid: bytes, raw: bytes, expires_ms: int | None) -> None:
+        self._write(self._file(sid), self.raw(raw, expires_ms))
+
+    def touch(self, sid: bytes, expires_ms: int) -> None:
+        if self._file(sid).exists():
+            value, _ = end_of(self._file(sid).read_bytes())
+            self._write(self._file(sid), ending(value, expires_ms))
+
+    def drop(self, sid: bytes) -> None:
+        self._file(sid).unlink(missing_ok=True)
+
+    def holds(self, sid: bytes, beside: bytes = b"") -> bool:
+        """What a file can be called is not what a session can: see `files_names.py`."""
+        visible = all(0x20 < byte < 0x7F and byte != 0x2F for byte in sid)
+        return visible and sid != beside and not sid.startswith(b".") and 0 < len(sid) <= 200
+
+    def everything(self) -> dict[bytes, tuple[Any, Any]]:
+        found = {}
+        for file in self.path.iterdir():
+            at = file.lstat()
+            small = stat.S_ISREG(at.st_mode) and at.st_size < 2**24
+            kept = file.read_bytes() if small else at.st_size
+            found[os.fsencode(file.name)] = (kept, (at.st_mtime_ns, at.st_mode, at.st_uid))
+        return found
+
+    def _file(self, sid: bytes) -> Path:
+        return self.path / f"{os.fsdecode(sid)}.json"
+
+    def _write(self, file: Path, raw: bytes) -> None:
+        self._written += 1
+        part = file.with_name(f"{file.name}.{self._written}")
+        part.write_bytes(raw)
+        part.rename(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -63,6 +64,16 @@ def load_sqlite(path: Path, raw: dict[str, Any]) -> None:
             connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", values)
     connection.commit()
     connection.close()
+
+
+def load_files(path: Path, raw: dict[str, Any]) -> None:
+    """Files with their content, mode and time."""
+    for row in raw["rows"]:
+        file = path / row["path"]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(stored(row["content"]))
+        file.chmod(int(row["mode"], 8))
+        os.utime(file, (row["mtime"], row["mtime"]))
 
 
 def load_postgres(server: PostgresServer, raw: dict[str, Any]) -> None:

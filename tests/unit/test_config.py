@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sessctl.config.checking import check_backend
 from sessctl.config.file import load_config
 from sessctl.config.model import Backend, Config, JournalSettings, RedactSettings
 from sessctl.config.opening import backend_secrets, choose_backend, open_backend, place_of
@@ -387,3 +388,26 @@ class TestOpening:
 
 def test_journals_live_in_the_state_directory() -> None:
     assert state_dir({"XDG_STATE_HOME": "/s"}) == Path("/s/sessctl")
+
+
+class TestStoreSecrets:
+    """What opens encrypted values: references, newest first, as `secrets` are."""
+
+    def test_they_are_resolved_for_the_store_and_for_nothing_else(self, tmp_path) -> None:
+        backend = Backend(
+            url=f"file://{tmp_path}", name="files", store_secrets=["env:NEW", "old secret"]
+        )
+        opening = {"write": False, "timeout_s": 1, "environ": {"NEW": "n"}, "asker": NobodyAsks()}
+        with open_backend(backend, **opening) as store:
+            assert [one.reference for one in store.layout.store_secrets] == [
+                "env:NEW", "store_secrets[1]",
+            ]  # fmt: skip
+        assert backend_secrets(backend, environ={}, asker=NobodyAsks()) == []
+        assert backend.named_secrets == ["env:NEW", "old secret"]
+
+    def test_a_layout_that_encrypts_nothing_refuses_them(self) -> None:
+        backend = Backend(
+            url="redis://h", name="x", layout="connect-redis", store_secrets=["env:NOT_SET"]
+        )
+        with pytest.raises(ConfigError, match="encrypts nothing in its store"):
+            check_backend(backend)

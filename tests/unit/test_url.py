@@ -117,7 +117,8 @@ def test_malformed_urls_are_refused(text: str) -> None:
         ("rdis://h", "did you mean 'redis'?"),
         (
             "gopher://h",
-            "known: redis, rediss, redis+unix, sqlite, postgresql, postgres, mysql, mariadb",
+            "known: redis, rediss, redis+unix, memcached, dynamodb, "
+            "dynamodb+http, dynamodb+https, sqlite, postgresql, postgres, mysql, mariadb, file",
         ),
     ],
 )
@@ -153,7 +154,7 @@ def test_a_wrong_layout_is_refused_before_connecting(layout, options, message) -
 
 
 def test_engines_to_come_are_told_apart_from_typing_mistakes() -> None:
-    for scheme in ("mongodb", "memcached", "node"):
+    for scheme in ("mongodb", "node"):
         with pytest.raises(SessctlError) as caught:
             parse_url(f"{scheme}://ops:canary-84@h/db")
         assert "canary-84" not in f"{caught.value} {caught.value.hint}"

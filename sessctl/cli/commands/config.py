@@ -127,7 +127,7 @@ def _values(run: Run, backend: Backend) -> dict[str, Any]:
             continue
         if key == "url":
             value = parse_url(value).masked
-        elif key == "secrets":
+        elif key in ("secrets", "store_secrets"):
             value = [describe(reference, environ=run.environ) for reference in value]
         elif key == "password":
             value = describe(value, environ=run.environ)

@@ -10,9 +10,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sessctl.errors import ConfigError
+from sessctl.text import Secret
+from sessctl.timespec import parse_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 class Unit(StrEnum):
@@ -45,6 +47,9 @@ class Layout:
     `inner_expiry`: where a date stands in the value, ISO text or, with `inner_is_ms`, milliseconds.
     `inner_rules`: the library looks at it and takes a session past it for none, whatever the store
     says; so it moves when the session's end is moved.
+
+    `ciphers` are those that the library can encrypt a value with (`serializers/ciphers.py`),
+    `store_secrets` their secrets, newest first.
     """
 
     name: str
@@ -59,13 +64,16 @@ class Layout:
     inner_rules: bool = False
     envelope: tuple[str, ...] = ()
     mark: type = dict
+    ciphers: tuple[str, ...] = ()
+    store_secrets: tuple[Secret, ...] = ()
     lifetime_s: int
 
     def configured(self, options: Mapping[str, Any]) -> Layout:
-        """The same layout with a backend's own prefix, table, columns or user path.
+        """The same layout with a backend's own prefix, table, columns, lifetime or user path.
 
         Raises:
             ConfigError: an option that this layout has no use for.
+            UsageError: a lifetime that is no duration.
         """
         changes: dict[str, Any] = {}
         for key, value in options.items():
@@ -73,6 +81,10 @@ class Layout:
                 changes["user"] = (value,) if isinstance(value, str) else tuple(value)
             elif key == "cookie_name":
                 changes["cookie_name"] = value
+            elif key == "lifetime":
+                changes["lifetime_s"] = int(parse_duration(value).total_seconds())
+            elif key == "store_secrets":
+                changes[key] = self._secrets(value)
             elif key in self.settings:
                 changes.update(self._setting(key, value))
             else:
@@ -92,6 +104,14 @@ class Layout:
                 hint="columns are sid, data and expires",
             )
         return dict(value)
+
+    def _secrets(self, values: Sequence[Secret | str]) -> tuple[Secret, ...]:
+        if not self.ciphers:
+            raise ConfigError(
+                f"layout '{self.name}' encrypts nothing in its store",
+                hint="leave store_secrets out; what signs cookies are the `secrets`",
+            )
+        return tuple(value if isinstance(value, Secret) else Secret(value) for value in values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,3 +167,19 @@ class ItemLayout(Layout):
     data: str
     expires: str
     marks: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileLayout(Layout):
+    """A session is a file `sid + extension` in one directory.
+
+    It ends its own max age after its last access, or the lifetime: `seen` and `max_age` are where
+    the value holds the two, both in ms. `directory` is below the one that the URL names.
+    """
+
+    databases: tuple[str, ...] = ("file",)
+    settings: ClassVar[tuple[str, ...]] = ("directory", "extension")
+    directory: str = ""
+    extension: str = ""
+    seen: str
+    max_age: str

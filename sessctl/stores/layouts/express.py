@@ -1,7 +1,8 @@
 """Layouts of the stores for express-session (Node).
 
 Source: express-session 1.19.0 `index.js`, `session/cookie.js` for the value;
-connect-redis 3.4 to 10.0 for the key and TTL; connect-sqlite3 0.9.18 `lib/connect-sqlite3.js`,
+connect-redis 3.4 to 10.0 for the key and TTL; session-file-store 1.5.0
+`lib/session-file-helpers.js` for the files; connect-sqlite3 0.9.18 `lib/connect-sqlite3.js`,
 connect-pg-simple 10.0.0 `index.js` and `table.sql`, express-mysql-session 3.0.3 `index.js` and
 `schema.sql` for the tables. `cookie.expires` inside the value goes stale when a session is only
 touched, so the TTL or the column decides and the inner date is a hint.
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sessctl.stores.layouts.base import ItemLayout, KeyLayout, TableLayout, Unit
+from sessctl.stores.layouts.base import FileLayout, ItemLayout, KeyLayout, TableLayout, Unit
 
 EXPRESS: dict[str, Any] = {
     "serializer": "json",
@@ -29,7 +30,12 @@ CONNECT_REDIS = KeyLayout(name="connect-redis", prefix="sess:", **EXPRESS)
 # Its touch stores the session again. Source: connect-memcached 3.0.0 `lib/connect-memcached.js`,
 # memcached (npm) 2.2.2 `lib/memcached.js` for the flag of JSON texts.
 CONNECT_MEMCACHED = KeyLayout(
-    name="connect-memcached", databases=("memcached",), prefix="", flags=2, **EXPRESS
+    name="connect-memcached",
+    databases=("memcached",),
+    prefix="",
+    flags=2,
+    ciphers=("kruptein",),
+    **EXPRESS,
 )
 
 # Source: connect-dynamodb 3.0.5 `lib/connect-dynamodb.js`; `hashKey` is `columns.sid`.
@@ -75,4 +81,19 @@ EXPRESS_MYSQL_SESSION = TableLayout(
     expires="expires",
     unit=Unit.SECONDS,
     **EXPRESS,
+)
+
+# It goes by its last access alone: `cookie.expires` is written and never looked at.
+SESSION_FILE_STORE = FileLayout(
+    name="session-file-store",
+    extension=".json",
+    seen="__lastAccess",
+    max_age="cookie.originalMaxAge",
+    ciphers=("kruptein",),
+    **{
+        **EXPRESS,
+        "inner_expiry": None,
+        "envelope": ("cookie", "__lastAccess"),
+        "lifetime_s": 3600,
+    },
 )

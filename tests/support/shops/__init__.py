@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tests.support.shops.base import Shop
 
-# Layout -> the shop on a store of this layout.
+# Layout, or another way to use one -> the shop on such a store.
 SHOPS = {
     "connect-redis": "redis:RedisShop",
     "connect-sqlite3": "sqlite:SqliteShop",
@@ -16,6 +16,8 @@ SHOPS = {
     "connect-dynamodb": "dynamodb:DynamoShop",
     "connect-memcached": "memcached:MemcachedShop",
     "express-mysql-session": "mysql:MysqlShop",
+    "session-file-store": "files:FilesShop",
+    "session-file-store, encrypted": "files:EncryptedFilesShop",
 }
 # Shops of other frameworks, which share some of the tests.
 NODE_SHOPS = {
@@ -26,7 +28,7 @@ NODE_SHOPS = {
 
 
 def shop_class(layout: str) -> type[Shop]:
-    """The kind of shop that keeps its sessions in this layout."""
+    """The kind of shop that keeps its sessions so."""
     module, _, name = (SHOPS | NODE_SHOPS)[layout].partition(":")
     found: type[Shop] = getattr(import_module(f"tests.support.shops.{module}"), name)
     return found

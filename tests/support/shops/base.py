@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -40,6 +41,7 @@ class Shop(ABC):
     slack_ms: ClassVar[int] = 0  # the store keeps a session so much longer than its cookie lives
     touch_revives: ClassVar[bool] = False  # a request that only reads writes its session back, too
     secret_name: ClassVar[str] = "APP_SECRET"  # in the environment
+    stamps: ClassVar[tuple[str, ...]] = ()  # what the library puts beside the application's data
     url: str
     options: dict[str, Any]
 
@@ -91,7 +93,7 @@ class Shop(ABC):
 
     def configure(self, text: str = "") -> None:
         """Write a backend `shop` with these further lines; commands use it from then on."""
-        own = "".join(f'{key} = "{value}"\n' for key, value in self.settings.items())
+        own = "".join(f"{key} = {json.dumps(value)}\n" for key, value in self.settings.items())
         self._cli.config(
             f'[backends.shop]\nurl = "{self.url}"\nlayout = "{self.layout}"\n{own}{text}\n'
         )
@@ -129,6 +131,12 @@ def short(app: ExpressApp, user: Any) -> Browser:
 
 def sid_of(browser: Browser) -> str:
     return str(browser.get("/me").json["sid"])
+
+
+def data_of(shop: Shop, browser: Browser) -> dict[str, Any]:
+    """What the app has in the browser's session, without the cookie and the library's own."""
+    seen = browser.get("/session").json
+    return {key: item for key, item in seen.items() if key not in ("cookie", *shop.stamps)}
 
 
 def user_of(browser: Browser) -> Any:

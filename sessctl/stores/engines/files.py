@@ -1,0 +1,244 @@
+"""The files engine: a directory with a file for each session.
+
+Files are read one by one as the directory is listed; what is in them is a session or an item with
+a problem, and what is no file of the layout is a stranger, named and left alone. Writing goes by
+`files_writes.py`. The clock is this machine's, as it is the application's that wrote the dates.
+
+A listing of a directory is no snapshot: on file systems that give a replaced file a new place
+(btrfs), one that is renewed while the directory is being read may be missed, as POSIX allows.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from sessctl.errors import JournalError, Refused, SerializerError, SessctlError, UsageError
+from sessctl.limits import DEFAULT
+from sessctl.session import Expiry, Need, Problem, Query, Session
+from sessctl.stores.base import Capabilities, Identity, Remarks
+from sessctl.stores.engines.files_directory import Directory, NotAFile, Stamp, reason_of
+from sessctl.stores.engines.files_expiry import FileExpiry
+from sessctl.stores.engines.files_names import FileNames, Kind, masked
+from sessctl.stores.engines.files_writes import FilesWriter
+from sessctl.stores.reader import Reader
+from sessctl.stores.url import flags
+from sessctl.timespec import local_ms
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from sessctl.stores.access import Access
+    from sessctl.stores.base import Lag, Result
+    from sessctl.stores.layouts.base import FileLayout
+    from sessctl.stores.url import StoreUrl
+
+_PAGE = 500
+_LEFT_AFTER_S = 60.0  # a younger one belongs to a sessctl that is at work
+
+
+class FilesStore:
+    """Sessions in the files of a directory. Open it with `FilesStore.open` or `open_store`."""
+
+    page_size = _PAGE
+
+    def __init__(self, directory: Directory, layout: FileLayout, *, read_only: bool) -> None:
+        path = directory.path
+        self.layout = layout
+        self.identity = Identity("file", str(path), "", layout.extension, path.name)
+        self.remarks = Remarks()
+        self.capabilities = Capabilities(expires_by_itself=False, stores_seen=True)
+        self._directory = directory
+        self._names = FileNames(layout)
+        self._reader = Reader(layout)
+        self._expiry = FileExpiry(layout, self._reader)
+        network = directory.network()
+        if network is not None:
+            self.remarks.note(
+                f"the directory is on a network mount ({network}): expiry is judged by this "
+                "machine's clock, and locks of other machines may not be seen"
+            )
+        self._writer: FilesWriter | None = None
+        if not read_only:
+            directory.require_writable()
+            self._writer = FilesWriter(
+                directory, self._names, self._reader, self._expiry, clock_ms=self.now_ms
+            )
+
+    @classmethod
+    def open(cls, url: StoreUrl, layout: FileLayout, access: Access) -> Self:
+        """Open the directory. Raises StoreUnreachable or AccessDenied; nothing is created."""
+        flags(dict(url.options), (), "file")
+        if not url.path:
+            raise UsageError("the file URL names no directory", hint="file:///srv/app/sessions")
+        path = Path(url.path).expanduser() / layout.directory
+        directory = Directory(path.absolute())
+        try:
+            return cls(directory, layout, read_only=access.read_only)
+        except SessctlError:
+            directory.close()
+            raise
+
+    # -- clock and size ---------------------------------------------------------------------------
+
+    def now_ms(self) -> int:
+        """This machine's clock: files have no other, and the application goes by its own."""
+        return local_ms()
+
+    def estimate(self) -> int:
+        """How many names are those of sessions; no file is opened."""
+        with self._directory.entries() as entries:
+            return sum(self._names.sid(entry.name) is not None for entry in entries)
+
+    def lags(self) -> list[Lag]:
+        return []
+
+    # -- reading ----------------------------------------------------------------------------------
+
+    def scan(self, query: Query, need: Need = Need.ALL) -> Iterator[Session]:
+        now_ms = self.now_ms()
+        if query.sids:
+            candidates: Iterable[Session] = self.get(query.sids)
+        else:
+            candidates = self._listed(bare=need | query.need is Need.ID)
+        for session in candidates:
+            if not query.filters or query.matches(session, now_ms):
+                yield session
+
+    def get(self, sids: Sequence[str]) -> list[Session]:
+        named = [(sid, self._names.name(sid)) for sid in sids]
+        found = [self._read(sid, name) for sid, name in named if name is not None]
+        return [session for session in found if session is not None]
+
+    def count(self, query: Query) -> int:
+        need = query.need if query.filters else Need.ID
+        return sum(1 for _ in self.scan(query, need))
+
+    def _listed(self, *, bare: bool) -> Iterator[Session]:
+        with self._directory.entries() as entries:
+            for entry in entries:
+                sid = self._names.sid(entry.name)
+                if sid is None:
+                    self._note_stranger(entry)
+                elif not entry.is_file(follow_symlinks=False):
+                    self.remarks.stranger(self._location(entry.name), _kind(entry))
+                elif bare:
+                    yield Session(sid=sid, raw=b"", location=self._location(entry.name))
+                elif (session := self._read(sid, entry.name)) is not None:
+                    yield session
+
+    def _note_stranger(self, entry: os.DirEntry[str]) -> None:
+        kind = self._names.kind(entry.name)
+        if kind is Kind.STRANGER:
+            self.remarks.stranger(self._location(entry.name), kind.value)
+        elif kind is Kind.LEFTOVER and self._directory.age_s(entry.name) > _LEFT_AFTER_S:
+            self.remarks.stranger(self._location(masked(entry.name)), kind.value)
+
+    def _read(self, sid: str, name: str) -> Session | None:
+        """The session in a file; None where it is gone, or was never a file."""
+        try:
+            with self._directory.opened(name) as file:
+                stamp, raw = file.stamp, file.content(DEFAULT.value_bytes)
+        except FileNotFoundError:
+            return None
+        except NotAFile:
+            self.remarks.stranger(self._location(name), "not a regular file")
+            return None
+        except OSError as exc:
+            return self._unread(sid, name, Problem("store.denied", reason_of(exc)), None)
+        if raw is None:
+            text = f"value of {stamp.size} bytes is over the limit of {DEFAULT.value_bytes}"
+            return self._unread(sid, name, Problem("input.limit", text), None)
+        return self._session(sid, name, raw, stamp)
+
+    def _unread(self, sid: str, name: str, problem: Problem, stamp: Stamp | None) -> Session:
+        return Session(
+            sid=sid, raw=b"", location=self._location(name), problem=problem, original=stamp
+        )
+
+    def _session(self, sid: str, name: str, raw: bytes, stamp: Stamp) -> Session:
+        user, _, problem = self._reader.read(raw)
+        expires_ms, expiry, seen_ms = None, Expiry.UNKNOWN, None
+        if problem is None:
+            expires_ms, expiry, seen_ms = self._expiry.read(raw)
+        return Session(
+            sid=sid,
+            raw=raw,
+            location=self._location(name),
+            expires_ms=expires_ms,
+            expiry=expiry,
+            user=user,
+            seen_ms=seen_ms,
+            problem=problem,
+            original=stamp,
+            reader=self._reader,
+        )
+
+    def _location(self, name: str) -> str:
+        return f"{self._directory.path}/{name}"
+
+    def recognises(self, session: Session) -> bool:
+        """The value carries the library's mark; for the guard against a wrong directory."""
+        return self._reader.recognises(session.raw)
+
+    # -- writing ----------------------------------------------------------------------------------
+
+    def delete(self, sessions: Sequence[Session], *, grace_ms: int | None = None) -> list[Result]:
+        return self._writes().delete(sessions, grace_ms=grace_ms)
+
+    def set_expiry(self, sessions: Sequence[Session], expires_ms: int | None) -> list[Result]:
+        return self._writes().set_expiry(sessions, expires_ms)
+
+    def put(self, sessions: Sequence[Session]) -> list[Result]:
+        return self._writes().put(sessions)
+
+    def _writes(self) -> FilesWriter:
+        if self._writer is None:
+            raise Refused("this store was opened for reading only")
+        return self._writer
+
+    def freeze(self, session: Session) -> dict[str, Any]:
+        stamp = session.original or Stamp(0, 0, 0)
+        return {
+            "kind": "file",
+            "content": session.raw,
+            "mtime_ns": stamp.mtime_ns,
+            "mode": stamp.mode,
+            "uid": stamp.uid,
+            "gid": stamp.gid,
+            "expires_ms": session.expires_ms,
+        }
+
+    def thaw(self, frozen: dict[str, Any], *, expires_ms: int | None = None) -> Session:
+        sid, content = frozen["sid"], frozen.get("content")
+        name = self._names.name(sid)
+        keys = ("mtime_ns", "mode", "uid", "gid")
+        numbers = [number for key in keys if isinstance(number := frozen.get(key), int)]
+        if frozen.get("kind") != "file" or not isinstance(content, bytes) or name is None:
+            raise JournalError("the journal does not hold session files")
+        if len(numbers) < len(keys):
+            raise JournalError("the journal does not say whose the files were")
+        mtime_ns, mode, uid, gid = numbers
+        if expires_ms is not None:
+            try:
+                content = self._expiry.moved(content, expires_ms)
+            except SerializerError as exc:
+                raise JournalError(f"a session cannot be given another end: {exc}") from None
+        stamp = Stamp(0, len(content), mtime_ns, mode & 0o777, uid, gid)
+        return self._session(sid, name, content, stamp)
+
+    def close(self) -> None:
+        self._directory.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    if entry.is_symlink():
+        return "a symlink"
+    return "a directory" if entry.is_dir(follow_symlinks=False) else "no regular file"

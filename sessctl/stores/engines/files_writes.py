@@ -1,0 +1,227 @@
+"""Writes to a directory of session files: nothing newer is ever overwritten or removed (S1).
+
+The system can't remove a name on condition of what is behind it, so the file is taken aside first:
+renamed to a name of ours, which moves whatever is there at that moment, in one step. What was taken
+is compared with what was read, to the byte. If it is the same, it is removed. If it is newer, it is
+given its name again by a link, which never overwrites: where the application has written an even
+newer one meanwhile, that one stands.
+
+It is looked at before it is moved, so a session that was renewed is almost never moved at all. For
+the tens of microseconds in which it has no name, session-file-store tries again five times, 50 ms
+apart. A sessctl that is killed in between leaves the file aside under a name that tells whose it
+is; a scan names it, and the journal, written before, has the session.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from sessctl.errors import SerializerError
+from sessctl.stores.base import Outcome, Result
+from sessctl.stores.engines.files_directory import NotAFile, Stamp, reason_of
+from sessctl.stores.engines.files_names import FileNames, masked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from sessctl.session import Session
+    from sessctl.stores.engines.files_directory import Directory, OpenFile
+    from sessctl.stores.engines.files_expiry import FileExpiry
+    from sessctl.stores.reader import Reader
+
+_RENEWED = "renewed since it was read"
+_IN_USE = "in use: a running request holds its lock"
+
+
+class Unwritten(Exception):
+    """Why a session was left as it is. Never leaves this module."""
+
+    def __init__(self, outcome: Outcome, reason: str | None = None) -> None:
+        super().__init__(reason)
+        self.outcome = outcome
+        self.reason = reason
+
+
+class FilesWriter:
+    """What changes a directory of session files."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        names: FileNames,
+        reader: Reader,
+        expiry: FileExpiry,
+        *,
+        clock_ms: Callable[[], int],
+    ) -> None:
+        self._directory = directory
+        self._names = names
+        self._reader = reader
+        self._expiry = expiry
+        self._clock_ms = clock_ms
+
+    def delete(self, sessions: Sequence[Session], *, grace_ms: int | None) -> list[Result]:
+        """See `Store.delete`."""
+
+        def work(session: Session) -> Outcome:
+            if grace_ms is not None:
+                self._require_over(session, grace_ms)
+            with self._unchanged(session) as (name, file), self._taken(session, name, file):
+                return Outcome.DELETED
+
+        return self._each(sessions, work)
+
+    def set_expiry(self, sessions: Sequence[Session], expires_ms: int | None) -> list[Result]:
+        """See `Store.set_expiry`. These sessions always have an end: without one it is `failed`."""
+
+        def work(session: Session) -> Outcome:
+            if expires_ms is None:
+                raise Unwritten(Outcome.FAILED, "sessions in files always have an end")
+            with self._unchanged(session) as (name, file):
+                content = self._expiry.moved(session.raw, expires_ms)
+                with (
+                    self._written(name, content, file.stamp) as new,
+                    self._taken(session, name, file),
+                ):
+                    self._name_if_absent(new, name)
+            return Outcome.STORED
+
+        return self._each(sessions, work)
+
+    def put(self, sessions: Sequence[Session]) -> list[Result]:
+        """See `Store.put`."""
+
+        def work(session: Session) -> Outcome:
+            name = self._names.name(session.sid)
+            if name is None:
+                raise Unwritten(Outcome.FAILED, "no file can be named after this id")
+            self._require_absent(name, session.raw)
+            content, like = session.raw, session.original
+            if not isinstance(like, Stamp):  # not read from such a store, nor thawed
+                content, like = self._own(session), self._like_the_others()
+            with self._written(name, content, like, keep_mtime=like.mtime_ns > 0) as new:
+                try:
+                    self._directory.link(new, name)
+                except FileExistsError:
+                    self._require_absent(name, content)
+            return Outcome.STORED
+
+        return self._each(sessions, work)
+
+    def _each(
+        self, sessions: Sequence[Session], work: Callable[[Session], Outcome]
+    ) -> list[Result]:
+        results: list[Result] = []
+        for session in sessions:
+            try:
+                results.append(Result(session.sid, work(session)))
+            except Unwritten as exc:
+                results.append(Result(session.sid, exc.outcome, exc.reason))
+            except FileNotFoundError:
+                results.append(Result(session.sid, Outcome.GONE))
+            except NotAFile:
+                results.append(Result(session.sid, Outcome.FAILED, "not a regular file"))
+            except SerializerError as exc:
+                results.append(Result(session.sid, Outcome.FAILED, exc.message))
+            except OSError as exc:
+                results.append(Result(session.sid, Outcome.FAILED, reason_of(exc)))
+        if results:
+            self._directory.sync()
+        return results
+
+    # -- compare, then write ----------------------------------------------------------------------
+
+    def _require_over(self, session: Session, grace_ms: int) -> None:
+        if session.expires_ms is None:
+            raise Unwritten(Outcome.CHANGED, "expiry unknown")
+        if session.expires_ms + grace_ms > self._clock_ms():
+            raise Unwritten(Outcome.CHANGED, "not expired by the store's clock")
+
+    @contextmanager
+    def _unchanged(self, session: Session) -> Iterator[tuple[str, OpenFile]]:
+        """The session's file, locked and as it was read."""
+        name = self._names.name(session.sid)
+        if name is None:
+            raise FileNotFoundError
+        with self._directory.opened(name) as file:
+            if not isinstance(session.original, Stamp):
+                reason = session.problem.message if session.problem else "not read from this store"
+                raise Unwritten(Outcome.FAILED, reason)
+            if not file.lock():
+                raise Unwritten(Outcome.CHANGED, _IN_USE)
+            if not file.is_as(session.original, session.raw):
+                raise Unwritten(Outcome.CHANGED, _RENEWED)
+            yield name, file
+
+    @contextmanager
+    def _taken(self, session: Session, name: str, file: OpenFile) -> Iterator[None]:
+        """The session without its name, for good if nothing fails inside."""
+        aside = self._names.aside(name)
+        self._directory.rename(name, aside)
+        try:
+            same = self._directory.inode(aside) == file.stamp.inode
+            if not same or not file.is_as(session.original, session.raw):
+                raise Unwritten(Outcome.CHANGED, _RENEWED)
+            yield
+        except BaseException:
+            self._name_again(aside, name)
+            raise
+        self._directory.unlink(aside)
+
+    def _name_again(self, aside: str, name: str) -> None:
+        try:
+            self._directory.link(aside, name)
+        except FileExistsError:
+            pass  # written anew meanwhile: what the application wrote last stands
+        except OSError as exc:
+            reason = f"could not be put back ({reason_of(exc)}): it is in {masked(aside)}"
+            raise Unwritten(Outcome.FAILED, reason) from None
+        self._directory.unlink(aside)
+
+    def _name_if_absent(self, new: str, name: str) -> None:
+        try:
+            self._directory.link(new, name)
+        except FileExistsError:
+            raise Unwritten(Outcome.CHANGED, _RENEWED) from None
+
+    @contextmanager
+    def _written(
+        self, name: str, content: bytes, like: Stamp, *, keep_mtime: bool = False
+    ) -> Iterator[str]:
+        """A file of ours with this content, under another name for as long as this lasts."""
+        aside = self._names.aside(name)
+        self._directory.write(aside, content, like, keep_mtime=keep_mtime)
+        try:
+            yield aside
+        finally:
+            self._directory.unlink(aside)
+
+    def _require_absent(self, name: str, content: bytes) -> None:
+        """Raises Unwritten where there is a session, the same or another."""
+        try:
+            with self._directory.opened(name) as file:
+                same = file.content(len(content)) == content
+        except FileNotFoundError:
+            return
+        raise Unwritten(Outcome.PRESENT if same else Outcome.NEWER)
+
+    # -- sessions of other stores -----------------------------------------------------------------
+
+    def _own(self, session: Session) -> bytes:
+        """The value as the library keeps it: its end inside, encrypted if there is a secret."""
+        text = self._reader.opened(session.raw)
+        if session.expires_ms is None:
+            text = self._expiry.begun(text, self._clock_ms())
+        else:
+            text = self._expiry.moved(text, session.expires_ms)
+        return self._reader.closed(text)
+
+    def _like_the_others(self) -> Stamp:
+        """Rights and owner of some session that is there; else as the directory's own."""
+        with self._directory.entries() as entries:
+            for entry in entries:
+                if self._names.sid(entry.name) and entry.is_file(follow_symlinks=False):
+                    found = Stamp.of(entry.stat(follow_symlinks=False))
+                    return found._replace(mtime_ns=0)
+        return self._directory.owner()
