@@ -190,8 +190,8 @@ def test_vector_store_strangers_are_named_and_not_listed(loaded: Loaded) -> None
     strangers = [
         f"{key} ({row['type']})"
         for row in rows
-        if (key := stored(row["key"]).decode()).startswith(prefix)
-        and row.get("type", "string") != "string"
+        if row.get("type", "string") != "string"
+        and (key := stored(row["key"]).decode()).startswith(prefix)
     ]
     if loaded.vector["raw"]["kind"] == "files":
         place = loaded.store.identity.address

@@ -31,7 +31,10 @@ LIST_MODULES = (
     "try:\n    code = main()\nexcept SystemExit as exc:\n    code = exc.code\n"
     "with open(out, 'w') as file: file.write('\\n'.join([str(code), *sys.modules]))\n"
 )
-DRIVERS = ["redis", "hiredis", "sqlalchemy", "sqlite3", "psycopg", "pymysql", "pymongo"]
+DRIVERS = [
+    *("redis", "hiredis", "sqlalchemy", "sqlite3", "psycopg", "pymysql", "pymongo"),
+    *("pymemcache", "boto3", "botocore"),
+]
 NETWORK = ["socket", "ssl", "asyncio", "http", "urllib.request", "email"]
 RENDERING = ["rich", "pygments", "markdown_it"]
 CONFIGURATION = ["tomllib", "tomlkit", "msgspec", "dotenv", "platformdirs", "keyring"]

@@ -25,10 +25,12 @@ NODE_SHOPS = {
     "koa-generic-session": "node:KoaGenericShop",
     "fastify-session": "node:FastifyShop",
 }
+# Shops that a test of their own opens.
+FURTHER = {"connect-memcached, encrypted": "memcached:EncryptedMemcachedShop"}
 
 
 def shop_class(layout: str) -> type[Shop]:
     """The kind of shop that keeps its sessions so."""
-    module, _, name = (SHOPS | NODE_SHOPS)[layout].partition(":")
+    module, _, name = (SHOPS | NODE_SHOPS | FURTHER)[layout].partition(":")
     found: type[Shop] = getattr(import_module(f"tests.support.shops.{module}"), name)
     return found
