@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sessctl.stores.base import Outcome
+from sessctl.stores.registry import open_store
 from tests.support.cli import HOUR_MS
 from tests.support.shops import SHOPS, shop_class
-from tests.support.shops.base import data_of, short, sid_of, user_of, visitor
+from tests.support.shops.base import data_of, in_flight, short, sid_of, user_of, visitor
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import OpenShop
@@ -236,11 +237,8 @@ def test_restore_does_not_undo_a_newer_login(shop: Shop) -> None:
     """A request in flight wrote the session back meanwhile: what the app wrote stands."""
     app = shop.start()
     browser = visitor(app, 42)
-    slow = Thread(target=browser.get, args=["/slow?ms=1500&change=yes"])
-    slow.start()
-    time.sleep(0.4)  # nothing outside the app shows that it has loaded the session
-    assert shop.run("expire", "--user", "42", "--yes").code == 0
-    slow.join()
+    with in_flight(app, browser, "yes"):
+        assert shop.run("expire", "--user", "42", "--yes").code == 0
     result = shop.run("restore", "--last", "--yes")
     assert browser.get("/session").json["slow"] == 1
     assert (result.counts, result.code) == ({"newer": 1}, 0)
@@ -251,25 +249,31 @@ def test_a_request_in_flight_brings_its_session_back_only_if_it_changes_it(
     shop: Shop, change: str, comes_back: bool
 ) -> None:
     """Re-created whole by the library's set; its touch leaves most stores alone."""
-    browser = visitor(shop.start(), 42)
+    app = shop.start()
+    browser = visitor(app, 42)
     sid = sid_of(browser)
-    slow = Thread(target=browser.get, args=[f"/slow?ms=1500&change={change}"])
-    slow.start()
-    time.sleep(0.4)  # nothing outside the app shows that it has loaded the session
-    result = shop.run("expire", "--yes", "--", sid)
-    assert (shop.listed(), result.code) == ({}, 0)
-    slow.join()
+    with in_flight(app, browser, change):
+        result = shop.run("expire", "--yes", "--", sid)
+        assert (shop.listed(), result.code) == ({}, 0)
     assert (sid in shop.listed()) == (comes_back or shop.touch_revives)
 
 
 def test_recheck_ends_what_a_request_in_flight_wrote_back(shop: Shop) -> None:
-    browser = visitor(shop.start(), 42)
+    app = shop.start()
+    browser = visitor(app, 42)
     sid = sid_of(browser)
-    slow = Thread(target=browser.get, args=["/slow?ms=1500&change=yes"])
-    slow.start()
-    time.sleep(0.4)  # nothing outside the app shows that it has loaded the session
-    result = shop.run("expire", "--yes", "--recheck", "2s", "-o", "json", "--", sid)
-    slow.join()
+    with in_flight(app, browser, "yes") as release:
+
+        def write_back() -> None:
+            with open_store(shop.url, shop.layout, **shop.settings) as store:
+                while store.get([sid]):  # until it has been ended
+                    time.sleep(0.02)
+            release()
+
+        writer = Thread(target=write_back)
+        writer.start()
+        result = shop.run("expire", "--yes", "--recheck", "2s", "-o", "json", "--", sid)
+        writer.join()
     assert shop.listed() == {}
     summary = result.json()["summary"]
     assert (summary["deleted"], summary["re-created"], result.code) == (1, 1, 0)

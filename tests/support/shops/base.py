@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import time
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
+from threading import Thread
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sessctl.stores.registry import find_layout, layout_for, open_store, parse_url
@@ -13,6 +15,7 @@ from tests.support.express import ExpressApp
 from tests.support.run import sessctl
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from contextlib import ExitStack
 
     import pytest
@@ -127,6 +130,26 @@ def short(app: ExpressApp, user: Any) -> Browser:
     browser = visitor(app, user)
     assert browser.post("/maxage", {"ms": 300}).status == 200
     return browser
+
+
+@contextmanager
+def in_flight(app: ExpressApp, browser: Browser, change: str) -> Iterator[Callable[[], None]]:
+    """A request that has loaded its session and waits; what is yielded lets it end."""
+    request = Thread(target=browser.get, args=[f"/slow?change={change}"])
+    request.start()
+    outside = app.browser()
+    deadline = time.monotonic() + 20
+    while not outside.get("/waiting").json["count"] and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+    def release() -> None:
+        outside.post("/release")
+        request.join()
+
+    try:
+        yield release
+    finally:
+        release()
 
 
 def sid_of(browser: Browser) -> str:
