@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support import run
+from tests.support.dynamodb import DynamoServer
 from tests.support.express import ExpressApp
 from tests.support.mariadb import MariaServer
+from tests.support.memcached import MemcachedServer
 from tests.support.mongo import MongoServer
 from tests.support.postgres import PostgresServer
 from tests.support.servers import RedisServer
@@ -73,11 +75,32 @@ def mongo_server() -> Iterator[MongoServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def memcached_server() -> Iterator[MemcachedServer]:
+    """One memcached for all tests of this worker."""
+    with MemcachedServer() as server:
+        yield server
+
+
 @pytest.fixture
 def mongo_url(mongo_server: MongoServer) -> str:
     """The address of an empty MongoDB database."""
     mongo_server.empty()
     return mongo_server.url
+
+
+@pytest.fixture
+def memcached_url(memcached_server: MemcachedServer) -> str:
+    """The address of an empty memcached."""
+    memcached_server.empty()
+    return memcached_server.url
+
+
+@pytest.fixture(scope="session")
+def dynamodb_server() -> Iterator[DynamoServer]:
+    """One dynalite for all tests of this worker."""
+    with DynamoServer() as server:
+        yield server
 
 
 @pytest.fixture

@@ -10,7 +10,13 @@ from sessctl.config.model import Backend
 from sessctl.config.secrets import is_reference, resolve
 from sessctl.errors import ConfigError, Refused, SessctlError
 from sessctl.stores.access import Access
-from sessctl.stores.registry import detect_layouts, open_store, parse_url, replica_status
+from sessctl.stores.registry import (
+    detect_layouts,
+    open_store,
+    parse_url,
+    replica_status,
+    tells_its_layout,
+)
 from sessctl.text import Secret
 
 if TYPE_CHECKING:
@@ -95,7 +101,8 @@ def to_read(
     Raises:
         StoreError: no connection or no access.
     """
-    if backend.layout is not None or dict(parse_url(backend.url).settings).get("layout"):
+    place = parse_url(backend.url)
+    if backend.layout or dict(place.settings).get("layout") or tells_its_layout(place):
         return [backend]
     found = layouts_of(backend, timeout_s=timeout_s, environ=environ, asker=asker)
     sure = [one for one in found if one.sure]

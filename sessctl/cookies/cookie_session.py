@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _BODY = re.compile(r"(?:ey[I-L]|e30)[A-Za-z0-9+/_-]*={0,2}")  # {" and {}
-_KEY = re.compile(r"[A-Za-z0-9_.-]{16,128}")
+_KEY = re.compile(r"[A-Za-z0-9_.:-]{16,128}")  # a prefix of the app may stand before it
 _KOA_S_OWN = ("_expire", "_maxAge", "_session")
 _ONE_DAY = timedelta(days=1)
 
@@ -156,7 +156,7 @@ class KoaSession(CookieSession):
         if isinstance(content, str):
             if not _KEY.fullmatch(content) or ttl is not None:
                 raise UsageError(
-                    "a text is the session's key in a store, which has 16 letters, digits, _ . - "
+                    "a text is the session's key in a store, which has 16 letters, digits, _ . : - "
                     "or more and no time to live",
                     hint="give an object of JSON for a session that the cookie carries",
                 )

@@ -87,10 +87,11 @@ def _try(
     place: Place, layout: Layout, open_as: Callable[[Layout, Mapping[str, Any]], Store]
 ) -> Candidate | None:
     settings = _own_settings(place, layout)
+    before = place.settings.get("prefix", "") if getattr(layout, "sid_has_prefix", False) else ""
     try:
         with open_as(layout, settings) as store:
             sessions = (
-                store.get(place.sids)
+                store.get([f"{before}{sid}" for sid in place.sids])
                 if place.sids is not None
                 else list(islice(store.scan(Query()), SAMPLE))
             )

@@ -6,6 +6,7 @@ that what is compared, journalled and written again is never encrypted anew.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from sessctl.limits import DEFAULT, Budget
 from sessctl.serializers import serializer
 from sessctl.serializers.ciphers import Seal
 from sessctl.session import Decoded, Expiry, Problem
-from sessctl.timespec import parse_iso_ms
+from sessctl.timespec import MAX_MS, from_ms, parse_iso_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,8 +66,7 @@ class Reader:
                 break
         return user, found[0] if self._users_from else None, None
 
-    @staticmethod
-    def inner_expiry(written: Any, problem: Problem | None) -> tuple[int | None, Expiry]:
+    def inner_expiry(self, written: Any, problem: Problem | None) -> tuple[int | None, Expiry]:
         """What the date inside a value says when the store itself says nothing.
 
         Unreadable is unknown, and so is the expiry of a value that does not decode (S3).
@@ -75,8 +75,39 @@ class Reader:
             return None, Expiry.UNKNOWN
         if written is None:
             return None, Expiry.NEVER
-        expires_ms = parse_iso_ms(written) if isinstance(written, str) else None
+        expires_ms = None
+        if self._layout.inner_is_ms:
+            if isinstance(written, int) and not isinstance(written, bool) and 0 < written <= MAX_MS:
+                expires_ms = written
+        elif isinstance(written, str):
+            expires_ms = parse_iso_ms(written)
         return expires_ms, Expiry.UNKNOWN if expires_ms is None else Expiry.COOKIE_DATE
+
+    def with_end(self, raw: bytes, ends_ms: int | None) -> bytes:
+        """The value with its inner date moved, where the library goes by that; else as it is.
+
+        A value without the date, or that does not decode, has none that could be moved.
+        """
+        if not (self._layout.inner_rules and self._layout.inner_expiry):
+            return raw
+        *path, last = self._layout.inner_expiry.split(".")
+        try:
+            value = self._serializer.decode(self.opened(raw), self._budget).data
+            place = value
+            for name in path:
+                place = place[name]
+            if place[last] is None:
+                return raw
+            place[last] = self._as_inner(ends_ms)
+            text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+            return self.closed(text, like=raw)
+        except (SerializerError, KeyError, TypeError, ValueError, RecursionError):
+            return raw
+
+    def _as_inner(self, ends_ms: int | None) -> int | str | None:
+        if ends_ms is None or self._layout.inner_is_ms:
+            return ends_ms
+        return from_ms(ends_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def decode(self, raw: bytes) -> Decoded:
         """The whole value, the library's own part set aside as `extra`. Raises SerializerError."""
@@ -97,7 +128,10 @@ class Reader:
             found = self._peek_envelope(raw)
         except SerializerError:
             return False
-        return not self._layout.envelope or (isinstance(found[0], dict) and None not in found)
+        mark, envelope = self._layout.mark, self._layout.envelope
+        if mark is not dict:
+            return any(isinstance(item, mark) for item in found)
+        return not envelope or (isinstance(found[0], dict) and None not in found)
 
     def opened(self, raw: bytes) -> bytes:
         """The value as its serializer wrote it: decrypted, if it is encrypted.

@@ -10,7 +10,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from sessctl.errors import MissingExtra, Refused, UsageError, did_you_mean
+from sessctl.errors import Refused, UsageError, did_you_mean
 from sessctl.stores.access import Access
 from sessctl.stores.url import FILE_SCHEMES, StoreUrl, parse_store_url
 
@@ -26,6 +26,10 @@ ENGINES = {
     "redis": "sessctl.stores.engines.redis:RedisStore",
     "rediss": "sessctl.stores.engines.redis:RedisStore",
     "redis+unix": "sessctl.stores.engines.redis:RedisStore",
+    "memcached": "sessctl.stores.engines.memcached:MemcachedStore",
+    "dynamodb": "sessctl.stores.engines.dynamodb:DynamoStore",
+    "dynamodb+http": "sessctl.stores.engines.dynamodb:DynamoStore",
+    "dynamodb+https": "sessctl.stores.engines.dynamodb:DynamoStore",
     "sqlite": "sessctl.stores.engines.sql:SqlStore",
     "postgresql": "sessctl.stores.engines.sql:SqlStore",
     "postgres": "sessctl.stores.engines.sql:SqlStore",
@@ -39,6 +43,11 @@ ENGINES = {
 }
 LAYOUTS = {
     "connect-redis": "sessctl.stores.layouts.express:CONNECT_REDIS",
+    "connect-memcached": "sessctl.stores.layouts.express:CONNECT_MEMCACHED",
+    "koa-session": "sessctl.stores.layouts.node:KOA_SESSION",
+    "koa-generic-session": "sessctl.stores.layouts.node:KOA_GENERIC_SESSION",
+    "fastify-session": "sessctl.stores.layouts.node:FASTIFY_SESSION",
+    "connect-dynamodb": "sessctl.stores.layouts.express:CONNECT_DYNAMODB",
     "connect-sqlite3": "sessctl.stores.layouts.express:CONNECT_SQLITE3",
     "connect-pg-simple": "sessctl.stores.layouts.express:CONNECT_PG_SIMPLE",
     "express-mysql-session": "sessctl.stores.layouts.express:EXPRESS_MYSQL_SESSION",
@@ -55,6 +64,8 @@ LAYOUTS = {
 # The layout to take when none is named.
 _DEFAULT_LAYOUT = {
     "redis": "connect-redis",
+    "memcached": "connect-memcached",
+    "dynamodb": "connect-dynamodb",
     "sqlite": "connect-sqlite3",
     "postgresql": "connect-pg-simple",
     "mysql": "express-mysql-session",
@@ -67,11 +78,11 @@ _SAME_AS = {
     "rediss": "redis", "redis+unix": "redis", "postgres": "postgresql", "mariadb": "mysql",
     "mongodb+srv": "mongodb",
     "node+pid": "node",
+    "dynamodb+http": "dynamodb", "dynamodb+https": "dynamodb",
 }  # fmt: skip
-# Engines that are on their way: the driver's module and its extra.
-_COMING = {
-    "memcached": ("pymemcache", "memcached"),
-}
+# Kinds of stores that say which layout they have: nothing has to be guessed.
+_TELLING = frozenset({"node"})
+_FILE_SCHEMES = frozenset({"sqlite", "file"})
 
 
 def open_store(
@@ -114,7 +125,7 @@ def open_store(
     named = layout or settings.get("layout")
     settings.pop("layout", None)
     note = None
-    if named is None:
+    if named is None and not tells_its_layout(place):
         found, note = _sure_or_usual(place, how, settings)
         named, settings = found.layout, {**found.settings, **settings}
     store: Store = engine.open(place, layout_for(place, named).configured(settings), how)
@@ -137,7 +148,7 @@ def detect_layouts(
     Raises:
         UsageError, MissingExtra, StoreError: as `open_store` does.
     """
-    from sessctl.stores.detect import find_candidates
+    from sessctl.stores.detect import Candidate, find_candidates
     from sessctl.stores.survey import Place
 
     place = parse_url(url) if isinstance(url, str) else url
@@ -146,6 +157,10 @@ def detect_layouts(
     wanted = {**dict(place.settings), **settings}
     name = wanted.pop("layout", None)
     kind = _SAME_AS.get(place.scheme, place.scheme)
+    if kind in _TELLING:
+        with engine.open(place, layout_for(place, name), how) as store:
+            told = "the process says so"
+            return [Candidate(store.layout.name, store.identity.scope, {}, 100, told, 0, True)]
     layouts = [layout_for(place, name)] if name else _layouts_of(kind)
     look = getattr(engine, "places", None)
     places: list[Place] = look(place, how) if look else [Place(place.masked, {})]
@@ -154,6 +169,11 @@ def detect_layouts(
         layouts,
         lambda layout, found: engine.open(place, layout.configured({**found, **wanted}), how),
     )
+
+
+def tells_its_layout(place: StoreUrl) -> bool:
+    """The store says itself which layout it has."""
+    return _SAME_AS.get(place.scheme, place.scheme) in _TELLING
 
 
 def _layouts_of(kind: str) -> list[Layout]:
@@ -225,20 +245,6 @@ def parse_url(text: str) -> StoreUrl:
 
 def _refuse_scheme(text: str) -> None:
     url = parse_store_url(text, file_schemes=frozenset())  # also learns the password, to hide it
-    if url.scheme in _COMING:
-        from importlib.util import find_spec
-
-        driver, extra = _COMING[url.scheme]
-        if find_spec(driver) is None:
-            raise MissingExtra(
-                f"a {url.scheme} store",
-                extra,
-                note=" brings the driver; this version does not read them yet",
-            )
-        raise Refused(
-            f"this version cannot open {url.scheme} stores yet",
-            hint=f"it opens {', '.join(ENGINES)}",
-        )
     raise UsageError(f"no engine for '{url.scheme}://'", hint=did_you_mean(url.scheme, ENGINES))
 
 

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.dynamodb import DynamoEngine
 from tests.support.engines import FilesEngine, RedisEngine, SqliteEngine
+from tests.support.memcached import MemcachedEngine
 from tests.support.memory_app import MemoryApp, NodeEngine
 from tests.support.mongo import MongoEngine
 from tests.support.sql_engines import KnexEngine, MariaEngine, PostgresEngine
@@ -15,8 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.support.dynamodb import DynamoServer
     from tests.support.engines import Engine
     from tests.support.mariadb import MariaServer
+    from tests.support.memcached import MemcachedServer
     from tests.support.mongo import MongoServer
     from tests.support.postgres import PostgresServer
     from tests.support.servers import RedisServer
@@ -63,6 +67,20 @@ def mysql_engine(maria_server: MariaServer) -> Iterator[MariaEngine]:
 
 
 @pytest.fixture
+def memcached_engine(memcached_server: MemcachedServer) -> Iterator[MemcachedEngine]:
+    memcached_server.empty()
+    engine = MemcachedEngine(memcached_server)
+    yield engine
+    engine.client.close()
+
+
+@pytest.fixture
+def dynamodb_engine(dynamodb_server: DynamoServer, monkeypatch: pytest.MonkeyPatch) -> DynamoEngine:
+    dynamodb_server.empty()
+    return DynamoEngine(dynamodb_server, monkeypatch)
+
+
+@pytest.fixture
 def files_engine(tmp_path: Path) -> FilesEngine:
     return FilesEngine(tmp_path / "sessions")
 
@@ -85,7 +103,13 @@ def node_engine(memory_app: MemoryApp) -> NodeEngine:
     return NodeEngine(memory_app)
 
 
-@pytest.fixture(params=["redis", "sqlite", "knex", "postgres", "mysql", "files", "mongo", "node"])
+ENGINES = [
+    *("redis", "sqlite", "knex", "postgres", "mysql", "files", "mongo", "memcached", "dynamodb"),
+    "node",
+]
+
+
+@pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> Engine:
     found: Engine = request.getfixturevalue(f"{request.param}_engine")
     return found

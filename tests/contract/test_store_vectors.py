@@ -13,6 +13,7 @@ from sessctl.timespec import parse_iso_ms
 from tests.support.engines import now_ms
 from tests.support.load_vectors import (
     load_files,
+    load_memcached,
     load_memory,
     load_mongo,
     load_mysql,
@@ -28,19 +29,28 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sessctl.stores.base import Store
+    from tests.support.dynamodb import DynamoEngine
     from tests.support.engines import RedisEngine
 
 FOLDER = folder("SESSCTL_STORE_VECTORS", "stores")
 LAYOUTS = (
-    "connect-redis", "connect-sqlite3", "connect-pg-simple", "express-mysql-session",
-    "better-sqlite3-session-store", "connect-session-knex", "connect-session-sequelize",
-    "connect-typeorm", "session-file-store", "connect-mongo", "express-memory",
-)  # fmt: skip
+    *("connect-redis", "connect-sqlite3", "connect-pg-simple", "express-mysql-session"),
+    *("better-sqlite3-session-store", "connect-session-knex", "connect-session-sequelize"),
+    *("connect-typeorm", "session-file-store", "connect-mongo", "express-memory"),
+    *("connect-memcached", "connect-dynamodb"),
+    *("koa-session", "koa-generic-session", "fastify-redis"),
+)
 # Whose secret is nowhere; see `test_mongo.py` for what can be said of it all the same.
 SEALED = ("connect-mongo-crypto",)
 FILES = sorted(
     path for name in LAYOUTS for path in FOLDER.glob(f"{name}*.json") if path.stem not in SEALED
 )
+# Files that are not called after their layout.
+ON_REDIS = {
+    "koa-session-redis": "koa-session",
+    "koa-generic-session-redis": "koa-generic-session",
+    "fastify-redis": "fastify-session",
+}
 STATES = {
     "live": State.ACTIVE,
     "session-cookie": State.ACTIVE,
@@ -87,7 +97,19 @@ def loaded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Loaded]:
         now = now_ms()
         load_redis(engine, raw, now)
         shift, url = now - (parse_iso_ms(vector["made_at"]) or 0), engine.url
-        options = {key: options[key] for key in ("layout", "prefix")}
+        layout = ON_REDIS.get(vector["layout"], "connect-redis")
+        options = {"layout": layout, "prefix": options["prefix"]}
+    elif raw["kind"] == "memcached":
+        url = request.getfixturevalue("memcached_url")
+        now = now_ms()
+        shift = now - (parse_iso_ms(vector["made_at"]) or 0)
+        load_memcached(request.getfixturevalue("memcached_server"), vector, shift)
+        options = {"prefix": options["prefix"]}
+    elif raw["kind"] == "dynamodb":
+        dynamo: DynamoEngine = request.getfixturevalue("dynamodb_engine")
+        for item in raw["items"]:
+            dynamo.server.client.put_item(TableName=dynamo.server.TABLE, Item=item)
+        url, options = dynamo.url, {"prefix": options["prefix"]}
     elif raw["kind"] == "postgresql":
         url = request.getfixturevalue("postgres_url")
         load_postgres(request.getfixturevalue("postgres_server"), raw)
@@ -205,9 +227,8 @@ def test_vector_store_strangers_are_named_and_not_listed(loaded: Loaded) -> None
     strangers = [
         f"{key} ({row['type']})"
         for row in rows
-        if "type" in row
+        if row.get("type", "string") != "string"
         and (key := stored(row["key"]).decode()).startswith(prefix)
-        and row["type"] != "string"
     ]
     if loaded.vector["raw"]["kind"] == "files":
         place = loaded.store.identity.address

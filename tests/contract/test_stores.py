@@ -11,6 +11,7 @@ from sessctl.errors import JournalError, Refused
 from sessctl.session import Expiry, Need, Query, State
 from sessctl.stores.base import Outcome
 from tests.support import engines
+from tests.support.dynamodb import DynamoEngine
 from tests.support.engines import Engine, value
 from tests.support.vectors import hostile
 
@@ -32,6 +33,16 @@ def outcomes(results) -> list[Outcome]:
 
 def sids(sessions) -> set[str]:
     return {session.sid for session in sessions}
+
+
+def save_all(engine: Engine, names: set[str]) -> None:
+    """Many sessions like each other; an engine may know how to write them at once."""
+    raws = [name.encode() for name in names]
+    if isinstance(engine, DynamoEngine):
+        engine.save_all(raws, value(), now_ms() + DAY)
+        return
+    for raw in raws:
+        engine.save(raw, value(), now_ms() + DAY)
 
 
 def kept(engine: Engine, raw: bytes, expires_ms: int) -> bytes:
@@ -74,8 +85,7 @@ class TestReading:
 
     def test_scan_goes_over_pages(self, engine: Engine) -> None:
         expected = {f"s{i:04}" for i in range(2500)}
-        for sid in expected:
-            engine.save(sid.encode(), value(), now_ms() + DAY)
+        save_all(engine, expected)
         with engine.open() as store:
             assert sids(store.scan(Query())) == expected
             assert store.count(Query()) == 2500
@@ -206,8 +216,7 @@ class TestDeleting:
             assert outcomes(store.delete(found)) == [Outcome.GONE, Outcome.DELETED]
 
     def test_a_thousand_go_at_once(self, engine: Engine) -> None:
-        for i in range(1100):
-            engine.save(b"s%d" % i, value(), now_ms() + DAY)
+        save_all(engine, {f"s{i}" for i in range(1100)})
         with engine.open(write=True) as store:
             results = store.delete(list(store.scan(Query())))
         assert set(outcomes(results)) == {Outcome.DELETED}
@@ -280,13 +289,17 @@ class TestWriting:
 
     @pytest.mark.parametrize("left_ms", [250, 1500])
     def test_a_short_life_stays_short(self, engine: Engine, left_ms: int) -> None:
-        ends = engines.now_ms() + left_ms
-        engine.save(b"brief", value(), ends)
         with engine.open(write=True) as store:
+            ends = engines.now_ms() + left_ms
+            engine.save(b"brief", value(), ends)
             found = store.get(["brief"])
             frozen = {"sid": "brief", **store.freeze(found[0])}
             store.delete(found)
-            assert outcomes(store.put([store.thaw(frozen)])) == [Outcome.STORED]
+            done = outcomes(store.put([store.thaw(frozen)]))
+            if done == [Outcome.LAPSED]:  # on a busy machine it may be over by now
+                assert store.now_ms() >= found[0].expires_ms
+                return
+            assert done == [Outcome.STORED]
             assert store.get(["brief"])[0].expires_ms == found[0].expires_ms
             assert abs(found[0].expires_ms - ends) < STEP
 

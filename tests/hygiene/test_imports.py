@@ -33,14 +33,8 @@ LIST_MODULES = (
     "with open(out, 'w') as file: file.write('\\n'.join([str(code), *sys.modules]))\n"
 )
 DRIVERS = [
-    "redis",
-    "hiredis",
-    "sqlalchemy",
-    "sqlite3",
-    "psycopg",
-    "pymysql",
-    "pymongo",
-    "websockets",
+    *("redis", "hiredis", "sqlalchemy", "sqlite3", "psycopg", "pymysql", "pymongo"),
+    *("pymemcache", "boto3", "botocore", "websockets"),
 ]
 NETWORK = ["socket", "ssl", "asyncio", "http", "urllib.request", "email"]
 RENDERING = ["rich", "pygments", "markdown_it"]

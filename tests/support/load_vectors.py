@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bson import json_util
 
+from sessctl.timespec import parse_iso_ms
 from tests.support.vectors import stored
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from tests.support.engines import RedisEngine
     from tests.support.mariadb import MariaServer
+    from tests.support.memcached import MemcachedServer
     from tests.support.memory_app import MemoryApp
     from tests.support.mongo import MongoServer
     from tests.support.postgres import PostgresServer
@@ -34,6 +36,22 @@ def load_redis(engine: RedisEngine, raw: dict[str, Any], now: int) -> None:
             engine.client.hset(key, mapping={k: stored(v) for k, v in content.items()})
         if row["pttl"] >= 0:
             engine.client.execute_command("PEXPIREAT", key, now + row["pttl"])
+
+
+def load_memcached(server: MemcachedServer, vector: dict[str, Any], shift_ms: int) -> None:
+    """Items with their flags; each ends as long after now as it did after it was dumped."""
+    client = server.client()
+    truth = {row["key"]: row for row in vector["truth"]}
+    made_ms = parse_iso_ms(vector["made_at"]) or 0
+    for row in vector["raw"]["rows"]:
+        key = stored(row["key"])
+        known = truth.get(key.decode(), {})
+        ends_ms = parse_iso_ms(known.get("expires") or "")
+        if ends_ms is None:
+            ends_ms = made_ms + 1000 * int(vector["default_ttl"])
+        flags = int(row["head"].split()[2])
+        client.set(key, stored(row["value"]), expire=(ends_ms + shift_ms) // 1000, flags=flags)
+    client.close()
 
 
 def load_sqlite(path: Path, raw: dict[str, Any]) -> None:

@@ -149,14 +149,6 @@ def test_a_wrong_layout_is_refused_before_connecting(layout, options, message) -
     assert caught.value.hint
 
 
-def test_engines_to_come_are_told_apart_from_typing_mistakes() -> None:
-    for scheme in ("memcached",):
-        with pytest.raises(SessctlError) as caught:
-            parse_url(f"{scheme}://ops:canary-84@h/db")
-        assert "canary-84" not in f"{caught.value} {caught.value.hint}"
-        assert caught.value.hint
-
-
 def test_a_list_of_hosts_is_one_store() -> None:
     url = parse_url("mongodb://ops:canary-84@a:1,[::1]:2,c/shop?replicaSet=rs0")
     assert url.hosts == (("a", 1), ("::1", 2), ("c", None))

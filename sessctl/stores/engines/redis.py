@@ -52,7 +52,7 @@ class RedisStore:
         self.remarks = Remarks()
         self.capabilities = Capabilities(expires_by_itself=True)
         self._nodes = nodes
-        self._prefix = encode_id(layout.prefix)
+        self._prefix = encode_id(layout.before_sid)
         self._reader = Reader(layout)
         self._channel = nodes.primaries()[0].channel()
         self._pages = RedisPages(
@@ -126,7 +126,7 @@ class RedisStore:
         found: list[Session] = []
         for start in range(0, len(sids), DELETE_PAGE):
             keys = [self._prefix + encode_id(sid) for sid in sids[start : start + DELETE_PAGE]]
-            found += self._pages.named(keys)
+            found += self._pages.named([key for key in keys if self._is_ours(key)])
         return found
 
     def count(self, query: Query) -> int:
@@ -134,9 +134,13 @@ class RedisStore:
             return sum(map(len, self._pages.bare_keys()))
         return sum(1 for _ in self.scan(query, query.need))
 
+    def _is_ours(self, key: bytes) -> bool:
+        """An id that has the prefix in itself could name any key (S4)."""
+        return key.startswith(encode_id(self.layout.prefix))
+
     def _bare(self, key: bytes) -> Session:
         location = decode_id(key)
-        return Session(sid=location[len(self.layout.prefix) :], raw=b"", location=location)
+        return Session(sid=location[len(self.layout.before_sid) :], raw=b"", location=location)
 
     def _session(self, key: bytes, value: bytes, ends_ms: int | None) -> Session:
         user, written, problem = self._reader.read(value)
@@ -151,7 +155,7 @@ class RedisStore:
             expires_ms, expiry = self._reader.inner_expiry(written, problem)
         location = decode_id(key)
         return Session(
-            sid=location[len(self.layout.prefix) :],
+            sid=location[len(self.layout.before_sid) :],
             raw=value,
             location=location,
             expires_ms=expires_ms,
@@ -172,7 +176,8 @@ class RedisStore:
         return self._writes().delete(sessions, grace_ms=grace_ms)
 
     def set_expiry(self, sessions: Sequence[Session], expires_ms: int | None) -> list[Result]:
-        return self._writes().set_expiry(sessions, expires_ms)
+        moved = [self._reader.with_end(session.raw, expires_ms) for session in sessions]
+        return self._writes().set_expiry(sessions, expires_ms, moved)
 
     def put(self, sessions: Sequence[Session]) -> list[Result]:
         return self._writes().put(sessions, self.now_ms())
@@ -189,8 +194,11 @@ class RedisStore:
         if frozen.get("kind") != "string" or not isinstance(frozen.get("value"), bytes):
             raise JournalError("the journal does not hold Redis strings")
         key = self._prefix + encode_id(frozen["sid"])
-        ends = int(frozen["expires_ms"]) if expires_ms is None else expires_ms
-        return self._session(key, frozen["value"], ends)
+        if not self._is_ours(key):
+            raise JournalError(f"the journal's sessions are not under '{self.layout.prefix}'")
+        if expires_ms is None:
+            return self._session(key, frozen["value"], int(frozen["expires_ms"]))
+        return self._session(key, self._reader.with_end(frozen["value"], expires_ms), expires_ms)
 
     def close(self) -> None:
         self._channel.close()

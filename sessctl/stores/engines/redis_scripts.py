@@ -9,7 +9,8 @@ from __future__ import annotations
 from hashlib import sha1
 
 # KEYS[1]; ARGV: 1 sha1 of the value read, 2 its expiry in ms (-1 none), 3 tolerance in ms,
-# 4 the instant in ms that must lie behind the server's clock, or ''.
+# 4 the instant in ms that must lie behind the server's clock, or ''; for a change of expiry
+# 4 the new one, or '' for none, 5 the value that goes with it, or '' for the one that is there.
 # 'old' spells PEXPIRETIME for servers before 7.0.
 _CHECK = """
 local value = redis.pcall('GET', KEYS[1])
@@ -36,6 +37,7 @@ redis.call('UNLINK', KEYS[1])
 return 1
 """
 _EXPIRE = """
+if ARGV[5] ~= '' then redis.call('SET', KEYS[1], ARGV[5]) end
 if ARGV[4] == '' then
   redis.call('PERSIST', KEYS[1])
 else

@@ -81,7 +81,7 @@ class RedisWriter:
         outcomes = {DONE: Outcome.DELETED, GONE: Outcome.GONE, CHANGED: Outcome.CHANGED}
         if self._scripting:
             try:
-                return self._run(self._delete, sessions, [due(s) for s in sessions], outcomes)
+                return self._run(self._delete, sessions, [(due(s),) for s in sessions], outcomes)
             except AccessDenied:
                 self._scripting = False
                 self._remarks.note(
@@ -89,11 +89,17 @@ class RedisWriter:
                 )
         return [self._delete_watched(session, due(session)) for session in sessions]
 
-    def set_expiry(self, sessions: Sequence[Session], expires_ms: int | None) -> list[Result]:
-        """See `Store.set_expiry`."""
+    def set_expiry(
+        self, sessions: Sequence[Session], expires_ms: int | None, moved: Sequence[bytes]
+    ) -> list[Result]:
+        """See `Store.set_expiry`; `moved` holds the values that go with the new expiry."""
         outcomes = {DONE: Outcome.STORED, GONE: Outcome.GONE, CHANGED: Outcome.CHANGED}
-        value: int | str = "" if expires_ms is None else expires_ms
-        return self._run(self._expire, sessions, [value] * len(sessions), outcomes)
+        ends: int | str = "" if expires_ms is None else expires_ms
+        arguments = [
+            (ends, b"" if value == session.raw else value)
+            for session, value in zip(sessions, moved, strict=True)
+        ]
+        return self._run(self._expire, sessions, arguments, outcomes)
 
     def put(self, sessions: Sequence[Session], now_ms: int) -> list[Result]:
         """See `Store.put`; `now_ms` is the server's clock."""
@@ -130,7 +136,7 @@ class RedisWriter:
         self,
         script: Script,
         sessions: Sequence[Session],
-        arguments: Sequence[int | str],
+        arguments: Sequence[tuple[bytes | str | int, ...]],
         outcomes: dict[int, Outcome],
     ) -> list[Result]:
         """One script call a session, pipelined; a reply that gets lost is looked into."""
@@ -140,9 +146,9 @@ class RedisWriter:
             pack(
                 "EVALSHA", script.sha, 1, self._prefix + encode_id(session.sid),
                 sha1(session.raw, usedforsecurity=False).hexdigest(),
-                session.original, self._tolerance, argument,
+                session.original, self._tolerance, *more,
             )
-            for session, argument in zip(sessions, arguments, strict=True)
+            for session, more in zip(sessions, arguments, strict=True)
         ]  # fmt: skip
         self._load(script)
         replies: list[Any] = []

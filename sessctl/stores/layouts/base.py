@@ -61,21 +61,31 @@ class Layout:
     `user` lists paths in the data, first hit wins; a value that is an object is looked into for
     `id`, `_id`, `email` and so on. `envelope` names the keys of the value that belong to the
     library and not to the application's data, the first of them an object; they are shown as
-    `extra`. `marks` are paths that every value of the library has, and as good as no other
-    program's: a store is told by them. `ciphers` are those that the library can encrypt a value
-    with (`serializers/ciphers.py`), `store_secrets` their secrets, newest first.
+    `extra`. One of them holding a `mark` (an object, a number) tells the library's values from
+    others. `marks` are paths that every value of the library has, and as good as no other
+    program's: a store is told by them.
+
+    `inner_expiry`: where a date stands in the value, ISO text or, with `inner_is_ms`, milliseconds.
+    `inner_rules`: the library looks at it and takes a session past it for none, whatever the store
+    says; so it moves when the session's end is moved.
+
+    `ciphers` are those that the library can encrypt a value with (`serializers/ciphers.py`),
+    `store_secrets` their secrets, newest first.
     """
 
     name: str
-    databases: tuple[str, ...]  # kinds of stores that it lives in: redis, sqlite, postgresql, mysql
+    databases: tuple[str, ...]  # kinds of stores that it lives in: redis, sqlite, ...
     settings: ClassVar[tuple[str, ...]] = ()
     serializer: str = "json"
     cookie_format: str
     cookie_name: str
     user: tuple[str, ...]
     inner_expiry: str | None = None
+    inner_is_ms: bool = False
+    inner_rules: bool = False
     envelope: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
+    mark: type = dict
     ciphers: tuple[str, ...] = ()
     store_secrets: tuple[Secret, ...] = ()
     lifetime_s: int
@@ -107,7 +117,15 @@ class Layout:
         return replace(self, **changes)
 
     def _setting(self, key: str, value: Any) -> dict[str, Any]:
-        return {key: value}
+        if key != "columns":
+            return {key: value}
+        unknown = set(value) - {"sid", "data", "expires"}
+        if unknown:
+            raise ConfigError(
+                f"layout '{self.name}' has no column '{sorted(unknown)[0]}'",
+                hint="columns are sid, data and expires",
+            )
+        return dict(value)
 
     def may_be_at(self, columns: frozenset[str]) -> bool:
         """A place with these columns, or of no columns, could hold such sessions."""
@@ -124,11 +142,22 @@ class Layout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyLayout(Layout):
-    """A session is one string under `prefix + sid`; its TTL is its expiry."""
+    """A session is one string under `prefix + sid`; its TTL is its expiry.
+
+    `sid_has_prefix`: the cookie's id is the whole key, which begins with the prefix all the same.
+    `flags`: what memcached keeps beside a value, and its client reads the value by.
+    """
 
     databases: tuple[str, ...] = ("redis",)
     settings: ClassVar[tuple[str, ...]] = ("prefix",)
     prefix: str
+    sid_has_prefix: bool = False
+    flags: int = 0
+
+    @property
+    def before_sid(self) -> str:
+        """What has to be put before an id to make its key."""
+        return "" if self.sid_has_prefix else self.prefix
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +209,23 @@ class TableLayout(Layout):
                 hint=f"columns are {', '.join(parts)}",
             )
         return {parts[part]: name for part, name in value.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemLayout(Layout):
+    """A session is an item of named attributes under `prefix + sid`; `expires` holds seconds, with
+    or without a fraction.
+
+    `fixed`: texts that the library writes beside these, in every item.
+    """
+
+    databases: tuple[str, ...] = ("dynamodb",)
+    settings: ClassVar[tuple[str, ...]] = ("prefix", "columns")
+    prefix: str
+    sid: str
+    data: str
+    expires: str
+    fixed: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from typing import Any
 from sessctl.stores.layouts.base import (
     DocumentLayout,
     FileLayout,
+    ItemLayout,
     KeyLayout,
     Layout,
     TableLayout,
@@ -36,6 +37,28 @@ EXPRESS: dict[str, Any] = {
 }
 
 CONNECT_REDIS = KeyLayout(name="connect-redis", prefix="sess:", **EXPRESS)
+
+# Its touch stores the session again. Source: connect-memcached 3.0.0 `lib/connect-memcached.js`,
+# memcached (npm) 2.2.2 `lib/memcached.js` for the flag of JSON texts.
+CONNECT_MEMCACHED = KeyLayout(
+    name="connect-memcached",
+    databases=("memcached",),
+    prefix="",
+    flags=2,
+    ciphers=("kruptein",),
+    **EXPRESS,
+)
+
+# Source: connect-dynamodb 3.0.5 `lib/connect-dynamodb.js`; `hashKey` is `columns.sid`.
+CONNECT_DYNAMODB = ItemLayout(
+    name="connect-dynamodb",
+    prefix="sess:",
+    sid="id",
+    data="sess",
+    expires="expires",
+    fixed=(("type", "connect-session"),),
+    **EXPRESS,
+)
 
 CONNECT_SQLITE3 = TableLayout(
     name="connect-sqlite3",

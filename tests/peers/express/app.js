@@ -67,13 +67,20 @@ function useRoutes(app) {
     req.session.cookie.maxAge = req.body.ms;
     saved(req, res, next, { cookie: req.session.cookie });
   });
-  // A request in flight: its session is loaded, then it waits; with change=no it only reads.
-  app.get("/slow", (req, res, next) => {
-    setTimeout(() => {
-      if (req.query.change === "no") return res.json({ sid: req.sessionID });
-      req.session.slow = (req.session.slow ?? 0) + 1;
-      return saved(req, res, next, { sid: req.sessionID });
-    }, Number(req.query.ms ?? 0));
+  // A request in flight: its session is loaded, then it waits, so many ms or until it is released;
+  // with change=no it only reads.
+  const waiting = [];
+  app.get("/slow", async (req, res, next) => {
+    const { ms, change } = req.query;
+    await new Promise((go) => (ms === undefined ? waiting.push(go) : setTimeout(go, Number(ms))));
+    if (change === "no") return res.json({ sid: req.sessionID });
+    req.session.slow = (req.session.slow ?? 0) + 1;
+    return saved(req, res, next, { sid: req.sessionID });
+  });
+  app.get("/waiting", (_req, res) => res.json({ count: waiting.length }));
+  app.post("/release", (_req, res) => {
+    for (const go of waiting.splice(0)) go();
+    res.json({ ok: true });
   });
 }
 

@@ -13,6 +13,8 @@ SHOPS = {
     "connect-redis": "redis:RedisShop",
     "connect-sqlite3": "sqlite:SqliteShop",
     "connect-pg-simple": "postgres:PostgresShop",
+    "connect-dynamodb": "dynamodb:DynamoShop",
+    "connect-memcached": "memcached:MemcachedShop",
     "express-mysql-session": "mysql:MysqlShop",
     "connect-mongo": "mongo:MongoShop",
     "connect-mongo, objects": "mongo:MongoObjectShop",
@@ -38,10 +40,18 @@ FURTHER = {
     "prisma-session-store on sqlite": "express_sql:PrismaShop",
     "prisma-session-store on mysql": "express_sql:PrismaMysqlShop",
 }
+# Shops of other frameworks, which share some of the tests.
+NODE_SHOPS = {
+    "koa-session": "node:KoaShop",
+    "koa-generic-session": "node:KoaGenericShop",
+    "fastify-session": "node:FastifyShop",
+}
+# Shops that a test of their own opens.
+OWN = {"connect-memcached, encrypted": "memcached:EncryptedMemcachedShop"}
 
 
 def shop_class(layout: str) -> type[Shop]:
-    """The kind of shop that keeps its sessions so; one of `FURTHER`, too."""
-    module, _, name = {**SHOPS, **FURTHER}[layout].partition(":")
+    """The kind of shop that keeps its sessions so."""
+    module, _, name = (SHOPS | FURTHER | NODE_SHOPS | OWN)[layout].partition(":")
     found: type[Shop] = getattr(import_module(f"tests.support.shops.{module}"), name)
     return found

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import time
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
+from threading import Thread
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sessctl.stores.registry import open_store
+from sessctl.stores.registry import find_layout, open_store
 from tests.support.cli import HOUR_MS
 from tests.support.engines import with_layout
 from tests.support.express import ExpressApp
 from tests.support.run import sessctl
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from contextlib import ExitStack
 
     import pytest
@@ -34,6 +37,7 @@ class Shop(ABC):
     """
 
     layout: ClassVar[str]
+    cookie_name: ClassVar[str] = "connect.sid"
     settings: ClassVar[dict[str, Any]] = {}  # of the layout, where they are not its own
     # Of a session whose cookie names no end; None: it never ends.
     lifetime_ms: ClassVar[int | None] = 24 * HOUR_MS
@@ -41,7 +45,9 @@ class Shop(ABC):
     outlives_its_app: ClassVar[bool] = True  # another app can go on with the same store
     expires_by_itself: ClassVar[bool] = False  # the store removes what is over, without a library
     set_revives: ClassVar[bool] = True  # a request that changes its session writes it back
+    slack_ms: ClassVar[int] = 0  # the store keeps a session so much longer than its cookie lives
     touch_revives: ClassVar[bool] = False  # a request that only reads writes its session back, too
+    secret_name: ClassVar[str] = "APP_SECRET"  # in the environment
     stamps: ClassVar[tuple[str, ...]] = ()  # what the library puts beside the application's data
     url: str
     options: dict[str, Any]
@@ -85,6 +91,18 @@ class Shop(ABC):
         store = open_store(self.url, self.layout, write=True, **self.settings)
         return self._running.enter_context(store)
 
+    def sign(self, app: ExpressApp, sid: str) -> Browser:
+        """A new browser with the cookies that sessctl signs for a session."""
+        how = ("--format", find_layout(self.layout).cookie_format, "--name", self.cookie_name)
+        secret = ("--secret-from", f"env:{self.secret_name}")
+        result = self.run("sign", "-o", "header", *how, *secret, "--", sid)
+        assert result.code == 0, result.stderr
+        browser = app.browser()
+        for pair in result.stdout.removeprefix("Cookie: ").rstrip("\n").split("; "):
+            name, _, value = pair.partition("=")
+            browser.cookies[name] = value
+        return browser
+
     def configure(self, text: str = "") -> None:
         """Write a backend `shop` with these further lines; commands use it from then on."""
         own = "".join(f"{key} = {json.dumps(value)}\n" for key, value in self.settings.items())
@@ -121,6 +139,26 @@ def short(app: ExpressApp, user: Any) -> Browser:
     browser = visitor(app, user)
     assert browser.post("/maxage", {"ms": 300}).status == 200
     return browser
+
+
+@contextmanager
+def in_flight(app: ExpressApp, browser: Browser, change: str) -> Iterator[Callable[[], None]]:
+    """A request that has loaded its session and waits; what is yielded lets it end."""
+    request = Thread(target=browser.get, args=[f"/slow?change={change}"])
+    request.start()
+    outside = app.browser()
+    deadline = time.monotonic() + 20
+    while not outside.get("/waiting").json["count"] and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+    def release() -> None:
+        outside.post("/release")
+        request.join()
+
+    try:
+        yield release
+    finally:
+        release()
 
 
 def sid_of(browser: Browser) -> str:
