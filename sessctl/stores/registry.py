@@ -20,11 +20,15 @@ if TYPE_CHECKING:
     from sessctl.stores.base import Lag, Store
     from sessctl.stores.layouts.base import Layout
 
+# Redis and Valkey, rediss and valkeys with TLS; one server or several.
+_REDIS = (
+    "redis", "rediss", "redis+unix", "redis+sentinel", "rediss+sentinel", "redis+cluster",
+    "rediss+cluster", "valkey", "valkeys", "valkey+unix", "valkey+sentinel", "valkeys+sentinel",
+    "valkey+cluster", "valkeys+cluster",
+)  # fmt: skip
 # URL scheme -> the engine's class.
 ENGINES = {
-    "redis": "sessctl.stores.engines.redis:RedisStore",
-    "rediss": "sessctl.stores.engines.redis:RedisStore",
-    "redis+unix": "sessctl.stores.engines.redis:RedisStore",
+    **dict.fromkeys(_REDIS, "sessctl.stores.engines.redis:RedisStore"),
     "sqlite": "sessctl.stores.engines.sql:SqlStore",
     "postgresql": "sessctl.stores.engines.sql:SqlStore",
     "postgres": "sessctl.stores.engines.sql:SqlStore",
@@ -46,7 +50,7 @@ _DEFAULT_LAYOUT = {
 }
 # Schemes that spell the same kind of store.
 _SAME_AS = {
-    "rediss": "redis", "redis+unix": "redis", "postgres": "postgresql", "mariadb": "mysql",
+    **dict.fromkeys(_REDIS, "redis"), "postgres": "postgresql", "mariadb": "mysql",
 }  # fmt: skip
 _FILE_SCHEMES = frozenset({"sqlite"})
 # Engines that are on their way: the driver's module and its extra.
@@ -72,7 +76,10 @@ def open_store(
                 print(session.sid, session.expires_at)
 
     Args:
-        url: `redis:// rediss:// redis+unix:// sqlite:// postgresql:// mysql://`.
+        url: `redis:// rediss:// redis+unix:// sqlite:// postgresql:// mysql://`; Redis of several
+            servers as `redis+sentinel://HOST:26379,HOST2/SERVICE/DB` (the sentinels) and
+            `redis+cluster://HOST:PORT,HOST2` (some servers of it), with TLS `rediss+...`; `valkey`
+            stands for `redis` and `valkeys` for `rediss` in all of them.
         layout: the library's package name; without it the engine's usual one.
         write: without it, nothing that could change the store is sent.
         access: credentials and limits, for those who need more than the URL holds.

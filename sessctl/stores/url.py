@@ -24,6 +24,8 @@ _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
 _IPV6 = re.compile(r"[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?")
 # Passwords that some drivers take from the query string; they become secrets here too.
 _SECRET_WORDS = ("password", "passwd", "sslpassword", "pwd")
+_SENTINEL_WORD = "sentinel_password"  # sentinels have one of their own
+_SEVERAL_HOSTS = ("+sentinel", "+cluster")  # how schemes end whose URLs name more than one
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,13 @@ class StoreUrl:
     password: Secret | None = None
     options: tuple[tuple[str, str], ...] = ()
     is_file: bool = False
+    others: tuple[tuple[str, int | None], ...] = ()  # further hosts and their ports
+    sentinel_password: Secret | None = None
+
+    @property
+    def hosts(self) -> tuple[tuple[str, int | None], ...]:
+        """All hosts and their ports."""
+        return ((self.host, self.port), *self.others)
 
     @property
     def masked(self) -> str:
@@ -45,14 +54,16 @@ class StoreUrl:
         if self.is_file:
             return f"{self.scheme}:///{quote(self.path)}"
         user = f"{self.username or ''}{':***' if self.password else ''}"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        port = f":{self.port}" if self.port else ""
-        return f"{self.scheme}://{user + '@' if user else ''}{host}{port}{self.path}"
+        hosts = ",".join(
+            (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
+            for host, port in self.hosts
+        )
+        return f"{self.scheme}://{user + '@' if user else ''}{hosts}{self.path}"
 
     @property
     def is_local(self) -> bool:
         """Nothing leaves this machine: a file, a socket, the loopback interface."""
-        return self.host in ("", "localhost", "127.0.0.1", "::1")
+        return all(host in ("", "localhost", "127.0.0.1", "::1") for host, _ in self.hosts)
 
     def option(self, name: str) -> str | None:
         return dict(self.options).get(name)
@@ -63,6 +74,7 @@ def parse_store_url(text: str, *, file_schemes: frozenset[str]) -> StoreUrl:
 
     Args:
         text: `redis://user:password@host:6379/0`, `redis+unix:///run/redis.sock?db=1`,
+            `redis+sentinel://host1,host2:26380/mymaster`,
             `sqlite:///relative.db`, `sqlite:////absolute.db`.
         file_schemes: schemes whose whole rest is a path, without host or credentials.
 
@@ -88,15 +100,30 @@ def parse_store_url(text: str, *, file_schemes: frozenset[str]) -> StoreUrl:
     place, _, fragment = place.partition("#")
     place, _, query = place.partition("?")
     authority, slash, path = place.partition("/")
-    host, port = _host_and_port(scheme, authority)
+    several = authority.split(",") if scheme.endswith(_SEVERAL_HOSTS) else [authority]
+    (host, port), *others = [_host_and_port(scheme, one) for one in several]
+    if others and not all((host, *(name for name, _ in others))):
+        raise UsageError(f"the {scheme} URL has a comma without a host beside it")
     options = _options(query)
     if fragment:
         raise UsageError(f"the {scheme} URL has a '#' part", hint="write # as %23 in a password")
     if password is None:
         word = next((value for key, value in options if key in _SECRET_WORDS), None)
         password = Secret(word, "url") if word else None
-    options = tuple((key, value) for key, value in options if key not in _SECRET_WORDS)
-    return StoreUrl(scheme, host, port, slash + unquote(path), username, password, options)
+    of_sentinels = dict(options).get(_SENTINEL_WORD)
+    secret = (*_SECRET_WORDS, _SENTINEL_WORD)
+    options = tuple((key, value) for key, value in options if key not in secret)
+    return StoreUrl(
+        scheme,
+        host,
+        port,
+        slash + unquote(path),
+        username,
+        password,
+        options,
+        others=tuple(others),
+        sentinel_password=Secret(of_sentinels, "url") if of_sentinels else None,
+    )
 
 
 def _credentials(text: str) -> tuple[str | None, Secret | None]:
@@ -107,7 +134,7 @@ def _credentials(text: str) -> tuple[str | None, Secret | None]:
 def _options(query: str) -> tuple[tuple[str, str], ...]:
     found = tuple(parse_qsl(query, keep_blank_values=True))
     for key, value in found:
-        if key in _SECRET_WORDS:
+        if key in (*_SECRET_WORDS, _SENTINEL_WORD):
             Secret(value, "url")
     return found
 

@@ -1,35 +1,37 @@
-"""The Redis engine: standalone servers, TLS, unix sockets, ACL users.
+"""The Redis engine: one server, Sentinel, Cluster; Valkey too, which differs in nothing used here.
 
 A session is one string under `prefix + sid`; the key's TTL is its expiry, and only where there is
 none does the date inside the value speak. Reading goes by `redis_pages.py`, writing by
-`redis_writes.py`.
+`redis_writes.py`; which servers there are, `redis_nodes.py` tells.
 """
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING, Any, Self
 
 from sessctl.errors import JournalError, Refused
 from sessctl.session import Expiry, Need, Query, Session
-from sessctl.stores.base import Capabilities, Identity, Remarks
+from sessctl.stores.base import Capabilities, Identity, Outcome, Remarks, Result
 from sessctl.stores.engines.redis_connect import Target
+from sessctl.stores.engines.redis_keys import Keys
 from sessctl.stores.engines.redis_lag import replica_lags
-from sessctl.stores.engines.redis_node import Nodes
 from sessctl.stores.engines.redis_pages import RedisPages
 from sessctl.stores.engines.redis_writes import DELETE_PAGE, RedisWriter
 from sessctl.stores.reader import Reader
 from sessctl.text import decode_id, encode_id
-from sessctl.timespec import MAX_MS
+from sessctl.timespec import MAX_MS, format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from sessctl.stores.access import Access
-    from sessctl.stores.base import Lag, Result
+    from sessctl.stores.base import Lag
+    from sessctl.stores.engines.redis_nodes import Nodes
     from sessctl.stores.engines.redis_pages import Sieve
     from sessctl.stores.layouts.base import KeyLayout
     from sessctl.stores.url import StoreUrl
+
+_CLOCKS_APART_MS = 60_000  # the usual grace
 
 
 class RedisStore:
@@ -39,55 +41,60 @@ class RedisStore:
     page_size = DELETE_PAGE
 
     def __init__(
-        self, nodes: Nodes, layout: KeyLayout, identity: Identity, *, read_only: bool
+        self,
+        nodes: Nodes,
+        layout: KeyLayout,
+        identity: Identity,
+        remarks: Remarks,
+        *,
+        read_only: bool,
     ) -> None:
         self.layout = layout
         self.identity = identity
-        self.remarks = Remarks()
+        self.remarks = remarks
         self.capabilities = Capabilities(expires_by_itself=True)
-        self._nodes = nodes
         self._prefix = encode_id(layout.prefix)
         self._reader = Reader(layout)
-        self._channel = nodes.primaries()[0].channel()
+        self._keys = Keys(nodes)
         self._pages = RedisPages(
-            nodes, self._channel, layout.prefix, session_of=self._session, remarks=self.remarks
+            nodes, self._keys, layout.prefix, session_of=self._session, remarks=remarks
         )
         self._writer: RedisWriter | None = None
         if not read_only:
             self._writer = RedisWriter(
-                nodes, self._prefix, read=self.get, remarks=self.remarks,
-                absolute=self._pages.absolute,
-            )  # fmt: skip
+                nodes, self._prefix, read=self.get, remarks=remarks, absolute=self._pages.absolute
+            )
 
     @classmethod
     def open(cls, url: StoreUrl, layout: KeyLayout, access: Access) -> Self:
         """Connect. Raises StoreUnreachable or AccessDenied before anything is read."""
-        target = Target.of(url, access)
+        target, remarks = Target.of(url, access), Remarks()
         scope = layout.prefix
         identity = Identity("redis", target.address, str(target.db), scope, target.label)
-        store = cls(Nodes([target.node()]), layout, identity, read_only=access.read_only)
+        store = cls(target.nodes(remarks), layout, identity, remarks, read_only=access.read_only)
         if target.is_open_to_others:
-            store.remarks.note(f"not encrypted: redis:// to {target.host}; rediss:// is")
+            scheme, plus, form = url.scheme.partition("+")
+            secure = f"{scheme}s{plus}{form}"
+            remarks.note(f"not encrypted: {url.scheme}:// to {target.host}; {secure}:// is")
         return store
 
     # -- clock and size ---------------------------------------------------------------------------
 
     def now_ms(self) -> int:
-        """Redis `TIME` of the server that holds the keys."""
-        seconds, micros = self._channel.ask("TIME")
-        return int(seconds) * 1000 + int(micros) // 1000
+        """Redis `TIME`; of several primaries the earliest, which condemns the fewest."""
+        told = self._keys.everywhere("TIME")
+        clocks = [int(seconds) * 1000 + int(micros) // 1000 for seconds, micros in told]
+        _check_apart(max(clocks) - min(clocks))
+        return min(clocks)
 
     def estimate(self) -> int:
         """`DBSIZE`: every key of the database, sessions or not."""
-        return sum(int(node.channel().ask("DBSIZE")) for node in self._nodes.primaries())
+        return sum(map(int, self._keys.everywhere("DBSIZE")))
 
     def lags(self) -> list[Lag]:
         """`INFO replication` of each primary: seconds since a replica last acknowledged."""
-        found: list[Lag] = []
-        for node in self._nodes.primaries():
-            with closing(node.channel()) as channel:
-                found += replica_lags(channel.ask("INFO", "replication"))
-        return found
+        told = self._keys.everywhere("INFO", "replication")
+        return [lag for one in told for lag in replica_lags(one)]
 
     # -- reading ----------------------------------------------------------------------------------
 
@@ -155,7 +162,15 @@ class RedisStore:
     # -- writing ----------------------------------------------------------------------------------
 
     def delete(self, sessions: Sequence[Session], *, grace_ms: int | None = None) -> list[Result]:
-        return self._writes().delete(sessions, grace_ms=grace_ms)
+        results = self._writes().delete(sessions, grace_ms=grace_ms)
+        self._pages.forget(
+            [
+                self._prefix + encode_id(result.sid)
+                for result in results
+                if result.outcome in (Outcome.DELETED, Outcome.UNCONFIRMED)
+            ]
+        )
+        return results
 
     def set_expiry(self, sessions: Sequence[Session], expires_ms: int | None) -> list[Result]:
         return self._writes().set_expiry(sessions, expires_ms)
@@ -179,7 +194,7 @@ class RedisStore:
         return self._session(key, frozen["value"], ends)
 
     def close(self) -> None:
-        self._channel.close()
+        self._keys.close()
         if self._writer is not None:
             self._writer.close()
 
@@ -188,6 +203,15 @@ class RedisStore:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _check_apart(apart_ms: int) -> None:
+    """Each primary judges by its own clock: they have to agree by and large."""
+    if apart_ms > _CLOCKS_APART_MS:
+        raise Refused(
+            f"the clocks of the cluster's servers differ by {format_duration(apart_ms / 1000)}",
+            hint="set them right (NTP): sessions would be judged by several clocks",
+        )
 
 
 def _sieve(query: Query, now_ms: int) -> Sieve:
