@@ -13,6 +13,7 @@ from tests.support import run
 from tests.support.express import ExpressApp
 from tests.support.mariadb import MariaServer
 from tests.support.postgres import PostgresServer
+from tests.support.redis_forms import RedisCluster, SentinelService
 from tests.support.servers import RedisServer
 
 if TYPE_CHECKING:
@@ -35,6 +36,34 @@ def redis_url(redis_server: RedisServer) -> str:
     """The address of an empty Redis database 0."""
     redis_server.cli("FLUSHALL")
     return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def cluster_servers() -> Iterator[RedisCluster]:
+    """One Redis Cluster for all tests of this worker."""
+    with RedisCluster() as servers:
+        yield servers
+
+
+@pytest.fixture
+def redis_cluster(cluster_servers: RedisCluster) -> RedisCluster:
+    """The cluster, empty; who fails it over, revives it (`revive`)."""
+    cluster_servers.empty()
+    return cluster_servers
+
+
+@pytest.fixture(scope="session")
+def sentinel_servers() -> Iterator[SentinelService]:
+    """One Redis behind sentinels for all tests of this worker."""
+    with SentinelService() as servers:
+        yield servers
+
+
+@pytest.fixture
+def redis_sentinel(sentinel_servers: SentinelService) -> SentinelService:
+    """The service, empty; who fails it over, revives it (`revive`)."""
+    sentinel_servers.empty()
+    return sentinel_servers
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.engines import RedisEngine, SqliteEngine
+from tests.support.redis_engines import ClusterEngine
 from tests.support.sql_engines import MariaEngine, PostgresEngine
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from tests.support.engines import Engine
     from tests.support.mariadb import MariaServer
     from tests.support.postgres import PostgresServer
+    from tests.support.redis_forms import RedisCluster
     from tests.support.servers import RedisServer
 
 
@@ -23,6 +25,13 @@ if TYPE_CHECKING:
 def redis_engine(redis_server: RedisServer) -> Iterator[RedisEngine]:
     engine = RedisEngine(redis_server)
     engine.client.flushall()
+    yield engine
+    engine.client.close()
+
+
+@pytest.fixture
+def cluster_engine(redis_cluster: RedisCluster) -> Iterator[ClusterEngine]:
+    engine = ClusterEngine(redis_cluster)
     yield engine
     engine.client.close()
 
@@ -51,7 +60,7 @@ def mysql_engine(maria_server: MariaServer) -> Iterator[MariaEngine]:
     engine.client.close()
 
 
-@pytest.fixture(params=["redis", "sqlite", "postgres", "mysql"])
+@pytest.fixture(params=["redis", "cluster", "sqlite", "postgres", "mysql"])
 def engine(request: pytest.FixtureRequest) -> Engine:
     found: Engine = request.getfixturevalue(f"{request.param}_engine")
     return found
