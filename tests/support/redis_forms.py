@@ -212,8 +212,8 @@ class SentinelService(_Servers):
         for server in self.servers:
             if not server.is_running:
                 server.restart()
-                if server is not primary:  # the sentinels would see to it, after 8 s
-                    ask(server, "REPLICAOF", "127.0.0.1", primary.port)
+            if server is not primary:  # the sentinels would see to it, after 10 s
+                ask(server, "REPLICAOF", "127.0.0.1", primary.port)
         self.settle()
 
     def settle(self) -> None:

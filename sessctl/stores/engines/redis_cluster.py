@@ -66,10 +66,11 @@ class ClusterNodes(Several):
         self._known = dict.fromkeys(seeds)  # whom to ask, the one that answered last first
         self._node_at = node_at
         self._owners: list[Node | None] = [None] * SLOTS
+        self._primaries: dict[Node, None] = {}
         super().__init__(remarks, access)
 
     def primaries(self) -> Sequence[Node]:
-        return tuple(dict.fromkeys(owner for owner in self._owners if owner is not None))
+        return tuple(self._primaries)
 
     def of(self, key: bytes) -> Node:
         slot = slot_of(key)
@@ -112,13 +113,15 @@ class ClusterNodes(Several):
 
     def _learn(self, ranges: list[Any], asked: str) -> None:
         owners: list[Node | None] = [None] * SLOTS
+        primaries: dict[Node, None] = {}
         for first, last, *servers in ranges:
             nodes = [self._named(server[0], server[1], asked) for server in servers]
             owners[first : last + 1] = [nodes[0]] * (last + 1 - first)
+            primaries[nodes[0]] = None
             self._known |= dict.fromkeys(nodes)
         if len(owners) != SLOTS:
             raise ValueError
-        self._owners = owners
+        self._owners, self._primaries = owners, primaries
 
     def _named(self, host: bytes | None, port: int, asked: str) -> Node:
         """A server by its address; one that does not know its own is where we asked."""
@@ -135,6 +138,7 @@ class ClusterNodes(Several):
             node = self._named(host.encode(), int(port), owner.host if owner else "")
             if reply.word == "MOVED":
                 self._owners[int(slot)] = node
+                self._primaries[node] = None
         except (ValueError, IndexError):
             raise StoreError("a server of the cluster redirects to nowhere") from None
         self._known.setdefault(node)

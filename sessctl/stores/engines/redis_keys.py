@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,8 +20,6 @@ from sessctl.stores.engines.redis_node import pack
 from sessctl.text import escape, redact
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sessctl.stores.engines.redis_node import Channel, Node
     from sessctl.stores.engines.redis_nodes import Nodes
 
@@ -34,11 +32,10 @@ _NOT_DONE = ("MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "READONLY"
 
 
 class Call(NamedTuple):
-    """Packed commands of one key, or of several at one server; how many replies they have."""
+    """Packed commands of one key, or of several at one server; each has one reply."""
 
     key: bytes
-    commands: bytes
-    replies: int
+    commands: Sequence[bytes]
 
 
 Prepare = Callable[["Channel", "Node"], None]
@@ -133,15 +130,13 @@ class Keys:
         return [answers[place] for place in range(len(calls))]
 
     @staticmethod
-    def _send(
-        channel: Channel, node: Node, commands: bytes, count: int, prepare: Prepare | None
-    ) -> None:
+    def _send(channel: Channel, node: Node, commands: list[bytes], prepare: Prepare | None) -> None:
         try:
             if prepare is not None:
                 prepare(channel, node)
         except LostReply as exc:  # of what goes before: none of the calls has been sent
             raise StoreUnreachable(exc.message, hint=exc.hint) from None
-        channel.send(commands, count)
+        channel.send(b"".join(commands), len(commands))
 
     def _round(
         self,
@@ -161,26 +156,33 @@ class Keys:
         sent: list[tuple[Channel, list[int]]] = []
         for node, part in parts.items():
             channel = self.channel(node)
-            commands = b"".join([_ASKING * (p in asked) + calls[p].commands for p in part])
-            count = sum(calls[p].replies + (p in asked) for p in part)
+            commands = [word for place in part for word in _worded(calls[place], place in asked)]
             try:
-                self._send(channel, node, commands, count, prepare)
+                self._send(channel, node, commands, prepare)
                 sent.append((channel, part))
             except StoreError as exc:
                 answers |= dict.fromkeys(part, exc)
         for channel, part in sent:
             replies: list[Any] = []
+            steps = [len(calls[place].commands) * (1 + (place in asked)) for place in part]
             try:
-                channel.receive(sum(calls[p].replies + (p in asked) for p in part), replies)
+                channel.receive(sum(steps), replies)
             except LostReply as exc:
                 answers |= dict.fromkeys(part, exc)
             at = 0
-            for place in part:
-                first = at + (place in asked)
-                at = first + calls[place].replies
-                if at <= len(replies):
-                    answers[place] = replies[first:at]
+            for place, step in zip(part, steps, strict=True):
+                if at + step <= len(replies):
+                    mine = replies[at : at + step]
+                    answers[place] = mine[1::2] if place in asked else mine
+                at += step
         return answers
+
+
+def _worded(call: Call, asking: bool) -> list[bytes]:
+    """The commands of a call; each has to be announced where its slot has not arrived yet."""
+    if not asking:
+        return list(call.commands)
+    return [word for command in call.commands for word in (_ASKING, command)]
 
 
 class Patience:

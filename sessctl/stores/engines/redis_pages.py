@@ -81,23 +81,17 @@ class RedisPages:
         values, ends = self._read(keys)
         return self.made(keys, values, ends, None)
 
-    def commands(self, keys: list[bytes], need: Need) -> tuple[bytes, int]:
-        """The packed commands that read a page, and how many replies they will have."""
+    def commands(self, keys: list[bytes], need: Need) -> list[bytes]:
+        """The packed commands that read a page."""
         if not keys or not need:
-            return b"", 0
-        out, count = [], 1
-        if self._nodes.sharded:  # MGET takes keys of one slot only
-            out += _each(b"GET", keys)
-            count = len(keys)
-        else:
-            out.append(pack("MGET", *keys))
+            return []
+        # MGET takes keys of one slot only.
+        out = _each(b"GET", keys) if self._nodes.sharded else [pack("MGET", *keys)]
         if Need.EXPIRY in need:
             if not self.absolute:
                 out.append(pack("TIME"))
-                count += 1
             out += _each(b"PEXPIRETIME" if self.absolute else b"PTTL", keys)
-            count += len(keys)
-        return b"".join(out), count
+        return out
 
     def told(
         self, keys: list[bytes], need: Need, replies: list[Any]
@@ -151,7 +145,7 @@ class RedisPages:
     def _read(self, keys: list[bytes]) -> tuple[list[Any], list[Any]]:
         """Values and ends of keys, wherever they are; a page of one server in one call."""
         some = [[key] for key in keys] if self._nodes.sharded else [keys]
-        calls = [Call(part[0], *self.commands(part, Need.ALL)) for part in some]
+        calls = [Call(part[0], self.commands(part, Need.ALL)) for part in some]
         values: list[Any] = []
         ends: list[Any] = []
         for part, replies in zip(some, self._keys.read(calls), strict=True):
@@ -162,7 +156,7 @@ class RedisPages:
 
     def _note_strangers(self, keys: list[bytes]) -> None:
         """A key without a value is gone by now, or of another type."""
-        kinds = self._keys.read([Call(key, pack("TYPE", key), 1) for key in keys])
+        kinds = self._keys.read([Call(key, [pack("TYPE", key)]) for key in keys])
         for key, (kind,) in zip(keys, kinds, strict=True):
             if kind not in (b"none", b"string"):
                 name = kind.decode() if isinstance(kind, bytes) else "unreadable"
@@ -170,12 +164,10 @@ class RedisPages:
 
     def _has_absolute_expiry(self) -> bool:
         """PEXPIRETIME came with Redis 7.0. Asked together with what shows a part of a cluster."""
-        commands = pack("PEXPIRETIME", self._prefix)
-        count = 1
+        commands = [pack("PEXPIRETIME", self._prefix)]
         if not self._nodes.sharded:  # two slots; a cluster refuses that, whatever it holds
-            commands += pack("MGET", self._prefix + b"{1}", self._prefix + b"{2}")
-            count = 2
-        ((reply, *more),) = self._keys.read([Call(self._prefix, commands, count)])
+            commands.append(pack("MGET", self._prefix + b"{1}", self._prefix + b"{2}"))
+        ((reply, *more),) = self._keys.read([Call(self._prefix, commands)])
         for one in more:
             checked(one, "MGET")
         if isinstance(reply, Reply):
@@ -191,11 +183,14 @@ class BareKeys:
 
     words: tuple[str, ...] = ("TYPE", "string")
 
-    def ask(self, keys: list[bytes]) -> tuple[bytes, int]:
-        return b"", 0
+    def ask(self, keys: list[bytes]) -> list[bytes]:
+        return []
 
     def take(self, keys: list[bytes], replies: list[Any]) -> list[bytes]:
         return keys
+
+    def key_of(self, one: bytes) -> bytes:
+        return one
 
     def next_size(self, size: int, replies: list[Any]) -> int:
         return size
@@ -209,7 +204,7 @@ class Values:
     def __init__(self, pages: RedisPages, need: Need, may_match: Sieve) -> None:
         self._pages, self._need, self._may_match = pages, need, may_match
 
-    def ask(self, keys: list[bytes]) -> tuple[bytes, int]:
+    def ask(self, keys: list[bytes]) -> list[bytes]:
         return self._pages.commands(keys, self._need)
 
     def take(self, keys: list[bytes], replies: list[Any]) -> list[Session]:
@@ -218,6 +213,9 @@ class Values:
         pages = self._pages
         values, ends = pages.followed(keys, *pages.told(keys, self._need, replies))
         return pages.made(keys, values, ends, self._may_match)
+
+    def key_of(self, one: Session) -> bytes:
+        return encode_id(one.location)
 
     def next_size(self, size: int, replies: list[Any]) -> int:
         """Fewer after a page of large values, more again later."""

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import re
 from array import array
+from collections import defaultdict
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from sessctl.errors import AccessDenied, Incomplete, Refused, StoreError, StoreUnreachable
@@ -43,13 +45,15 @@ class Reading(Protocol[T]):
         """What follows the usual words of SCAN."""
         ...
 
-    def ask(self, keys: list[bytes]) -> tuple[bytes, int]:
-        """Packed commands that read these keys, and how many replies they will have."""
+    def ask(self, keys: list[bytes]) -> list[bytes]:
+        """Packed commands that read these keys."""
         ...
 
     def take(self, keys: list[bytes], replies: list[Any]) -> list[T]:
         """What the replies amount to."""
         ...
+
+    def key_of(self, one: T) -> bytes: ...
 
     def next_size(self, size: int, replies: list[Any]) -> int:
         """How many keys to ask for, when asking for `size` has had these replies."""
@@ -66,7 +70,7 @@ class Met:
     _PLACES = 1 << 14
 
     def __init__(self) -> None:
-        self._places = [array("q") for _ in range(self._PLACES)]
+        self._places: defaultdict[int, array[int]] = defaultdict(partial(array, "q"))
 
     def add(self, keys: list[bytes]) -> None:
         for mark in map(hash, keys):
@@ -80,7 +84,7 @@ class Met:
 
     def __contains__(self, key: bytes) -> bool:
         mark = hash(key)
-        return mark in self._places[mark % self._PLACES]
+        return mark in self._places.get(mark % self._PLACES, ())
 
 
 class Sweep(Generic[T]):
@@ -90,6 +94,7 @@ class Sweep(Generic[T]):
         self.nodes, self.reading, self.prefix = nodes, reading, prefix
         self.pattern = _GLOB.sub(rb"\\\g<0>", prefix) + b"*"
         self.met = Met() if nodes.tries > 1 else None
+        self.strayed = 0  # slots of which keys were found where they do not belong
 
     def pages(self) -> Iterator[list[T]]:
         """Everything, once, in pages.
@@ -223,6 +228,8 @@ class Part(Generic[T]):
                 asked = self._ask(found, cursor, size)
             page = reading.take(keys, replies)
             if met is not None:
+                twice = self._met_meanwhile(keys)
+                page = [one for one in page if reading.key_of(one) not in twice] if twice else page
                 met.add(keys)
             yield page
 
@@ -232,14 +239,14 @@ class Part(Generic[T]):
     def _ask(self, found: list[bytes], cursor: bytes, size: int) -> _Asked:
         """Ask for the values of these keys and, in the same write, for the next `size` keys."""
         keys = self._unmet(found)
-        commands, count = self._reading.ask(keys)
+        out = self._reading.ask(keys)
         if cursor != b"0":
-            commands += pack(*self._scan(cursor, size))
-            count += 1
-        if count:
+            out.append(pack(*self._scan(cursor, size)))
+        commands = b"".join(out)
+        if out:
             with suppress(StoreUnreachable):  # `_answers` asks again
-                self._channel.send(commands, count)
-        return keys, commands, count
+                self._channel.send(commands, len(out))
+        return keys, commands, len(out)
 
     def _answers(self, commands: bytes, count: int) -> list[Any]:
         """The replies to what was sent ahead, asked for again when they got lost."""
@@ -257,8 +264,22 @@ class Part(Generic[T]):
             return keys
         if self._only not in (None, ALL_SLOTS):
             keys = [key for key in keys if self._only >> slot_of(key) & 1]
-        # A key of another's slot has come here, or stayed here: it may have been met there.
-        return [key for key in keys if own >> slot_of(key) & 1 or key not in met]
+        fresh: list[bytes] = []
+        for key in keys:
+            slot = slot_of(key)
+            if not own >> slot & 1:  # it has come here, or stayed here: perhaps met at the owner's
+                if key in met:
+                    continue
+                self._sweep.strayed |= 1 << slot
+            fresh.append(key)
+        return fresh
+
+    def _met_meanwhile(self, keys: list[bytes]) -> set[bytes]:
+        """Those that were read elsewhere, too, while their answer was on its way."""
+        strayed, met = self._sweep.strayed, self._sweep.met
+        if not strayed or met is None:
+            return set()
+        return {key for key in keys if strayed >> slot_of(key) & 1 and key in met}
 
     def _greet(self, channel: Channel) -> None:
         """On each connect: a cursor is good at the very process that gave it, while it stays what

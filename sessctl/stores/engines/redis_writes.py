@@ -111,7 +111,7 @@ class RedisWriter:
             words: list[bytes | str | int] = ["SET", key, session.raw, "NX"]
             if ends >= 0:
                 words += ["PXAT", ends]
-            (answer,) = self._keys.write([Call(key, pack(*words), 1)])
+            (answer,) = self._keys.write([Call(key, [pack(*words)])])
             reply = None if isinstance(answer, StoreError) else answer[0]  # what is there now tells
             if isinstance(reply, Reply):
                 results.append(Result(session.sid, Outcome.FAILED, str(reply_error(reply, "SET"))))
@@ -146,7 +146,7 @@ class RedisWriter:
                 sha1(session.raw, usedforsecurity=False).hexdigest(),
                 session.original, self._tolerance, argument,
             )  # fmt: skip
-            calls.append(Call(key, command, 1))
+            calls.append(Call(key, [command]))
         answers = self._keys.write(calls, prepare=partial(self._prepare, script))
         if all(_is_denied(answer) for answer in answers):
             raise AccessDenied("this Redis user may not run EVALSHA")
