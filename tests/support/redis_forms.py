@@ -16,7 +16,7 @@ from redis import Redis
 from tests.support.servers import RedisServer, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from types import TracebackType
 
 PATIENCE_S = 30.0
@@ -72,10 +72,6 @@ class _Servers:
 class RedisCluster(_Servers):
     """Three primaries, each with a replica. `pairs` are (primary, replica) as they began."""
 
-    def __init__(self, program: Sequence[str] = ("redis-server", "redis-server")) -> None:
-        self._program = program
-        super().__init__()
-
     def _begin(self) -> None:
         servers = [self._server() for _ in range(6)]
         self.pairs = list(zip(servers[:3], servers[3:], strict=True))
@@ -99,7 +95,7 @@ class RedisCluster(_Servers):
             "cluster-enabled yes", f"cluster-port {bus}", "cluster-node-timeout 1000",
             "repl-diskless-sync-delay 0", "cluster-replica-validity-factor 0",
         ]  # fmt: skip
-        server = self._running.enter_context(RedisServer(settings=lines, program=self._program))
+        server = self._running.enter_context(RedisServer(settings=lines))
         self._bus = {**getattr(self, "_bus", {}), server.port: bus}
         return server
 

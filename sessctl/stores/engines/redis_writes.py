@@ -121,6 +121,10 @@ class RedisWriter:
                 results.append(self._compare(session, ends))
         return results
 
+    def confirmed(self, replicas: int, within_ms: int) -> int:
+        """See `ConfirmingStore.confirmed`."""
+        return min(map(int, self._keys.everywhere("WAIT", replicas, within_ms)))
+
     def _compare(self, session: Session, ends: int) -> Result:
         found = self._read([session.sid])
         if not found:

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tests.support.shops.base import Shop
 
-# Layout -> the shop on a store of this layout.
+# Layout, and where it stands if not in the usual place -> the shop on such a store.
 SHOPS = {
     "connect-redis": "redis:RedisShop",
+    "connect-redis cluster": "redis_forms:ClusterShop",
+    "connect-redis sentinel": "redis_forms:SentinelShop",
+    "connect-redis valkey": "redis_forms:ValkeyShop",
     "connect-sqlite3": "sqlite:SqliteShop",
     "connect-pg-simple": "postgres:PostgresShop",
     "express-mysql-session": "mysql:MysqlShop",
