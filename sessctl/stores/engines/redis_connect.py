@@ -47,11 +47,6 @@ class Target:
         scheme, _, form = url.scheme.partition("+")
         options = dict(url.options)
         flags(options, ("db", "sentinel_username")[: 2 if form == "sentinel" else 1], url.scheme)
-        if len(url.hosts) > 1 and form not in ("sentinel", "cluster"):
-            raise UsageError(
-                f"{url.scheme} URLs name one server",
-                hint="redis+cluster://a:7000,b:7000 or redis+sentinel://a:26379,b:26379/mymaster",
-            )
         path = "" if form == "unix" else url.path.strip("/")
         service, _, path = path.partition("/") if form == "sentinel" else ("", "", path)
         if form == "sentinel" and not service:
