@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from redis import Redis
 
 from sessctl.errors import Incomplete
 from sessctl.session import Need, Query
@@ -211,7 +213,6 @@ class Resharding:
             for slot in range(first, last + 1)
         ]
         self.slots = form.rng.sample(owned, slots)
-        self.moves = 0
 
     def move(self, slot: int, *, whole: bool = True) -> None:
         source, target = self.source, self.target
@@ -224,7 +225,6 @@ class Resharding:
         if whole:
             for server in (target, source):
                 ask(server, "CLUSTER SETSLOT", slot, "NODE", there)
-        self.moves += 1
 
     def move_back(self) -> None:
         """So that the next test finds slots as they were."""
@@ -274,24 +274,33 @@ def test_a_slot_that_stays_half_way_is_read_at_both_ends(cluster: ClusterForm) -
     assert all(abs(now[key][2] - cells[2]) < 1000 for key, cells in cluster.original.items())
 
 
-def test_slots_that_never_rest_make_a_listing_incomplete(cluster: ClusterForm) -> None:
-    """One goes to and fro, all the time."""
-    moving, stop = Resharding(cluster, 1), threading.Event()
+def test_a_cluster_that_never_rests_makes_a_listing_incomplete(cluster: ClusterForm) -> None:
+    """A primary is told to take over a slot and another slot, all the time."""
+    stop, target, source = threading.Event(), *cluster.servers.primaries()[:2]
+    here = cluster.servers.id_of(source)
+    ranges = ask(source, "CLUSTER SLOTS")
+    first, last = next(one[:2] for one in ranges if one[2][1] == source.port)
+    begun = threading.Event()
 
-    def to_and_fro() -> None:
-        while not stop.is_set() or moving.moves % 2:
-            moving.move(moving.slots[0])
-            moving.source, moving.target = moving.target, moving.source
+    def announce() -> None:
+        states = cycle((("IMPORTING", here), ("STABLE",)))
+        with Redis(port=target.port) as client:
+            for state in states:
+                for slot in range(first, last + 1):
+                    client.execute_command("CLUSTER SETSLOT", slot, *state)
+                    begun.set()
+                if stop.is_set() and state == ("STABLE",):
+                    return
 
-    mover = threading.Thread(target=to_and_fro)
-    mover.start()
-    until(lambda: moving.moves > 0, "nothing moves")
+    announcer = threading.Thread(target=announce)
+    announcer.start()
+    begun.wait()
     try:
         with cluster.engine.open() as store, pytest.raises(Incomplete, match="incomplete"):
             list(store.scan(Query()))
     finally:
         stop.set()
-        mover.join()
+        announcer.join()
 
 
 # -- ending ----------------------------------------------------------------------------------------
