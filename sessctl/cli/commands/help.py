@@ -67,7 +67,13 @@ def _formats() -> Iterator[str]:
 
     yield f"Cookie formats (--format):  {', '.join(FORMATS)}"
     yield f"Layouts (`layout`):         {', '.join(LAYOUTS)}"
-    yield f"Stores (URL schemes):       {', '.join(ENGINES)}"
+    simple = (scheme for scheme in ENGINES if "+" not in scheme)
+    yield f"Stores (URL schemes):       {', '.join(simple)}"
+    yield ""
+    yield "Redis and Valkey further off; valkey stands for redis, rediss and valkeys are with TLS:"
+    yield "  redis+unix:///PATH?db=DB                      a socket"
+    yield "  redis+sentinel://HOST:26379,HOST/SERVICE/DB   the sentinels and the service they watch"
+    yield "  redis+cluster://HOST:PORT,HOST:PORT           some servers of the cluster, not all"
     yield ""
     yield "Output (-o):"
     yield "  table wide            for people; the default on a terminal"
