@@ -102,7 +102,9 @@ GROUPS: dict[str, dict[str, tuple[Any, Any]]] = {
         ),
         "config": _text("--config", help="Read this config file only.", panel=C, metavar="PATH"),
         "timeout": _text("--timeout", help="Network budget (10s).", panel=C, metavar="DURATION"),
-        "allow_stale": _flag("--allow-stale", help="Read a Redis replica too.", panel=C),
+    },
+    "replicas": {
+        "allow_stale": _flag("--allow-stale", help="Read a Redis replica, too.", panel=C),
     },
     "backends": {
         "all_backends": _flag("--all-backends", help="Every configured backend.", panel=C),

@@ -215,7 +215,7 @@ class TestReplicas:
         assert (told.code, told.stdout) == (0, "0\n")
         assert "note: stale: read from the replica" in told.stderr
         for words in (("purge", "--expired"), ("expire", "--user", "7", "--yes")):
-            done = Cli(home)(*words, "--allow-stale", "-b", url)
+            done = Cli(home)("--allow-stale", *words, "-b", url)
             assert (done.code, "is a replica" in done.stderr) == (4, True)
 
     def test_a_purge_waits_until_they_have_it(

@@ -67,7 +67,7 @@ def _formats() -> Iterator[str]:
 
     yield f"Cookie formats (--format):  {', '.join(FORMATS)}"
     yield f"Layouts (`layout`):         {', '.join(LAYOUTS)}"
-    simple = (scheme for scheme in ENGINES if "+" not in scheme)
+    simple = (name for name in ENGINES if "+" not in name and "valkey" not in name)
     yield f"Stores (URL schemes):       {', '.join(simple)}"
     yield ""
     yield "Redis and Valkey further off; valkey stands for redis, rediss and valkeys are with TLS:"
