@@ -7,7 +7,8 @@
     ├── NotFound                  1   session.unknown
     ├── StoreError                3   store.failed
     │   ├── StoreUnreachable      3   store.unreachable
-    │   └── AccessDenied          3   store.denied
+    │   ├── AccessDenied          3   store.denied
+    │   └── Incomplete            5   store.incomplete
     ├── HttpError                 3   http.<kind>
     ├── Refused                   4   refused
     │   ├── GuardRefused          4   refused.<guard>
@@ -140,6 +141,13 @@ class AccessDenied(StoreError):
     """The store knows us and says no: wrong password, missing right."""
 
     code = "store.denied"
+
+
+class Incomplete(StoreError):
+    """Some sessions may not have been seen, so nobody may say that these were all."""
+
+    code = "store.incomplete"
+    exit_code = ExitCode.PARTIAL
 
 
 class HttpError(SessctlError):

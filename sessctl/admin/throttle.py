@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from sessctl.errors import StoreError
 from sessctl.timespec import format_duration
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from sessctl.stores.base import Lag, Store
+    from sessctl.stores.base import ConfirmingStore, Lag, Store
 
 _REMEMBERED = 20  # answer times
 _LOOK_EVERY_S = 0.25  # while paused
@@ -28,7 +28,8 @@ class Limits:
     """What a long run keeps to. Spans are seconds; None switches a limit off.
 
     `nice` sleeps that many times as long as a page took; `rate` is sessions a second; `max_latency`
-    is the slowest of the last 20 answers to a question that costs the server nothing.
+    is the slowest of the last 20 answers to a question that costs the server nothing;
+    `wait_replicas` is for a store that `confirms_writes`.
     """
 
     nice: float = 0.0
@@ -38,6 +39,7 @@ class Limits:
     run_time_s: float | None = None
     pause_file: Path | None = None
     max_pause_s: float = 600.0
+    wait_replicas: int | None = None
 
 
 @dataclass(slots=True)
@@ -109,7 +111,7 @@ class Throttle:
         limits = self.limits
         if limits.pause_file is not None and limits.pause_file.exists():
             return f"{limits.pause_file} exists"
-        return self._slow_answers() or self._lagging()
+        return self._slow_answers() or self._lagging() or self._unconfirmed()
 
     def _slow_answers(self) -> str | None:
         limit = self.limits.max_latency_s
@@ -122,6 +124,14 @@ class Throttle:
         if slowest <= limit:
             return None
         return f"answers take {format_duration(slowest)}"
+
+    def _unconfirmed(self) -> str | None:
+        wanted = self.limits.wait_replicas
+        if wanted is None:
+            return None
+        store = cast("ConfirmingStore", self.store)
+        confirmed = store.confirmed(wanted, round(_LOOK_EVERY_S * 1000))
+        return None if confirmed >= wanted else f"{confirmed} of {wanted} replicas have the page"
 
     def _lagging(self) -> str | None:
         limit = self.limits.max_lag_s

@@ -29,6 +29,7 @@ class Options:
     all_backends: bool = False
     config: str | None = None
     timeout: str | None = None
+    allow_stale: bool = False
     output: str | None = None
     fields: str | None = None
     no_headers: bool = False
@@ -49,6 +50,7 @@ class Options:
     max_latency: str | None = None
     max_lag: str | None = None
     lag_from: list[str] = field(default_factory=list)
+    wait_replicas: int | None = None
     run_time: str | None = None
     pause_file: str | None = None
     max_pause: str | None = None
@@ -84,6 +86,10 @@ def _number(*names: str, help: str, panel: str, **more: Any) -> tuple[Any, Any]:
     return Annotated[float | None, _option(*names, help=help, panel=panel, **more)], None
 
 
+def _count(*names: str, help: str, panel: str, **more: Any) -> tuple[Any, Any]:
+    return Annotated[int | None, _option(*names, help=help, panel=panel, **more)], None
+
+
 def _counter(*names: str, help: str, panel: str) -> tuple[Any, Any]:
     return Annotated[int, _option(*names, help=help, panel=panel, count=True)], 0
 
@@ -96,6 +102,9 @@ GROUPS: dict[str, dict[str, tuple[Any, Any]]] = {
         ),
         "config": _text("--config", help="Read this config file only.", panel=C, metavar="PATH"),
         "timeout": _text("--timeout", help="Network budget (10s).", panel=C, metavar="DURATION"),
+    },
+    "replicas": {
+        "allow_stale": _flag("--allow-stale", help="Read a Redis replica, too.", panel=C),
     },
     "backends": {
         "all_backends": _flag("--all-backends", help="Every configured backend.", panel=C),
@@ -153,6 +162,13 @@ GROUPS: dict[str, dict[str, tuple[Any, Any]]] = {
         ),
         "lag_from": _many(
             "--lag-from", help="A MySQL replica to ask.", panel=P, metavar="NAME|URL"
+        ),
+        "wait_replicas": _count(
+            "--wait-replicas",
+            help="Pause until so many Redis replicas have what was done.",
+            panel=P,
+            metavar="N",
+            min=1,
         ),
         "run_time": _text("--run-time", help="Stop after this time.", panel=P, metavar="DURATION"),
         "pause_file": _text(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sessctl.admin.throttle import Limits, Throttle
+from sessctl.errors import UsageError
 from sessctl.timespec import parse_duration
 
 if TYPE_CHECKING:
@@ -32,7 +33,13 @@ def throttle_for(run: Run, backend: Backend, store: Store) -> Throttle:
         run_time_s=seconds(options.run_time, None),
         pause_file=Path(options.pause_file) if options.pause_file is not None else None,
         max_pause_s=seconds(options.max_pause, None) or usual.max_pause_s,
+        wait_replicas=options.wait_replicas,
     )
+    if limits.wait_replicas is not None and not store.capabilities.confirms_writes:
+        raise UsageError(
+            "--wait-replicas needs replicas that confirm what they have, as those of Redis do",
+            hint="--max-lag pauses while replicas are behind",
+        )
     throttle = Throttle(store, limits, say=run.note)
     if options.lag_from:
         asked = [run.replica_status(name) for name in options.lag_from]

@@ -175,7 +175,12 @@ class Run:
         from sessctl.config.opening import open_backend
 
         with open_backend(
-            backend, write=write, timeout_s=self.timeout_s, environ=self.environ, asker=self
+            backend,
+            write=write,
+            timeout_s=self.timeout_s,
+            allow_stale=self.options.allow_stale,
+            environ=self.environ,
+            asker=self,
         ) as store:
             try:
                 yield store

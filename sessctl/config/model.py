@@ -17,7 +17,7 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     """One named store: an engine (by its URL), a layout, and what belongs to its cookies.
 
     `secrets` sign cookies, `store_secrets` open values that the library encrypts in its store.
-    These and `password` hold references such as `env:NAME`, or, in a file that nobody else can
+    These and the passwords hold references such as `env:NAME`, or, in a file that nobody else can
     read, the secret itself.
     """
 
@@ -39,6 +39,8 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     digest: str | None = None
     password: str | None = None
     username: str | None = None
+    sentinel_username: str | None = None
+    sentinel_password: str | None = None
     require_tls: bool = False
     ca_file: str | None = None
     expires_zone: str | None = None
@@ -53,8 +55,8 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def named_secrets(self) -> list[str]:
         """Every entry that names a secret or is one."""
-        password = [] if self.password is None else [self.password]
-        return [*self.secrets, *self.store_secrets, *password]
+        passwords = [one for one in (self.password, self.sentinel_password) if one is not None]
+        return [*self.secrets, *self.store_secrets, *passwords]
 
     @property
     def cookie_parameters(self) -> dict[str, str]:

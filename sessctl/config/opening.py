@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -59,9 +60,15 @@ def choose_backend(config: Config, wanted: str | None) -> Backend:
 
 
 def open_backend(
-    backend: Backend, *, write: bool, timeout_s: float, environ: Mapping[str, str], asker: Asker
+    backend: Backend,
+    *,
+    write: bool,
+    timeout_s: float,
+    allow_stale: bool = False,
+    environ: Mapping[str, str],
+    asker: Asker,
 ) -> Store:
-    """Open a backend's store.
+    """Open a backend's store. `allow_stale`: a replica may be read.
 
     Raises:
         Refused: to be written, and the backend says `read_only`, or no layout is named for it.
@@ -73,7 +80,7 @@ def open_backend(
                 "this backend is read-only",
                 hint="`read_only = false` in its configuration allows it",
             )
-        access = _access(backend, timeout_s, environ, asker)
+        access = replace(_access(backend, timeout_s, environ, asker), allow_stale=allow_stale)
         options = backend.layout_options
         if backend.store_secrets:
             options["store_secrets"] = _secrets(backend, "store_secrets", environ, asker)
@@ -128,6 +135,8 @@ def _access(backend: Backend, timeout_s: float, environ: Mapping[str, str], aske
         password=_secret(backend.password, "store password", environ, asker),
         require_tls=backend.require_tls or (backend.protected and _is_remote(backend)),
         ca_file=backend.ca_file,
+        sentinel_username=_text(backend.sentinel_username, environ, asker),
+        sentinel_password=_secret(backend.sentinel_password, "sentinel password", environ, asker),
     )
 
 

@@ -11,7 +11,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Credentials and limits. `read_only` is what `open_store` was told by `write`."""
+    """Credentials and limits. `read_only` is what `open_store` was told by `write`.
+
+    `allow_stale`: a replica may be read; what it says may be over. `sentinel_username` and
+    `sentinel_password` are for Redis' sentinels, which have users of their own.
+    """
 
     read_only: bool = True
     timeout_s: float = 10.0
@@ -19,3 +23,6 @@ class Access:
     password: Secret | None = None
     require_tls: bool = False
     ca_file: str | None = None
+    allow_stale: bool = False
+    sentinel_username: str | None = None
+    sentinel_password: Secret | None = None

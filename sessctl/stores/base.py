@@ -66,6 +66,7 @@ class Capabilities:
     stores_created: bool = False
     stores_seen: bool = False
     orders_by_expiry: bool = False  # has `Store.by_expiry`
+    confirms_writes: bool = False  # has `ConfirmingStore.confirmed`
     counts_fast: bool = False  # an exact count costs little beside a purge
     zone_doubt: str = ""  # why dates without a zone may be read wrongly, in words; guarded
     cascades: str = ""  # what else a delete would set off, in words; guarded
@@ -218,6 +219,19 @@ class Store(Protocol):
     def __enter__(self) -> Store: ...
 
     def __exit__(self, *exc: object) -> None: ...
+
+
+class ConfirmingStore(Store, Protocol):
+    """A store that can be asked how many replicas have what it has written: one whose
+    `capabilities` say that it `confirms_writes`."""
+
+    def confirmed(self, replicas: int, within_ms: int) -> int:
+        """How many replicas have all that was written so far; waits for so many, so long.
+
+        Raises:
+            StoreError: this user may not ask.
+        """
+        ...
 
 
 PAGE_BYTES = 32 * 2**20  # far below what a journal's reader takes of one page

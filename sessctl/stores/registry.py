@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     from sessctl.stores.detect import Candidate
     from sessctl.stores.layouts.base import Layout
 
+# Redis and Valkey, rediss and valkeys with TLS; one server or several.
+_REDIS = (
+    "redis", "rediss", "redis+unix", "redis+sentinel", "rediss+sentinel", "redis+cluster",
+    "rediss+cluster", "valkey", "valkeys", "valkey+unix", "valkey+sentinel", "valkeys+sentinel",
+    "valkey+cluster", "valkeys+cluster",
+)  # fmt: skip
 # URL scheme -> the engine's class.
 ENGINES = {
-    "redis": "sessctl.stores.engines.redis:RedisStore",
-    "rediss": "sessctl.stores.engines.redis:RedisStore",
-    "redis+unix": "sessctl.stores.engines.redis:RedisStore",
+    **dict.fromkeys(_REDIS, "sessctl.stores.engines.redis:RedisStore"),
     "memcached": "sessctl.stores.engines.memcached:MemcachedStore",
     "dynamodb": "sessctl.stores.engines.dynamodb:DynamoStore",
     "dynamodb+http": "sessctl.stores.engines.dynamodb:DynamoStore",
@@ -75,7 +79,7 @@ _DEFAULT_LAYOUT = {
 }
 # Schemes that spell the same kind of store.
 _SAME_AS = {
-    "rediss": "redis", "redis+unix": "redis", "postgres": "postgresql", "mariadb": "mysql",
+    **dict.fromkeys(_REDIS, "redis"), "postgres": "postgresql", "mariadb": "mysql",
     "mongodb+srv": "mongodb",
     "node+pid": "node",
     "dynamodb+http": "dynamodb", "dynamodb+https": "dynamodb",
@@ -100,9 +104,12 @@ def open_store(
                 print(session.sid, session.expires_at)
 
     Args:
-        url: `redis:// rediss:// redis+unix:// sqlite:// postgresql:// mysql:// file://
-            mongodb:// node:// node+pid://`. Its query may say the layout and its settings:
-            `redis://host/0?layout=connect-redis&prefix=app:`.
+        url: its scheme names the engine: `redis:// rediss:// redis+unix:// sqlite:// postgresql://
+            mysql:// mongodb:// file:// memcached:// dynamodb:// node:// node+pid://`. Redis of
+            several servers is `redis+sentinel://HOST:26379,HOST2/SERVICE/DB` (the sentinels) or
+            `redis+cluster://HOST:PORT,HOST2` (some servers of it), with TLS `rediss+...`; `valkey`
+            stands for `redis` and `valkeys` for `rediss` in all of them. The query may say the
+            layout and its settings: `redis://host/0?layout=connect-redis&prefix=app:`.
         layout: the library's package name. To read, it may be left out: the store is looked at,
             and is the engine's usual one where it does not tell.
         write: without it, nothing that could change the store is sent.

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 # Schemes whose whole rest is a path, without host or credentials.
 FILE_SCHEMES = frozenset({"sqlite", "file"})
-_LIST_SCHEMES = frozenset({"mongodb"})  # take several hosts, with commas between them
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 _CONTROL = re.compile(r"[\x00-\x20\x7f-\x9f]")
@@ -30,6 +29,12 @@ _IPV6 = re.compile(r"[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?")
 _SECRET_WORDS = ("password", "passwd", "sslpassword", "pwd")
 # What belongs to the layout and not to the connection: `redis://host/0?layout=connect-redis`.
 _SETTINGS = ("layout", "prefix", "schema", "table", "collection", "directory", "expires_zone")
+_SENTINEL_WORD = "sentinel_password"  # sentinels have one of their own
+_SEVERAL_HOSTS = (
+    "+sentinel",
+    "+cluster",
+    "mongodb",
+)  # how schemes end whose URLs name more than one
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ class StoreUrl:
     is_file: bool = False
     settings: tuple[tuple[str, str], ...] = ()
     others: tuple[tuple[str, int | None], ...] = ()
+    sentinel_password: Secret | None = None
 
     @property
     def masked(self) -> str:
@@ -86,8 +92,8 @@ def parse_store_url(text: str, *, file_schemes: frozenset[str]) -> StoreUrl:
 
     Args:
         text: `redis://user:password@host:6379/0`, `redis+unix:///run/redis.sock?db=1`,
-            `sqlite:///relative.db`, `sqlite:////absolute.db`, `file:///absolute/directory`,
-            `file://relative/directory`.
+            `redis+sentinel://host1,host2:26380/mymaster`, `sqlite:///relative.db`,
+            `sqlite:////absolute.db`, `file:///absolute/directory`, `file://relative/directory`.
         file_schemes: schemes whose whole rest is a path, without host or credentials.
 
     Raises:
@@ -114,18 +120,23 @@ def parse_store_url(text: str, *, file_schemes: frozenset[str]) -> StoreUrl:
     place, _, fragment = place.partition("#")
     place, _, query = place.partition("?")
     authority, slash, path = place.partition("/")
-    places = authority.split(",") if scheme in _LIST_SCHEMES else [authority]
-    (host, port), *others = [_host_and_port(scheme, place) for place in places]
+    several = authority.split(",") if scheme.endswith(_SEVERAL_HOSTS) else [authority]
+    (host, port), *others = [_host_and_port(scheme, one) for one in several]
+    if others and not all((host, *(name for name, _ in others))):
+        raise UsageError(f"the {scheme} URL has a comma without a host beside it")
     options, settings = _options(query)
     if fragment:
         raise UsageError(f"the {scheme} URL has a '#' part", hint="write # as %23 in a password")
     if password is None:
         word = next((value for key, value in options if key in _SECRET_WORDS), None)
         password = Secret(word, "url") if word else None
-    options = tuple((key, value) for key, value in options if key not in _SECRET_WORDS)
+    of_sentinels = dict(options).get(_SENTINEL_WORD)
+    secret = (*_SECRET_WORDS, _SENTINEL_WORD)
+    options = tuple((key, value) for key, value in options if key not in secret)
     return StoreUrl(
         scheme, host, port, slash + unquote(path), username, password, options,
         settings=settings, others=tuple(others),
+        sentinel_password=Secret(of_sentinels, "url") if of_sentinels else None,
     )  # fmt: skip
 
 
@@ -141,7 +152,7 @@ def _options(query: str) -> tuple[_Words, _Words]:
     """The query's words for the engine, and those for the layout."""
     found = parse_qsl(query, keep_blank_values=True)
     for key, value in found:
-        if key in _SECRET_WORDS:
+        if key in (*_SECRET_WORDS, _SENTINEL_WORD):
             Secret(value, "url")
     return (
         tuple(pair for pair in found if pair[0] not in _SETTINGS),

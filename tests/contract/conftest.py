@@ -11,6 +11,7 @@ from tests.support.engines import FilesEngine, RedisEngine, SqliteEngine
 from tests.support.memcached import MemcachedEngine
 from tests.support.memory_app import MemoryApp, NodeEngine
 from tests.support.mongo import MongoEngine
+from tests.support.redis_engines import ClusterEngine
 from tests.support.sql_engines import KnexEngine, MariaEngine, PostgresEngine
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from tests.support.memcached import MemcachedServer
     from tests.support.mongo import MongoServer
     from tests.support.postgres import PostgresServer
+    from tests.support.redis_forms import RedisCluster
     from tests.support.servers import RedisServer
 
 
@@ -30,6 +32,13 @@ if TYPE_CHECKING:
 def redis_engine(redis_server: RedisServer) -> Iterator[RedisEngine]:
     engine = RedisEngine(redis_server)
     engine.client.flushall()
+    yield engine
+    engine.client.close()
+
+
+@pytest.fixture
+def cluster_engine(redis_cluster: RedisCluster) -> Iterator[ClusterEngine]:
+    engine = ClusterEngine(redis_cluster)
     yield engine
     engine.client.close()
 
@@ -104,8 +113,8 @@ def node_engine(memory_app: MemoryApp) -> NodeEngine:
 
 
 ENGINES = [
-    *("redis", "sqlite", "knex", "postgres", "mysql", "files", "mongo", "memcached", "dynamodb"),
-    "node",
+    *("redis", "cluster", "sqlite", "knex", "postgres", "mysql", "files", "mongo"),
+    *("memcached", "dynamodb", "node"),
 ]
 
 

@@ -256,14 +256,23 @@ class TestTransport:
                 open_store(f"redis://127.0.0.1:{redis_engine.server.port}/{database}")
 
 
-def test_a_replica_is_read_and_never_written(redis_engine: RedisEngine) -> None:
+def test_a_replica_is_read_only_if_that_is_said_and_never_written(
+    redis_engine: RedisEngine,
+) -> None:
     port = redis_engine.server.port
     with RedisServer(settings=[f"replicaof 127.0.0.1 {port}"]) as replica:
         url = f"redis://127.0.0.1:{replica.port}/0"
-        with open_store(url) as store:
-            assert store.count(Query()) >= 0
+        stale = Access(allow_stale=True)
         with pytest.raises(Refused, match="is a replica") as caught:
-            open_store(url, "connect-redis", write=True)
+            open_store(url)
+        assert caught.value.hint == (
+            f"its primary is 127.0.0.1:{port}; --allow-stale reads the replica"
+        )
+        with open_store(url, access=stale) as store:
+            assert store.count(Query()) >= 0
+            assert list(store.remarks.notes) == [f"stale: read from the replica {url[8:-2]}"]
+        with pytest.raises(Refused, match="is a replica") as caught:
+            open_store(url, "connect-redis", write=True, access=stale)
         assert caught.value.hint == f"its primary is 127.0.0.1:{port}"
 
 

@@ -174,13 +174,10 @@ def test_killed_at_two_hundred_moments_nothing_is_lost(subject, tmp_path, rng) -
 
 
 class DurableRedis(RedisServer):
-    """A server that answers a write only when it is on the disk, and can be started again."""
+    """A server that answers a write only when it is on the disk."""
 
     def __init__(self) -> None:
         super().__init__(settings=["appendonly yes", "appendfsync always"])
-
-    def restart(self) -> None:
-        self._process = self._start()
 
 
 @pytest.fixture

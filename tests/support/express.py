@@ -46,7 +46,9 @@ class ExpressApp(PeerApp):
             [program("node"), str(PEERS / "express" / app)],
             NODE_OPTIONS=node_options,
             NODE_PATH=os.pathsep.join(
-                str(modules(PEERS / name)) for name in dict.fromkeys((peer, "express"))
+                str(modules(PEERS / name))
+                for name in dict.fromkeys((peer, "express"))
+                if (PEERS / name / "package.json").exists()
             ),
             SESSCTL_PEER=json.dumps({"secrets": secrets, "peer": peer, **config}),
         )

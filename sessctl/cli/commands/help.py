@@ -66,9 +66,15 @@ def _formats() -> Iterator[str]:
     from sessctl.cookies.registry import FORMATS
     from sessctl.stores.registry import ENGINES, LAYOUTS
 
+    simple = (name for name in ENGINES if "+" not in name and "valkey" not in name)
     yield from _wrapped("Cookie formats (--format):", FORMATS)
     yield from _wrapped("Layouts (`layout`):", LAYOUTS)
-    yield from _wrapped("Stores (URL schemes):", ENGINES)
+    yield from _wrapped("Stores (URL schemes):", simple)
+    yield ""
+    yield "Redis and Valkey further off; valkey stands for redis, rediss and valkeys are with TLS:"
+    yield "  redis+unix:///PATH?db=DB                      a socket"
+    yield "  redis+sentinel://HOST:26379,HOST/SERVICE/DB   the sentinels and the service they watch"
+    yield "  redis+cluster://HOST:PORT,HOST:PORT           some servers of the cluster, not all"
     yield ""
     yield "Output (-o):"
     yield "  table wide            for people; the default on a terminal"

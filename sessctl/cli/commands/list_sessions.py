@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FORMATS = ("table", "wide", "json", "jsonl", "csv", "tsv", "name")
 
 
-@command("connection", "backends", "output")
+@command("connection", "replicas", "backends", "output")
 def list_sessions(
     run: Run,
     *,

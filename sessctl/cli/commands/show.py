@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FORMATS = ("table", "wide", "json", "jsonl", "csv", "tsv", "name", "raw")
 
 
-@command("connection", "backends", "output")
+@command("connection", "replicas", "backends", "output")
 def show(
     run: Run,
     *,

@@ -1,8 +1,8 @@
-"""The Redis engine: standalone servers, TLS, unix sockets, ACL users.
+"""The Redis engine: one server, Sentinel, Cluster; Valkey too, which differs in nothing used here.
 
 A session is one string under `prefix + sid`; the key's TTL is its expiry, and only where there is
 none does the date inside the value speak. Reading goes by `redis_pages.py`, writing by
-`redis_writes.py`.
+`redis_writes.py`; which servers there are, `redis_nodes.py` tells.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sessctl.errors import JournalError, Refused
 from sessctl.session import Expiry, Need, Query, Session
-from sessctl.stores.base import Capabilities, Identity, Remarks
+from sessctl.stores.base import Capabilities, Identity, Outcome, Remarks, Result
 from sessctl.stores.engines.redis_connect import Target
+from sessctl.stores.engines.redis_keys import Keys
 from sessctl.stores.engines.redis_lag import replica_lags
-from sessctl.stores.engines.redis_node import Nodes
 from sessctl.stores.engines.redis_pages import RedisPages
 from sessctl.stores.engines.redis_writes import DELETE_PAGE, RedisWriter
 from sessctl.stores.reader import Reader
 from sessctl.stores.survey import places_of_keys
 from sessctl.text import decode_id, encode_id
-from sessctl.timespec import MAX_MS
+from sessctl.timespec import MAX_MS, format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sessctl.stores.access import Access
     from sessctl.stores.base import Lag, Result
     from sessctl.stores.engines.redis_node import Channel
+    from sessctl.stores.engines.redis_nodes import Nodes
     from sessctl.stores.engines.redis_pages import Sieve
     from sessctl.stores.layouts.base import KeyLayout
     from sessctl.stores.survey import Place
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 _SURVEYED = 10  # SCANs of about 1 000 keys, for a look at what there is
 _SAMPLE = 200  # ids of each prefix
+_CLOCKS_APART_MS = 60_000  # the usual grace
 
 
 class RedisStore:
@@ -45,62 +47,67 @@ class RedisStore:
     page_size = DELETE_PAGE
 
     def __init__(
-        self, nodes: Nodes, layout: KeyLayout, identity: Identity, *, read_only: bool
+        self,
+        nodes: Nodes,
+        layout: KeyLayout,
+        identity: Identity,
+        remarks: Remarks,
+        *,
+        read_only: bool,
     ) -> None:
         self.layout = layout
         self.identity = identity
-        self.remarks = Remarks()
-        self.capabilities = Capabilities(expires_by_itself=True)
-        self._nodes = nodes
+        self.remarks = remarks
+        self.capabilities = Capabilities(expires_by_itself=True, confirms_writes=True)
         self._prefix = encode_id(layout.before_sid)
         self._reader = Reader(layout)
-        self._channel = nodes.primaries()[0].channel()
+        self._keys = Keys(nodes)
         self._pages = RedisPages(
-            nodes, self._channel, layout.prefix, session_of=self._session, remarks=self.remarks
+            nodes, self._keys, layout.prefix, session_of=self._session, remarks=remarks
         )
         self._writer: RedisWriter | None = None
         if not read_only:
             self._writer = RedisWriter(
-                nodes, self._prefix, read=self.get, remarks=self.remarks,
-                absolute=self._pages.absolute,
-            )  # fmt: skip
+                nodes, self._prefix, read=self.get, remarks=remarks, absolute=self._pages.absolute
+            )
 
     @classmethod
     def open(cls, url: StoreUrl, layout: KeyLayout, access: Access) -> Self:
         """Connect. Raises StoreUnreachable or AccessDenied before anything is read."""
-        target = Target.of(url, access)
+        target, remarks = Target.of(url, access), Remarks()
         scope = layout.prefix
         identity = Identity("redis", target.address, str(target.db), scope, target.label)
-        store = cls(Nodes([target.node()]), layout, identity, read_only=access.read_only)
+        store = cls(target.nodes(remarks), layout, identity, remarks, read_only=access.read_only)
         if target.is_open_to_others:
-            store.remarks.note(f"not encrypted: redis:// to {target.host}; rediss:// is")
+            scheme, plus, form = url.scheme.partition("+")
+            secure = f"{scheme}s{plus}{form}"
+            remarks.note(f"not encrypted: {url.scheme}:// to {target.host}; {secure}:// is")
         return store
 
     @classmethod
     def places(cls, url: StoreUrl, access: Access) -> list[Place]:
         """The prefixes of the first 10 000 keys or so, by `SCAN`."""
-        node = Target.of(url, access).node()
-        with closing(node.channel()) as channel:
+        nodes = Target.of(url, access).nodes(Remarks())
+        with closing(nodes.primaries()[0].channel()) as channel:
             return places_of_keys(_first_keys(channel), sample=_SAMPLE)
 
     # -- clock and size ---------------------------------------------------------------------------
 
     def now_ms(self) -> int:
-        """Redis `TIME` of the server that holds the keys."""
-        seconds, micros = self._channel.ask("TIME")
-        return int(seconds) * 1000 + int(micros) // 1000
+        """Redis `TIME`; of several primaries the earliest, which condemns the fewest."""
+        told = self._keys.everywhere("TIME")
+        clocks = [int(seconds) * 1000 + int(micros) // 1000 for seconds, micros in told]
+        _check_apart(max(clocks) - min(clocks))
+        return min(clocks)
 
     def estimate(self) -> int:
         """`DBSIZE`: every key of the database, sessions or not."""
-        return sum(int(node.channel().ask("DBSIZE")) for node in self._nodes.primaries())
+        return sum(map(int, self._keys.everywhere("DBSIZE")))
 
     def lags(self) -> list[Lag]:
         """`INFO replication` of each primary: seconds since a replica last acknowledged."""
-        found: list[Lag] = []
-        for node in self._nodes.primaries():
-            with closing(node.channel()) as channel:
-                found += replica_lags(channel.ask("INFO", "replication"))
-        return found
+        told = self._keys.everywhere("INFO", "replication")
+        return [lag for one in told for lag in replica_lags(one)]
 
     # -- reading ----------------------------------------------------------------------------------
 
@@ -173,7 +180,15 @@ class RedisStore:
     # -- writing ----------------------------------------------------------------------------------
 
     def delete(self, sessions: Sequence[Session], *, grace_ms: int | None = None) -> list[Result]:
-        return self._writes().delete(sessions, grace_ms=grace_ms)
+        results = self._writes().delete(sessions, grace_ms=grace_ms)
+        self._pages.forget(
+            [
+                self._prefix + encode_id(result.sid)
+                for result in results
+                if result.outcome in (Outcome.DELETED, Outcome.UNCONFIRMED)
+            ]
+        )
+        return results
 
     def set_expiry(self, sessions: Sequence[Session], expires_ms: int | None) -> list[Result]:
         moved = [self._reader.with_end(session.raw, expires_ms) for session in sessions]
@@ -181,6 +196,10 @@ class RedisStore:
 
     def put(self, sessions: Sequence[Session]) -> list[Result]:
         return self._writes().put(sessions, self.now_ms())
+
+    def confirmed(self, replicas: int, within_ms: int) -> int:
+        """`WAIT` at each primary that was written to; the smallest answer."""
+        return self._writes().confirmed(replicas, within_ms)
 
     def _writes(self) -> RedisWriter:
         if self._writer is None:
@@ -201,7 +220,7 @@ class RedisStore:
         return self._session(key, self._reader.with_end(frozen["value"], expires_ms), expires_ms)
 
     def close(self) -> None:
-        self._channel.close()
+        self._keys.close()
         if self._writer is not None:
             self._writer.close()
 
@@ -219,6 +238,15 @@ def _first_keys(channel: Channel) -> Iterator[str]:
         yield from map(decode_id, keys)
         if cursor == b"0":
             return
+
+
+def _check_apart(apart_ms: int) -> None:
+    """Each primary judges by its own clock: they have to agree by and large."""
+    if apart_ms > _CLOCKS_APART_MS:
+        raise Refused(
+            f"the clocks of the cluster's servers differ by {format_duration(apart_ms / 1000)}",
+            hint="set them right (NTP): sessions would be judged by several clocks",
+        )
 
 
 def _sieve(query: Query, now_ms: int) -> Sieve:

@@ -11,13 +11,14 @@ from __future__ import annotations
 import random
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sessctl.errors import AccessDenied, StoreError, StoreUnreachable
-from sessctl.text import escape, redact
+from sessctl.stores.engines.redis_errors import LostReply, Reply, checked, mapped, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
 CLIENT_NAME = "sessctl"
 _READ_TRIES = 3  # with a new connection each (S9)
@@ -30,18 +31,6 @@ def pack(*words: bytes | str | int) -> bytes:
         for word in words
     ]
     return b"*%d\r\n%b" % (len(raws), b"".join([b"$%d\r\n%b\r\n" % (len(r), r) for r in raws]))
-
-
-class Reply(Exception):
-    """An error that the server answered to one command; `word` is its first word."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.word = message.split(" ", 1)[0]
-
-
-class LostReply(StoreUnreachable):
-    """The connection broke after a command was sent: it may or may not have been done."""
 
 
 class Wire(Protocol):
@@ -107,7 +96,7 @@ class Channel:
                 try:
                     replies.append(read(disable_decoding=True, disconnect_on_error=False))
                 except ResponseError as exc:
-                    replies.append(Reply(_words_of(exc)))
+                    replies.append(Reply(words_of(exc)))
         self._owed -= count  # cut off before this, it says too many, which is on the safe side
         return replies
 
@@ -115,6 +104,18 @@ class Channel:
         """Send packed commands and return their `count` replies. For writes: never repeated."""
         self.send(commands, count)
         return self.receive(count)
+
+    def read(self, commands: bytes, count: int) -> list[Any]:
+        """An exchange that only reads: tried again on a new connection when it breaks."""
+        try:
+            return self.exchange(commands, count)
+        except LostReply:
+            time.sleep(0.1)
+        try:
+            return self.exchange(commands, count)
+        except StoreUnreachable:  # the server was there a moment ago
+            time.sleep(0.3)
+        return self.exchange(commands, count)
 
     def ask(self, *words: bytes | str | int) -> Any:
         """One command that only reads; tried three times. Raises StoreError for an error reply."""
@@ -150,131 +151,20 @@ class Channel:
             raise
         except BaseException as exc:
             self.close()
-            mapped = _mapped(exc, self._address, sent=sent)
-            if mapped is None:
+            ours = mapped(exc, self._address, sent=sent)
+            if ours is None:
                 raise
-            raise mapped from None
+            raise ours from None
 
 
-def checked(reply: Any, command: str) -> Any:
-    """The reply itself, or the error it is as a StoreError."""
-    if isinstance(reply, Reply):
-        raise reply_error(reply, command)
-    return reply
-
-
-def reply_error(reply: Reply, command: str) -> StoreError:
-    """A server's error reply as one of ours."""
-    text = escape(redact(str(reply)))
-    if reply.word == "NOPERM":
-        return AccessDenied(
-            f"this Redis user may not run {command}", hint="see ACL SETUSER for the rights it needs"
-        )
-    if reply.word in ("NOAUTH", "WRONGPASS"):
-        return AccessDenied("Redis wants a password", hint="set `password` for this backend")
-    if reply.word in ("MOVED", "ASK", "CROSSSLOT"):
-        return StoreError("this is a Redis Cluster, which this version cannot read yet")
-    return StoreError(f"Redis answered {command} with: {text}")
-
-
-def _words_of(exc: Exception) -> str:
-    """The server's error reply with the code that redis-py strips off its known classes."""
-    from redis import exceptions as known
-
-    codes: tuple[tuple[type[Exception], str], ...] = (
-        (known.NoPermissionError, "NOPERM"),
-        (known.AuthenticationError, "WRONGPASS"),
-        (known.NoScriptError, "NOSCRIPT"),
-        (known.ReadOnlyError, "READONLY"),
-        (known.ExecAbortError, "EXECABORT"),
-        (known.AskError, "MOVED"),
-    )
-    code = next((word for kind, word in codes if isinstance(exc, kind)), None)
-    text = str(exc)
-    return text if code is None or text.startswith(code) else f"{code} {text}"
-
-
-def _mapped(exc: BaseException, address: str, *, sent: bool) -> StoreError | None:
-    """redis-py's and the system's exceptions as ours; None for what is nobody's business."""
-    import ssl
-
-    from redis import exceptions as known
-
-    if isinstance(exc, known.AuthenticationError | known.AuthenticationWrongNumberOfArgsError):
-        return AccessDenied(
-            f"redis at {address} refused the password",
-            hint="check `username` and `password` of this backend",
-        )
-    if isinstance(exc, known.NoPermissionError):
-        return AccessDenied(f"redis at {address} denied access")
-    cause = exc.__cause__ or exc.__context__ or exc
-    if (
-        isinstance(exc, ssl.SSLError)
-        or isinstance(cause, ssl.SSLError)
-        or "certificate" in str(exc)
-    ):
-        return StoreUnreachable(
-            f"TLS with redis at {address} failed ({_ssl_reason(exc, cause)})",
-            hint="set `ca_file` for a private certificate authority",
-        )
-    if isinstance(exc, known.TimeoutError | TimeoutError):
-        kind = LostReply if sent else StoreUnreachable
-        return kind(f"redis at {address} did not answer in time", hint="try a longer --timeout")
-    if isinstance(exc, known.ConnectionError | OSError):
-        if sent:
-            return LostReply(f"redis at {address} closed the connection")
-        return StoreUnreachable(
-            f"cannot reach redis at {address} ({_reason(exc)})",
-            hint="is it running, and is the port right?",
-        )
-    if isinstance(exc, known.ResponseError):
-        return reply_error(Reply(_words_of(exc)), "the connection")
-    if isinstance(exc, known.RedisError):
-        return StoreError(f"redis at {address}: {escape(redact(str(exc)))}")
-    return None
-
-
-def _ssl_reason(exc: BaseException, cause: BaseException) -> str:
-    found = cause if cause is not exc else exc
-    text = getattr(found, "verify_message", "") or getattr(found, "reason", "") or str(found)
-    return escape(redact(str(text).lower()))[:120]
-
-
-def _reason(exc: BaseException) -> str:
-    text = str(exc).lower()
-    for words, reason in (
-        ("refused", "connection refused"),
-        ("name or service", "no such host"),
-        ("name resolution", "no such host"),
-        ("no address", "no such host"),
-        ("no such file", "no such socket"),
-        ("permission denied", "permission denied"),
-        ("unreachable", "network unreachable"),
-        ("closed", "connection closed"),
-    ):
-        if words in text:
-            return reason
-    return escape(redact(str(exc)))[:120]
-
-
+@dataclass(frozen=True)
 class Node:
-    """One server: makes channels to it. Cluster and Sentinel will hand out several of these."""
+    """One server, known by its address."""
 
-    def __init__(self, make: Callable[[], Wire], address: str) -> None:
-        self._make = make
-        self.address = address
+    address: str
+    make: Callable[[], Wire] = field(compare=False, repr=False)
+    host: str = field(default="", compare=False)
 
     def channel(self, on_connect: Callable[[Channel], None] | None = None) -> Channel:
         """A new connection to this server, opened at its first use."""
-        return Channel(self._make(), self.address, on_connect)
-
-
-class Nodes:
-    """Where the keys are. A standalone server is the simplest case: one primary holds them all."""
-
-    def __init__(self, primaries: Sequence[Node]) -> None:
-        self._primaries = tuple(primaries)
-
-    def primaries(self) -> tuple[Node, ...]:
-        """Every server whose keys together are the store."""
-        return self._primaries
+        return Channel(self.make(), self.address, on_connect)

@@ -8,22 +8,27 @@ gets lost is looked into by reading again; nothing is ever sent twice.
 from __future__ import annotations
 
 import time
+from functools import partial
 from hashlib import sha1
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sessctl.errors import AccessDenied, Refused, StoreError
+from sessctl.errors import AccessDenied, StoreError
 from sessctl.session import Expiry
 from sessctl.stores.base import Outcome, Result
-from sessctl.stores.engines.redis_node import LostReply, Reply, checked, pack, reply_error
+from sessctl.stores.engines.redis_errors import LostReply, Reply, checked, reply_error
+from sessctl.stores.engines.redis_keys import Call, Keys
+from sessctl.stores.engines.redis_node import pack
 from sessctl.stores.engines.redis_scripts import CHANGED, DONE, GONE, Script, scripts
-from sessctl.text import decode_id, encode_id, escape
+from sessctl.text import encode_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sessctl.session import Session
     from sessctl.stores.base import Remarks
-    from sessctl.stores.engines.redis_node import Channel, Nodes
+    from sessctl.stores.engines.redis_keys import Answer
+    from sessctl.stores.engines.redis_node import Channel, Node
+    from sessctl.stores.engines.redis_nodes import Nodes
 
 DELETE_PAGE = 500
 _NO_TTL = -1
@@ -57,14 +62,13 @@ class RedisWriter:
         self._tolerance = 0 if absolute else _OLD_TOLERANCE_MS
         self._delete, self._expire = scripts(absolute_expiry=absolute)
         self._scripting = True
-        node = nodes.primaries()[0]
-        self._address = node.address
-        self._channel = node.channel(self._require_primary)
+        self._nodes = nodes
+        self._keys = Keys(nodes)
         # Connects, so that a replica is refused before anything is journalled.
-        self._channel.exchange(pack("PING"), 1)
+        self._keys.everywhere("PING")
 
     def close(self) -> None:
-        self._channel.close()
+        self._keys.close()
 
     def delete(self, sessions: Sequence[Session], *, grace_ms: int | None = None) -> list[Result]:
         """See `Store.delete`."""
@@ -113,10 +117,8 @@ class RedisWriter:
             words: list[bytes | str | int] = ["SET", key, session.raw, "NX"]
             if ends >= 0:
                 words += ["PXAT", ends]
-            try:
-                reply = self._channel.exchange(pack(*words), 1)[0]
-            except LostReply:
-                reply = None  # what is there now tells
+            (answer,) = self._keys.write([Call(key, [pack(*words)])])
+            reply = None if isinstance(answer, StoreError) else answer[0]  # what is there now tells
             if isinstance(reply, Reply):
                 results.append(Result(session.sid, Outcome.FAILED, str(reply_error(reply, "SET"))))
             elif reply is not None:
@@ -124,6 +126,10 @@ class RedisWriter:
             else:
                 results.append(self._compare(session, ends))
         return results
+
+    def confirmed(self, replicas: int, within_ms: int) -> int:
+        """See `ConfirmingStore.confirmed`."""
+        return min(map(int, self._keys.everywhere("WAIT", replicas, within_ms)))
 
     def _compare(self, session: Session, ends: int) -> Result:
         found = self._read([session.sid])
@@ -142,38 +148,39 @@ class RedisWriter:
         """One script call a session, pipelined; a reply that gets lost is looked into."""
         if not sessions:
             return []
-        calls = [
-            pack(
-                "EVALSHA", script.sha, 1, self._prefix + encode_id(session.sid),
+        calls: list[Call] = []
+        for session, more in zip(sessions, arguments, strict=True):
+            key = self._prefix + encode_id(session.sid)
+            command = pack(
+                "EVALSHA", script.sha, 1, key,
                 sha1(session.raw, usedforsecurity=False).hexdigest(),
                 session.original, self._tolerance, *more,
-            )
-            for session, more in zip(sessions, arguments, strict=True)
-        ]  # fmt: skip
-        self._load(script)
-        replies: list[Any] = []
-        try:
-            self._channel.send(b"".join(calls), len(calls))
-            self._channel.receive(len(calls), replies)
-        except LostReply:
-            done = [self._outcome(s, r, outcomes) for s, r in zip(sessions, replies, strict=False)]
-            return done + self._unanswered(sessions[len(replies) :])
-        if all(isinstance(reply, Reply) and reply.word == "NOPERM" for reply in replies):
-            raise reply_error(replies[0], "EVALSHA")
-        return [self._outcome(s, r, outcomes) for s, r in zip(sessions, replies, strict=True)]
+            )  # fmt: skip
+            calls.append(Call(key, [command]))
+        answers = self._keys.write(calls, prepare=partial(self._prepare, script))
+        if all(_is_denied(answer) for answer in answers):
+            raise AccessDenied("this Redis user may not run EVALSHA")
+        lost = [s for s, a in zip(sessions, answers, strict=True) if isinstance(a, LostReply)]
+        looked = {result.sid: result for result in self._unanswered(lost)} if lost else {}
+        return [
+            looked.get(session.sid) or self._outcome(session, answer, outcomes)
+            for session, answer in zip(sessions, answers, strict=True)
+        ]
 
-    def _load(self, script: Script) -> None:
-        reply = self._channel.exchange(pack("SCRIPT", "EXISTS", script.sha), 1)[0]
-        if isinstance(reply, Reply) or reply[0] == 0:
-            checked(
-                self._channel.exchange(pack("SCRIPT", "LOAD", script.text), 1)[0], "SCRIPT LOAD"
-            )
+    def _prepare(self, script: Script, channel: Channel, node: Node) -> None:
+        """Before a page goes out to a server: it is a primary still, and it has the script."""
+        role, known = channel.exchange(pack("ROLE") + pack("SCRIPT", "EXISTS", script.sha), 2)
+        self._nodes.check_role(role, node)
+        if isinstance(known, Reply) or known[0] == 0:
+            checked(channel.exchange(pack("SCRIPT", "LOAD", script.text), 1)[0], "SCRIPT LOAD")
 
     @staticmethod
-    def _outcome(session: Session, reply: Any, outcomes: dict[int, Outcome]) -> Result:
+    def _outcome(session: Session, answer: Answer, outcomes: dict[int, Outcome]) -> Result:
+        if isinstance(answer, StoreError):
+            return Result(session.sid, Outcome.FAILED, answer.message)
+        (reply,) = answer
         if isinstance(reply, Reply):
-            error = reply_error(reply, "EVALSHA")
-            return Result(session.sid, Outcome.FAILED, error.message)
+            return Result(session.sid, Outcome.FAILED, reply_error(reply, "EVALSHA").message)
         outcome = outcomes[reply]
         return Result(
             session.sid,
@@ -207,8 +214,9 @@ class RedisWriter:
         """The same without scripts: WATCH, read again, MULTI, UNLINK, EXEC."""
         key = self._prefix + encode_id(session.sid)
         ends = pack("PEXPIRETIME" if self._absolute else "PTTL", key)
+        channel = self._keys.channel(self._nodes.of(key))
         try:
-            watched, value, end, clock = self._channel.exchange(
+            watched, value, end, clock = channel.exchange(
                 pack("WATCH", key) + pack("GET", key) + ends + pack("TIME"), 4
             )
             for reply, word in ((watched, "WATCH"), (value, "GET"), (end, "PEXPIRETIME")):
@@ -218,15 +226,15 @@ class RedisWriter:
                 end += now
             same = value == session.raw and abs(end - session.original) <= self._tolerance
             if value is None or not same or (due != "" and now < int(due)):
-                self._channel.exchange(pack("UNWATCH"), 1)
+                channel.exchange(pack("UNWATCH"), 1)
                 if value is None:
                     return Result(session.sid, Outcome.GONE)
                 return Result(session.sid, Outcome.CHANGED, _RENEWED)
-            replies = self._channel.exchange(pack("MULTI") + pack("UNLINK", key) + pack("EXEC"), 3)
+            replies = channel.exchange(pack("MULTI") + pack("UNLINK", key) + pack("EXEC"), 3)
         except LostReply:
             return self._unanswered([session])[0]
         except StoreError as exc:
-            self._channel.close()
+            channel.close()
             return Result(session.sid, Outcome.FAILED, exc.message)
         done = replies[2]
         if isinstance(done, Reply):
@@ -235,17 +243,12 @@ class RedisWriter:
             return Result(session.sid, Outcome.CHANGED, _RENEWED)
         return Result(session.sid, Outcome.DELETED if done[0] else Outcome.GONE)
 
-    def _require_primary(self, channel: Channel) -> None:
-        """Writes go to a primary only, checked on every connection (S10)."""
-        role = channel.exchange(pack("ROLE"), 1)[0]
-        if isinstance(role, Reply):
-            self._remarks.note("not allowed to ask for ROLE: a replica would refuse by itself")
-        if isinstance(role, list) and role[0] == b"slave":
-            primary = f"{escape(decode_id(role[1]))}:{int(role[2])}"
-            raise Refused(
-                f"redis at {self._address} is a replica",
-                hint=f"its primary is {primary}",
-            )
+
+def _is_denied(answer: Answer) -> bool:
+    return isinstance(answer, AccessDenied) or (
+        not isinstance(answer, StoreError)
+        and any(isinstance(reply, Reply) and reply.word == "NOPERM" for reply in answer)
+    )
 
 
 def _ttl_of(session: Session) -> int:

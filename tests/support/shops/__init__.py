@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 # Layout, or another way to use one -> the shop on such a store.
 SHOPS = {
     "connect-redis": "redis:RedisShop",
+    "connect-redis cluster": "redis_forms:ClusterShop",
+    "connect-redis sentinel": "redis_forms:SentinelShop",
+    "connect-redis valkey": "redis_forms:ValkeyShop",
     "connect-sqlite3": "sqlite:SqliteShop",
     "connect-pg-simple": "postgres:PostgresShop",
     "connect-dynamodb": "dynamodb:DynamoShop",

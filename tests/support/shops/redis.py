@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from redis import Redis
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class RedisShop(Shop):
     layout = "connect-redis"
     expires_by_itself = True
-    redis: Redis
+    redis: Any
 
     def open(self, request: pytest.FixtureRequest) -> None:
         self.url = request.getfixturevalue("redis_url")
