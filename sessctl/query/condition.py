@@ -10,7 +10,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import translate
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -57,9 +57,9 @@ class Condition:
     """
 
     text: str
-    test: Test
-    all_of: tuple[Comparison, ...]
-    fields: frozenset[str]  # names; `data` for any path of the data
+    test: Test = field(compare=False)
+    all_of: tuple[Comparison, ...] = field(compare=False)
+    fields: frozenset[str] = field(compare=False)  # names; `data` for any path of the data
 
     def matches(self, session: Subject, now_ms: int) -> bool:
         """Judge one session by a clock in ms since 1970 UTC."""

@@ -30,11 +30,8 @@ _SECRET_WORDS = ("password", "passwd", "sslpassword", "pwd")
 # What belongs to the layout and not to the connection: `redis://host/0?layout=connect-redis`.
 _SETTINGS = ("layout", "prefix", "schema", "table", "collection", "directory", "expires_zone")
 _SENTINEL_WORD = "sentinel_password"  # sentinels have one of their own
-_SEVERAL_HOSTS = (
-    "+sentinel",
-    "+cluster",
-    "mongodb",
-)  # how schemes end whose URLs name more than one
+# How the schemes end whose URLs may name several hosts.
+_SEVERAL_HOSTS = ("+sentinel", "+cluster", "mongodb")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ ROWS = {
     "StoreError": ("store.failed", 3),
     "StoreUnreachable": ("store.unreachable", 3),
     "AccessDenied": ("store.denied", 3),
+    "Incomplete": ("store.incomplete", 5),
     "HttpError": ("http.failed", 3),
     "Refused": ("refused", 4),
     "GuardRefused": ("refused", 4),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sessctl.admin.journal.head import freeze_query, thaw_query
 from sessctl.errors import Refused
+from sessctl.query import parse_condition
 from sessctl.session import Query
 
 _SPANS = st.none() | st.timedeltas(timedelta(), timedelta(days=36_500)).map(
@@ -23,6 +24,7 @@ _VALUES = {
     "int | None": st.none() | st.integers(0, 2**53),
     "str | None": st.none() | st.text(),
     "timedelta | None": _SPANS,
+    "Condition | None": st.sampled_from([None, parse_condition('user == "42" and ttl < 30m')]),
     "tuple[str, ...]": st.lists(st.text()).map(tuple),
 }
 
