@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sessctl.errors import SessctlError
     from sessctl.session import Query, Session
     from sessctl.stores.access import Access
-    from sessctl.stores.registry import open_store
+    from sessctl.stores.opening import open_store
     from sessctl.text import Secret
 
 __version__ = "0.1.0"
@@ -53,7 +53,7 @@ _HOME = {
     "Session": "sessctl.session",
     "decode_cookie": "sessctl.cookies.api",
     "expire": "sessctl.admin.api",
-    "open_store": "sessctl.stores.registry",
+    "open_store": "sessctl.stores.opening",
     "prune_journals": "sessctl.admin.api",
     "purge": "sessctl.admin.api",
     "restore": "sessctl.admin.api",

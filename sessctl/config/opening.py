@@ -11,13 +11,8 @@ from sessctl.config.model import Backend
 from sessctl.config.secrets import is_reference, resolve
 from sessctl.errors import ConfigError, Refused, SessctlError
 from sessctl.stores.access import Access
-from sessctl.stores.registry import (
-    detect_layouts,
-    open_store,
-    parse_url,
-    replica_status,
-    tells_its_layout,
-)
+from sessctl.stores.opening import detect_layouts, open_store, replica_status
+from sessctl.stores.registry import parse_url, tells_its_layout
 from sessctl.text import Secret
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 
 from sessctl.errors import Refused
 from sessctl.session import Query
-from sessctl.stores.registry import detect_layouts, open_store
+from sessctl.stores.opening import detect_layouts, open_store
 from tests.support.cli import DAY_MS, save
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from sessctl.errors import AccessDenied, Refused, StoreError, StoreUnreachable, 
 from sessctl.session import Expiry, Query
 from sessctl.stores.access import Access
 from sessctl.stores.base import Outcome
-from sessctl.stores.registry import open_store
+from sessctl.stores.opening import open_store
 from tests.support.engines import now_ms, value
 from tests.support.servers import free_port
 

@@ -25,7 +25,8 @@ from sessctl.serializers.kruptein import Kruptein
 from sessctl.session import Expiry, Query, Session
 from sessctl.stores.base import Outcome
 from sessctl.stores.engines.files_directory import Directory
-from sessctl.stores.registry import open_store, parse_url
+from sessctl.stores.opening import open_store
+from sessctl.stores.registry import parse_url
 from sessctl.text import Secret
 from tests.support.engines import FilesEngine, now_ms, value
 

@@ -12,7 +12,7 @@ from sessctl.admin.plan import Permissions, check_guards, make_plan
 from sessctl.admin.removal import Removal, Summary
 from sessctl.errors import ConfigError, GuardRefused, Refused, StoreError
 from sessctl.session import Query, State
-from sessctl.stores.registry import open_store
+from sessctl.stores.opening import open_store
 from tests.support.engines import now_ms
 from tests.support.vectors import HOSTILE
 

@@ -13,7 +13,7 @@ from sessctl.admin.journal import JournalWriter
 from sessctl.admin.plan import Permissions
 from sessctl.admin.removal import Removal
 from sessctl.session import Query, State
-from sessctl.stores.registry import open_store
+from sessctl.stores.opening import open_store
 from tests.support.engines import SqliteEngine, now_ms
 from tests.support.vectors import HOSTILE
 

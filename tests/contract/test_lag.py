@@ -9,7 +9,7 @@ import pytest
 
 from sessctl.errors import AccessDenied, StoreError, UsageError
 from sessctl.stores.access import Access
-from sessctl.stores.registry import replica_status
+from sessctl.stores.opening import replica_status
 from tests.support.engines import RedisEngine, now_ms, value
 from tests.support.servers import RedisServer
 

@@ -13,7 +13,7 @@ from sessctl.errors import Refused, SessctlError, StoreError, StoreUnreachable, 
 from sessctl.session import Expiry, Query
 from sessctl.stores.access import Access
 from sessctl.stores.base import Outcome
-from sessctl.stores.registry import open_store
+from sessctl.stores.opening import open_store
 from tests.support.engines import now_ms, value
 from tests.support.memcached import MemcachedServer
 from tests.support.servers import free_port

@@ -19,7 +19,7 @@ from sessctl.errors import AccessDenied, Refused, StoreError, StoreUnreachable, 
 from sessctl.session import Expiry, Query, Session, State
 from sessctl.stores.access import Access
 from sessctl.stores.base import Outcome
-from sessctl.stores.registry import open_store
+from sessctl.stores.opening import open_store
 from sessctl.text import Secret
 from tests.support.engines import now_ms, value
 from tests.support.load_vectors import load_mongo

@@ -22,7 +22,7 @@ from sessctl.errors import AccessDenied, Refused, SessctlError, StoreError, Stor
 from sessctl.session import Expiry, Query, Session, State
 from sessctl.stores.access import Access
 from sessctl.stores.base import Outcome
-from sessctl.stores.registry import open_store
+from sessctl.stores.opening import open_store
 from sessctl.timespec import iso
 from tests.support.engines import now_ms, value
 from tests.support.memory_app import MemoryApp, NodeApp, NodeEngine

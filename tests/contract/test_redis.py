@@ -22,7 +22,7 @@ from sessctl.errors import (
 from sessctl.session import Need, Query
 from sessctl.stores.access import Access
 from sessctl.stores.base import Outcome
-from sessctl.stores.registry import open_store
+from sessctl.stores.opening import open_store
 from sessctl.text import Secret
 from tests.support.engines import RedisEngine, now_ms, value
 from tests.support.proxy import Proxy

@@ -15,7 +15,8 @@ from sessctl.stores.base import Outcome
 from sessctl.stores.engines.redis import _check_apart
 from sessctl.stores.engines.redis_cluster import slot_of
 from sessctl.stores.engines.redis_connect import Target
-from sessctl.stores.registry import open_store, parse_url
+from sessctl.stores.opening import open_store
+from sessctl.stores.registry import parse_url
 from sessctl.text import Secret
 from tests.support.cli import Cli
 from tests.support.engines import RedisEngine, now_ms, value

@@ -16,7 +16,7 @@ from sessctl.admin.removal import Removal
 from sessctl.errors import ConfigError, StoreError
 from sessctl.session import Query, Session, State
 from sessctl.stores.base import Outcome
-from sessctl.stores.registry import open_store
+from sessctl.stores.opening import open_store
 from tests.support.engines import SqliteEngine, now_ms, value
 
 if TYPE_CHECKING:

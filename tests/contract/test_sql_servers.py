@@ -11,7 +11,7 @@ from sessctl.session import Query
 from sessctl.stores.access import Access
 from sessctl.stores.base import Outcome
 from sessctl.stores.engines.sql_bites import next_size
-from sessctl.stores.registry import open_store
+from sessctl.stores.opening import open_store
 from sessctl.text import Secret
 from tests.support.engines import now_ms, value
 from tests.support.mariadb import MariaServer

@@ -12,7 +12,7 @@ from sessctl.errors import Refused, StoreError, StoreUnreachable, UsageError
 from sessctl.session import Query
 from sessctl.stores.base import Outcome
 from sessctl.stores.engines import sqlite as module
-from sessctl.stores.registry import open_store
+from sessctl.stores.opening import open_store
 from tests.support.engines import SqliteEngine, now_ms, value
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sessctl.session import Expiry, Query, Session, State
-from sessctl.stores.registry import open_store
+from sessctl.stores.opening import open_store
 from sessctl.timespec import parse_iso_ms
 from tests.support.engines import now_ms
 from tests.support.load_vectors import (

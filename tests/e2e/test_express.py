@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sessctl.stores.base import Outcome
-from sessctl.stores.registry import open_store
+from sessctl.stores.opening import open_store
 from tests.support.cli import HOUR_MS
 from tests.support.shops import SHOPS, shop_class
 from tests.support.shops.base import data_of, in_flight, short, sid_of, user_of, visitor

@@ -15,7 +15,7 @@ import pytest
 
 from sessctl.session import Expiry, Session, State
 from sessctl.stores.base import Outcome
-from sessctl.stores.registry import open_store
+from sessctl.stores.opening import open_store
 from tests.support.cli import HOUR_MS
 from tests.support.engines import now_ms
 from tests.support.shops import FURTHER, SHOPS, shop_class

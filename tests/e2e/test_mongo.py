@@ -11,7 +11,7 @@ import pytest
 
 from sessctl.session import Expiry, Session
 from sessctl.stores.base import Outcome
-from sessctl.stores.registry import open_store
+from sessctl.stores.opening import open_store
 from tests.support.cli import HOUR_MS
 from tests.support.shops.base import data_of, short, sid_of, user_of, visitor
 from tests.support.shops.mongo import STORE_SECRET, MongoShop

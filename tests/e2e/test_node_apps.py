@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sessctl.session import Query
-from sessctl.stores.registry import open_store
+from sessctl.stores.opening import open_store
 from tests.support.memory_app import APPS, NodeApp
 from tests.support.npm import PEERS, modules
 

@@ -18,7 +18,7 @@ from sessctl.errors import UsageError
 from sessctl.replay.join import StoreWatcher
 from sessctl.replay.reports import RENDERERS, ReportOptions, render, report
 from sessctl.replay.reports.document import transcript_schema_text
-from sessctl.stores.registry import open_store
+from sessctl.stores.opening import open_store
 from tests.support.express import ExpressApp
 from tests.support.hostile_app import MARKDOWN, MARKUP, STEPS, answer
 from tests.support.raw_http import RawServer, reply, saying

@@ -18,7 +18,7 @@ from sessctl.admin.journal import JournalWriter
 from sessctl.admin.plan import Permissions
 from sessctl.admin.removal import Removal
 from sessctl.session import Query
-from sessctl.stores.registry import open_store
+from sessctl.stores.opening import open_store
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from sessctl.admin.removal import Removal, Summary
 from sessctl.admin.restore import Restore
 from sessctl.session import Query
 from sessctl.stores.base import Outcome, Result
-from sessctl.stores.registry import open_store
+from sessctl.stores.opening import open_store
 from tests.faults.killer import Victim
 from tests.faults.recorder import parse_commands
 from tests.faults.renewer import ROOT

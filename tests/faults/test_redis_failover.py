@@ -20,7 +20,7 @@ from sessctl.session import Need, Query
 from sessctl.stores.access import Access
 from sessctl.stores.base import Outcome
 from sessctl.stores.engines.redis_cluster import slot_of
-from sessctl.stores.registry import open_store
+from sessctl.stores.opening import open_store
 from tests.faults.killer import Victim
 from tests.faults.stores import RedisSubject, check_nothing_lost, journalled, journals
 from tests.support.cli import Cli

@@ -17,7 +17,7 @@ from sessctl.admin.removal import Removal
 from sessctl.admin.restore import Restore
 from sessctl.session import Query
 from sessctl.stores.base import Outcome
-from sessctl.stores.registry import open_store
+from sessctl.stores.opening import open_store
 from tests.faults.stores import sid, stored
 from tests.support.engines import now_ms
 

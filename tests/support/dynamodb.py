@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3  # type: ignore[import-untyped,unused-ignore]
 
-from sessctl.stores.registry import open_store
+from sessctl.stores.opening import open_store
 from tests.support.npm import PEERS, modules, program
 from tests.support.peer import PeerApp
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import redis
 
-from sessctl.stores.registry import open_store
+from sessctl.stores.opening import open_store
 
 if TYPE_CHECKING:
     from pathlib import Path

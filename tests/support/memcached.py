@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 
 from pymemcache.client.base import Client  # type: ignore[import-untyped,unused-ignore]
 
-from sessctl.stores.registry import open_store
+from sessctl.stores.opening import open_store
 from tests.support.servers import find_program, free_port
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import re
 import selectors
 from typing import TYPE_CHECKING, Any
 
-from sessctl.stores.registry import open_store
+from sessctl.stores.opening import open_store
 from tests.support.express import Browser, ExpressApp
 from tests.support.npm import PEERS, modules, program
 from tests.support.peer import PeerApp

@@ -14,7 +14,7 @@ from bson.datetime_ms import DatetimeMS
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 
-from sessctl.stores.registry import open_store
+from sessctl.stores.opening import open_store
 from tests.support.peer import PeerApp
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sessctl.stores.registry import open_store
+from sessctl.stores.opening import open_store
 from sessctl.timespec import iso
 from tests.support.engines import SqliteEngine, now_ms, with_layout
 

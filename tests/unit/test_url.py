@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sessctl.config.model import Config
 from sessctl.config.opening import choose_backend
 from sessctl.errors import SessctlError, UsageError
-from sessctl.stores.registry import ENGINES, open_store, parse_url
+from sessctl.stores.opening import open_store
+from sessctl.stores.registry import ENGINES, parse_url
 from sessctl.stores.url import flags, parse_store_url
 from sessctl.text import Secret
 from tests.support.vectors import hostile

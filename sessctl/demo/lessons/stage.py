@@ -24,7 +24,7 @@ from sessctl.replay.runner import Runner
 from sessctl.replay.sender import App, Options
 from sessctl.replay.study import Study
 from sessctl.replay.url import parse_url
-from sessctl.stores.registry import open_store
+from sessctl.stores.opening import open_store
 from sessctl.text import Secret
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.request import urlopen
 
 from sessctl.session import Query
-from sessctl.stores.registry import open_store
+from sessctl.stores.opening import open_store
 
 
 def main(url: str, app: str) -> None:

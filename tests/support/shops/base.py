@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from threading import Thread
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sessctl.stores.registry import find_layout, open_store
+from sessctl.stores.opening import open_store
+from sessctl.stores.registry import find_layout
 from tests.support.cli import HOUR_MS
 from tests.support.engines import with_layout
 from tests.support.express import ExpressApp
