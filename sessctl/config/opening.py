@@ -12,7 +12,7 @@ from sessctl.config.secrets import is_reference, resolve
 from sessctl.errors import ConfigError, Refused, SessctlError
 from sessctl.stores.access import Access
 from sessctl.stores.opening import detect_layouts, open_store, replica_status
-from sessctl.stores.registry import parse_url, tells_its_layout
+from sessctl.stores.registry import find_layout, parse_url, tells_its_layout
 from sessctl.text import Secret
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sessctl.config.secrets import Asker
     from sessctl.stores.base import Lag, Store
     from sessctl.stores.detect import Candidate
+    from sessctl.stores.layouts.base import Layout
 
 
 def choose_backend(config: Config, wanted: str | None) -> Backend:
@@ -82,6 +83,16 @@ def open_backend(
         return open_store(backend.url, backend.layout, write=write, access=access, **options)
     except SessctlError as exc:
         raise exc.at(**place_of(backend)) from None
+
+
+def usual_layout(backend: Backend) -> Layout | None:
+    """The layout that a backend names, with the settings of its library; None: it names none.
+
+    Raises:
+        UsageError: there is no such layout.
+    """
+    named = backend.layout or dict(parse_url(backend.url).settings).get("layout")
+    return None if named is None else find_layout(named)
 
 
 def layouts_of(

@@ -17,7 +17,8 @@ _ID_LENGTHS = (32, 36, 43, 40, 64)  # of ids: express-session, UUIDs, 32 bytes i
 class Place:
     """One spot where sessions may be: the keys under a prefix, a table.
 
-    `settings` are those of a layout that looks there; `columns` a table's, in its own spelling;
+    `settings` are those of a layout that looks there; `columns` a table's, or the fields of a
+    document, in their own spelling;
     `sids` ids that were met, where naming them is cheaper than a scan.
     """
 

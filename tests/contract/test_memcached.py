@@ -133,7 +133,9 @@ def test_a_server_that_dies_before_it_answers_leaves_it_unconfirmed_or_fails() -
         client = server.client()
         client.set(b"a", value(), expire=now_ms() // 1000 + 60, flags=2)
         client.close()
-        with open_store(server.url, write=True, access=Access(timeout_s=2)) as store:
+        with open_store(
+            server.url, "connect-memcached", write=True, access=Access(timeout_s=2)
+        ) as store:
             found = store.get(["a"])
             server.stop()
             with pytest.raises(StoreUnreachable):

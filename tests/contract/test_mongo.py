@@ -286,7 +286,7 @@ class TestWriting:
     def test_a_lost_reply_is_unconfirmed(self, one: MongoEngine) -> None:
         with Proxy(one.server.port) as proxy:
             url = f"mongodb://127.0.0.1:{proxy.port}/shop?directConnection=true"
-            with open_store(url, write=True) as store:
+            with open_store(url, "connect-mongo", write=True) as store:
                 found = store.get(["it"])
                 proxy.lose_reply(b"delete\0")
                 (result,) = store.delete(found)
@@ -378,7 +378,7 @@ class TestPlaces:
             engine = MongoEngine(server)
             server.database().client.admin.command("replSetStepDown", 60, force=True)
             with pytest.raises(Refused, match="is a secondary"):
-                open_store(f"{engine.url}?directConnection=true")
+                open_store(f"{engine.server.url}?directConnection=true")
 
     def test_nobody_there(self, mongo_server: MongoServer) -> None:
         with pytest.raises(StoreUnreachable, match="connection refused"):
@@ -402,13 +402,13 @@ class TestPlaces:
         self, mongo_engine: MongoEngine
     ) -> None:
         words = "retryWrites=true&w=majority&appName=shop&readpreference=secondary"
-        with open_store(f"{mongo_engine.url}?{words}") as store:
+        with open_store(f"{mongo_engine.server.url}?{words}") as store:
             assert list(store.scan(Query())) == []
 
     def test_the_driver_is_an_extra(self) -> None:
         code = (
             "import sys; sys.modules['bson'] = sys.modules['pymongo'] = None\n"
-            "from sessctl.stores.registry import open_store\n"
+            "from sessctl.stores.opening import open_store\n"
             "from sessctl.errors import MissingExtra\n"
             "try: open_store('mongodb://h/db')\n"
             "except MissingExtra as exc: print(exc.message, exc.hint)\n"

@@ -271,7 +271,7 @@ class TestTheInspector:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
     def test_it_is_closed_when_a_signal_ends_us(self, shut_app: MemoryApp, number: int) -> None:
         script = (
-            "import sys, time; from sessctl.stores.registry import open_store\n"
+            "import sys, time; from sessctl.stores.opening import open_store\n"
             "with open_store(sys.argv[1]): print('open', flush=True); time.sleep(60)"
         )
         with child_of_ours(["-c", script, f"node+pid://{shut_app.pid}"]) as child:
@@ -428,7 +428,7 @@ class TestRefusals:
         process is root's."""
         script = (
             "import os, sys; from sessctl.errors import SessctlError\n"
-            "import sessctl.stores.engines.node; from sessctl.stores.registry import open_store\n"
+            "import sessctl.stores.engines.node; from sessctl.stores.opening import open_store\n"
             "import sessctl.stores.layouts.express\n"
             "if os.geteuid() == 0: os.setgid(65534), os.setuid(65534)\n"
             "try: open_store('node+pid://' + sys.argv[1])\n"

@@ -139,7 +139,7 @@ class TestCluster:
         for server in redis_cluster.servers:
             ask(server, "ACL", "SETUSER", "noscript", *rights)
         access = Access(username="noscript", password=Secret("pw-1"))
-        with open_store(redis_cluster.url, write=True, access=access) as store:
+        with open_store(redis_cluster.url, "connect-redis", write=True, access=access) as store:
             found = list(store.scan(Query()))
             engine.touch(b"s0", now_ms() + 2 * DAY)
             results = {one.sid: one.outcome for one in store.delete(found)}
@@ -256,7 +256,9 @@ def test_valkey_is_read_and_written(valkey_url: str, valkey_server: RedisServer)
     engine = RedisEngine(valkey_server)
     for number in range(1500):
         engine.save(b"s%d" % number, value(), now_ms() + DAY)
-    with open_store(valkey_url.replace("redis://", "valkey://"), write=True) as store:
+    with open_store(
+        valkey_url.replace("redis://", "valkey://"), "connect-redis", write=True
+    ) as store:
         found = list(store.scan(Query()))
         assert len(found) == store.count(Query()) == 1500
         engine.touch(b"s0", now_ms() + 2 * DAY)

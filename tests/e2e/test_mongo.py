@@ -50,7 +50,9 @@ def test_what_it_encrypts_is_read_and_written_with_the_secret(shop: MongoShop, w
     assert "ana" not in stored["session"]
     blind = shop.listed()[sid]
     assert (blind["user"], blind["problem"]["code"]) == (None, "value.unreadable")
-    with open_store(shop.url, write=True, store_secrets=["newer", STORE_SECRET]) as store:
+    with open_store(
+        shop.url, "connect-mongo", write=True, store_secrets=["newer", STORE_SECRET]
+    ) as store:
         (found,) = store.get([sid])
         assert (found.user, found.data, found.problem) == ("ana", data_of(shop, browser), None)
         guest = {"cookie": {"originalMaxAge": HOUR_MS, "expires": None, "path": "/"}}
@@ -72,7 +74,7 @@ def test_a_session_of_another_store_is_put_as_the_application_keeps_its_own(
 ) -> None:
     app = shop.start(**own, cookie={"maxAge": HOUR_MS})
     visitor(app, "ana")
-    with open_store(shop.url, write=True) as store:
+    with open_store(shop.url, "connect-mongo", write=True) as store:
         ends = store.now_ms() + HOUR_MS
         cookie = {"originalMaxAge": HOUR_MS, "expires": "2033-01-01T00:00:00.000Z", "path": "/"}
         raw = json.dumps({"cookie": cookie, "passport": {"user": "ben"}}).encode()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import boto3  # type: ignore[import-untyped,unused-ignore]
 
 from sessctl.stores.opening import open_store
+from tests.support.engines import with_layout
 from tests.support.npm import PEERS, modules, program
 from tests.support.peer import PeerApp
 
@@ -75,7 +76,7 @@ class DynamoEngine:
         for name, value in CREDENTIALS.items():
             monkeypatch.setenv(name, value)
         self.server = server
-        self.url = server.store_url
+        self.url = with_layout(server.store_url, "connect-dynamodb")
         self._table = {"TableName": server.TABLE}
 
     def open(self, *, write: bool = False, **options: Any) -> Store:

@@ -95,11 +95,12 @@ class SqliteEngine:
     """connect-sqlite3's table in a file."""
 
     name = "sqlite"
+    layout = "connect-sqlite3"
     DDL = "CREATE TABLE sessions (sid PRIMARY KEY, expired, sess)"
 
     def __init__(self, path: Path, ddl: str = DDL) -> None:
         self.path = path
-        self.url = with_layout(f"sqlite:///{path}", "connect-sqlite3")
+        self.url = with_layout(f"sqlite:///{path}", self.layout)
         self.client = sqlite3.connect(path, isolation_level=None)
         self.client.text_factory = bytes
         self.client.execute("PRAGMA synchronous = OFF")
@@ -159,7 +160,7 @@ class FilesEngine:
     def __init__(self, path: Path) -> None:
         path.mkdir(exist_ok=True)
         self.path = path
-        self.url = f"file://{path}"
+        self.url = with_layout(f"file://{path}", "session-file-store")
         self._written = 0
 
     def open(self, *, write: bool = False, **options: Any) -> Store:

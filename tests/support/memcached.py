@@ -11,6 +11,7 @@ from urllib.parse import unquote_to_bytes
 from pymemcache.client.base import Client  # type: ignore[import-untyped,unused-ignore]
 
 from sessctl.stores.opening import open_store
+from tests.support.engines import with_layout
 from tests.support.servers import find_program, free_port
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class MemcachedEngine:
 
     def __init__(self, server: MemcachedServer) -> None:
         self.server = server
-        self.url = server.url
+        self.url = with_layout(server.url, "connect-memcached")
         self.client = server.client()
 
     def open(self, *, write: bool = False, **options: Any) -> Store:

@@ -9,6 +9,7 @@ import selectors
 from typing import TYPE_CHECKING, Any
 
 from sessctl.stores.opening import open_store
+from tests.support.engines import with_layout
 from tests.support.express import Browser, ExpressApp
 from tests.support.npm import PEERS, modules, program
 from tests.support.peer import PeerApp
@@ -94,7 +95,7 @@ class NodeEngine:
 
     def __init__(self, app: MemoryApp) -> None:
         self.app = app
-        self.url = f"node://127.0.0.1:{app.inspector_port}"
+        self.url = with_layout(f"node://127.0.0.1:{app.inspector_port}", "memorystore")
 
     def open(self, *, write: bool = False, **options: Any) -> Store:
         return open_store(self.url, write=write, **options)

@@ -15,6 +15,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 
 from sessctl.stores.opening import open_store
+from tests.support.engines import with_layout
 from tests.support.peer import PeerApp
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class MongoEngine:
 
     def __init__(self, server: MongoServer) -> None:
         self.server = server
-        self.url = server.url
+        self.url = with_layout(server.url, "connect-mongo")
         self.client: Collection[dict[str, Any]] = server.database()["sessions"]
         self.client.create_index("expires", expireAfterSeconds=0)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 
-from tests.support.engines import RedisEngine
+from tests.support.engines import RedisEngine, with_layout
 
 if TYPE_CHECKING:
     from tests.support.redis_forms import RedisCluster, SentinelService
@@ -19,7 +19,7 @@ class ClusterEngine(RedisEngine):
 
     def __init__(self, servers: RedisCluster) -> None:
         self.servers = servers
-        self.url = servers.url
+        self.url = with_layout(servers.url, "connect-redis")
         self.client: Any = redis.RedisCluster("127.0.0.1", servers.primaries()[0].port)
 
 
@@ -31,4 +31,4 @@ class SentinelEngine(RedisEngine):
     def __init__(self, servers: SentinelService) -> None:
         super().__init__(servers.primary)
         self.servers = servers
-        self.url = servers.url
+        self.url = with_layout(servers.url, "connect-redis")

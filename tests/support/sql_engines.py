@@ -73,6 +73,7 @@ class PostgresEngine:
 class KnexEngine(SqliteEngine):
     """connect-session-knex's table in a SQLite file: dates are texts."""
 
+    layout = "connect-session-knex"
     DDL = """
         CREATE TABLE sessions (sid varchar(255), expired datetime, sess json, primary key (sid));
         CREATE INDEX sessions_expired_index on sessions (expired);
@@ -80,9 +81,6 @@ class KnexEngine(SqliteEngine):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, self.DDL)
-
-    def open(self, *, write: bool = False, **options: Any) -> Store:
-        return super().open(write=write, layout="connect-session-knex", **options)
 
     def save(self, sid: bytes, raw: bytes, expires_ms: int | None) -> None:
         super().save(sid, raw, None)

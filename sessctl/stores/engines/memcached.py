@@ -14,6 +14,7 @@ between goes unseen. connect-memcached never sends one: it stores the session ag
 
 from __future__ import annotations
 
+from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,6 +24,7 @@ from sessctl.stores.base import Capabilities, Identity, Outcome, Remarks, Result
 from sessctl.stores.engines.lost import LostReply, after_lost_delete
 from sessctl.stores.engines.memcached_wire import NEVER, Item, Wire, is_key
 from sessctl.stores.reader import Reader
+from sessctl.stores.survey import places_of_keys
 from sessctl.stores.url import flags
 from sessctl.text import decode_id, encode_id
 from sessctl.timespec import MAX_MS
@@ -33,9 +35,13 @@ if TYPE_CHECKING:
     from sessctl.stores.access import Access
     from sessctl.stores.base import Lag
     from sessctl.stores.layouts.base import KeyLayout
+    from sessctl.stores.survey import Place
     from sessctl.stores.url import StoreUrl
 
+_PORT = 11211
 _PAGE = 250
+_SURVEYED = 10_000  # keys, for a look at what there is
+_SAMPLE = 200  # ids of each prefix
 _PAGE_BYTES = 8 * 2**20  # of values in one reply (S15)
 _RENEWED = "renewed since it was read"
 
@@ -67,7 +73,7 @@ class MemcachedStore:
         if access.require_tls:
             raise Refused("this backend requires TLS, and memcached is spoken to without")
         host = url.host or "localhost"
-        wire = Wire(host, url.port or 11211, access.timeout_s)
+        wire = Wire(host, url.port or _PORT, access.timeout_s)
         try:
             wire.require_meta()
         except StoreError:
@@ -77,6 +83,13 @@ class MemcachedStore:
         if not url.is_local:
             store.remarks.note(f"not encrypted: memcached:// to {host}")
         return store
+
+    @classmethod
+    def places(cls, url: StoreUrl, access: Access) -> list[Place]:
+        """The prefixes of the first 10 000 keys."""
+        with closing(Wire(url.host or "localhost", url.port or _PORT, access.timeout_s)) as wire:
+            wire.require_meta()
+            return places_of_keys(map(decode_id, islice(wire.keys(b""), _SURVEYED)), sample=_SAMPLE)
 
     # -- clock and size ---------------------------------------------------------------------------
 

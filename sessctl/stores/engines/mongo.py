@@ -10,6 +10,7 @@ Source: MongoDB manual, `find`, `cursor.min()`, "TTL Indexes", "Comparison/Sort 
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -22,6 +23,7 @@ from sessctl.stores.engines.mongo_documents import MongoDocuments, ids_of
 from sessctl.stores.engines.mongo_errors import LostReply, translated
 from sessctl.stores.engines.mongo_lag import replica_lags
 from sessctl.stores.engines.mongo_writes import DELETE_PAGE, MongoWriter
+from sessctl.stores.survey import PLACES, Place
 from sessctl.text import escape
 
 if TYPE_CHECKING:
@@ -84,6 +86,27 @@ class MongoStore:
         except SessctlError:
             client.close()
             raise
+
+    @classmethod
+    def places(cls, url: StoreUrl, access: Access) -> list[Place]:
+        """The collections of the database, each with the fields of its first document."""
+        target = Target.of(url, access)
+        with closing(target.client()) as client, translated(target.address):
+            database = client.get_database(target.database)
+            names = [
+                found["name"]
+                for found in database.list_collections()
+                if found.get("type") == "collection" and not found["name"].startswith("system.")
+            ]
+            firsts = {
+                name: database.get_collection(name, codec_options=OPTIONS).find_one()
+                for name in sorted(names)[:PLACES]
+            }
+            return [
+                Place(name, {"collection": name}, frozenset(first))
+                for name, first in firsts.items()
+                if first is not None
+            ]
 
     def _look_at_collection(self, *, read_only: bool) -> dict[str, Any] | None:
         """What to compare ids and values with: a collection may have a collation to which two of

@@ -128,7 +128,7 @@ class Layout:
         return dict(value)
 
     def may_be_at(self, columns: frozenset[str]) -> bool:
-        """A place with these columns, or of no columns, could hold such sessions."""
+        """A place with these columns or fields, or of none, could hold such sessions."""
         return not columns
 
     def _secrets(self, values: Sequence[Secret | str]) -> tuple[Secret, ...]:
@@ -258,3 +258,6 @@ class DocumentLayout(Layout):
     expires: str
     created: tuple[str, ...] = ()
     seen: tuple[str, ...] = ()
+
+    def may_be_at(self, columns: frozenset[str]) -> bool:
+        return {"_id", self.data} <= columns
