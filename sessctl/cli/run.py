@@ -138,19 +138,29 @@ class Run:
 
     def backends_to_read(self) -> list[Backend]:
         """As `backends`; one that names no layout is there for each that its store surely has."""
-        from sessctl.config.opening import to_read
+        from sessctl.config.opening import is_laid_out, laid_out_as
 
         return [
             one
             for backend in self.backends()
-            for one in to_read(backend, timeout_s=self.timeout_s, environ=self.environ, asker=self)
+            for one in (
+                [backend]
+                if is_laid_out(backend)
+                else laid_out_as(backend, self.layouts_of(backend))
+            )
         ]
 
     def layouts_of(self, backend: Backend) -> list[Candidate]:
         """Which layouts the store of a backend seems to have."""
         from sessctl.config.opening import layouts_of
 
-        return layouts_of(backend, timeout_s=self.timeout_s, environ=self.environ, asker=self)
+        return layouts_of(
+            backend,
+            timeout_s=self.timeout_s,
+            environ=self.environ,
+            asker=self,
+            allow_stale=self.options.allow_stale,
+        )
 
     def _warn_of_passwords(self, backends: list[Backend]) -> None:
         """What stands on a command line is seen by every user of the machine."""

@@ -16,7 +16,7 @@ from sessctl.stores.registry import find_layout, parse_url, tells_its_layout
 from sessctl.text import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from sessctl.config.model import Config
     from sessctl.config.secrets import Asker
@@ -96,31 +96,33 @@ def usual_layout(backend: Backend) -> Layout | None:
 
 
 def layouts_of(
-    backend: Backend, *, timeout_s: float, environ: Mapping[str, str], asker: Asker
+    backend: Backend,
+    *,
+    timeout_s: float,
+    environ: Mapping[str, str],
+    asker: Asker,
+    allow_stale: bool = False,
 ) -> list[Candidate]:
     """Which layouts a backend's store seems to have. Raises as `open_backend` does."""
     try:
-        access = _access(backend, timeout_s, environ, asker)
+        access = replace(_access(backend, timeout_s, environ, asker), allow_stale=allow_stale)
         return detect_layouts(backend.url, access=access, **backend.layout_options)
     except SessctlError as exc:
         raise exc.at(**place_of(backend)) from None
 
 
-def to_read(
-    backend: Backend, *, timeout_s: float, environ: Mapping[str, str], asker: Asker
-) -> list[Backend]:
-    """The backend once for each layout that its store surely has, where it names none.
-
-    Raises:
-        StoreError: no connection or no access.
-    """
+def is_laid_out(backend: Backend) -> bool:
+    """Its layout is named, or told by the store itself: nothing has to be looked for."""
     place = parse_url(backend.url)
-    if backend.layout or dict(place.settings).get("layout") or tells_its_layout(place):
-        return [backend]
-    found = layouts_of(backend, timeout_s=timeout_s, environ=environ, asker=asker)
-    sure = [one for one in found if one.sure]
+    return bool(backend.layout or dict(place.settings).get("layout")) or tells_its_layout(place)
+
+
+def laid_out_as(backend: Backend, candidates: Iterable[Candidate]) -> list[Backend]:
+    """The backend once for each layout that its store surely has; as it is where none is sure."""
     return [
-        msgspec.structs.replace(backend, layout=one.layout, **one.settings) for one in sure
+        msgspec.structs.replace(backend, layout=one.layout, **one.settings)
+        for one in candidates
+        if one.sure
     ] or [backend]
 
 

@@ -378,7 +378,7 @@ class TestLostReplies:
             yield proxy, redis_engine
 
     def through(self, proxy: Proxy, *, write: bool = True):
-        return open_store(f"redis://127.0.0.1:{proxy.port}/0", write=write, access=None)
+        return open_store(f"redis://127.0.0.1:{proxy.port}/0", "connect-redis", write=write)
 
     def test_done_without_an_answer_is_unconfirmed(self, proxied) -> None:
         proxy, engine = proxied

@@ -19,7 +19,7 @@ from sessctl.stores.opening import open_store
 from sessctl.stores.registry import parse_url
 from sessctl.text import Secret
 from tests.support.cli import Cli
-from tests.support.engines import RedisEngine, now_ms, value
+from tests.support.engines import RedisEngine, now_ms, value, with_layout
 from tests.support.redis_engines import ClusterEngine, SentinelEngine
 from tests.support.redis_forms import SERVICE, ask
 from tests.support.servers import RedisServer
@@ -216,7 +216,7 @@ class TestReplicas:
         assert (told.code, told.stdout) == (0, "0\n")
         assert "note: stale: read from the replica" in told.stderr
         for words in (("purge", "--expired"), ("expire", "--user", "7", "--yes")):
-            done = Cli(home)("--allow-stale", *words, "-b", url)
+            done = Cli(home)("--allow-stale", *words, "-b", with_layout(url, "connect-redis"))
             assert (done.code, "is a replica" in done.stderr) == (4, True)
 
     def test_a_purge_waits_until_they_have_it(

@@ -57,7 +57,7 @@ def tls(request: pytest.FixtureRequest) -> Engine:
 
 def verifying(engine: Engine) -> str:
     word = "sslmode=verify-full" if engine.name == "postgres" else "ssl-mode=VERIFY_IDENTITY"
-    return f"{engine.url}?{word}"
+    return f"{engine.server.url}?{word}"
 
 
 def test_password_and_user_of_the_access_win(sql: Engine) -> None:
@@ -75,12 +75,12 @@ def test_a_server_that_is_not_there(sql: Engine) -> None:
 
 def test_a_database_that_is_not_there(sql: Engine) -> None:
     with pytest.raises(StoreError, match=r"no database|denied|knows no"):
-        open_store(sql.url.removesuffix("/shop") + "/nowhere")
+        open_store(sql.server.url.removesuffix("/shop") + "/nowhere")
 
 
 def test_a_url_without_a_database(sql: Engine) -> None:
     with pytest.raises(UsageError, match="names no database"):
-        open_store(sql.url.removesuffix("/shop"))
+        open_store(sql.server.url.removesuffix("/shop"))
 
 
 def test_a_table_that_is_not_there_names_those_that_are(sql: Engine) -> None:
@@ -144,7 +144,7 @@ def test_a_replica_is_read_and_never_written(sql: Engine) -> None:
         with open_store(replica.url) as store:
             assert [session.sid for session in store.scan(Query())] == ["abc"]
         with pytest.raises(Refused, match="is read-only"):
-            open_store(replica.url, "connect-pg-simple", write=True)
+            open_store(replica.url, sql.layout, write=True)
     assert set(sql.everything()) == {b"abc"}
 
 

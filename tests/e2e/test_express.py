@@ -33,6 +33,12 @@ def shop(request: pytest.FixtureRequest, open_shop_on: OpenShop) -> Shop:
     return open_shop_on(request.param)
 
 
+@pytest.fixture(params=["connect-redis", "connect-sqlite3", "connect-mongo", "memorystore"])
+def cookie_shop(request: pytest.FixtureRequest, open_shop_on: OpenShop) -> Shop:
+    """For what is the cookie's alone, and the same on every store."""
+    return open_shop_on(request.param)
+
+
 @pytest.fixture(params=LASTING)
 def lasting_shop(request: pytest.FixtureRequest, open_shop_on: OpenShop) -> Shop:
     """The stores that leave expired sessions behind."""
@@ -134,26 +140,26 @@ def test_the_browser_s_cookie_leads_to_its_session(shop: Shop) -> None:
     assert (result.stderr, result.code) == ("", 0)
 
 
-def test_the_browser_s_cookie_verifies(shop: Shop) -> None:
-    browser = visitor(shop.start(), 42)
-    right = shop.run("verify", browser.cookie(), "--secret-from", "env:APP_SECRET")
-    wrong = shop.run("verify", browser.cookie(), "--secret-from", "env:WRONG")
+def test_the_browser_s_cookie_verifies(cookie_shop: Shop) -> None:
+    browser = visitor(cookie_shop.start(), 42)
+    right = cookie_shop.run("verify", browser.cookie(), "--secret-from", "env:APP_SECRET")
+    wrong = cookie_shop.run("verify", browser.cookie(), "--secret-from", "env:WRONG")
     assert (right.json_lines()[0]["verdict"], right.stderr, right.code) == ("valid", "", 0)
     assert (wrong.json_lines()[0]["verdict"], wrong.stderr, wrong.code) == ("bad_signature", "", 1)
 
 
-def test_the_set_cookie_line_of_the_app_is_read_whole(shop: Shop) -> None:
-    app = shop.start(cookie={"maxAge": HOUR_MS, "sameSite": "lax"})
+def test_the_set_cookie_line_of_the_app_is_read_whole(cookie_shop: Shop) -> None:
+    app = cookie_shop.start(cookie={"maxAge": HOUR_MS, "sameSite": "lax"})
     (line,) = app.browser().get("/views").set_cookie
-    result = shop.run("verify", f"Set-Cookie: {line}", "--secret-from", "env:APP_SECRET")
+    result = cookie_shop.run("verify", f"Set-Cookie: {line}", "--secret-from", "env:APP_SECRET")
     assert (result.json_lines()[0]["name"], result.stderr, result.code) == ("connect.sid", "", 0)
 
 
-def test_many_cookies_of_the_app_all_verify(shop: Shop) -> None:
+def test_many_cookies_of_the_app_all_verify(cookie_shop: Shop) -> None:
     """Signatures hold every character of base64, so the wire form is escaped in every way."""
-    app = shop.start()
+    app = cookie_shop.start()
     lines = [f"connect.sid={visitor(app).cookie()}" for _ in range(60)]
-    result = shop.run("verify", "--secret-from", "env:APP_SECRET", stdin="\n".join(lines))
+    result = cookie_shop.run("verify", "--secret-from", "env:APP_SECRET", stdin="\n".join(lines))
     assert [item["verdict"] for item in result.json_lines()] == ["valid"] * 60
     assert (result.stderr, result.code) == ("", 0)
 
@@ -168,14 +174,14 @@ def test_a_signed_cookie_is_accepted_by_the_app(shop: Shop) -> None:
     assert (result.stderr, result.code) == ("", 0)
 
 
-def test_a_cookie_signed_with_a_wrong_secret_is_accepted_by_nobody(shop: Shop) -> None:
-    app = shop.start()
+def test_a_cookie_signed_with_a_wrong_secret_is_accepted_by_nobody(cookie_shop: Shop) -> None:
+    app = cookie_shop.start()
     sid = sid_of(visitor(app, 42))
-    forged = shop.run("sign", "--secret-from", "env:WRONG", "--", sid).stdout.rstrip("\n")
+    forged = cookie_shop.run("sign", "--secret-from", "env:WRONG", "--", sid).stdout.rstrip("\n")
     stranger = app.browser()
     stranger.cookies["connect.sid"] = forged
     assert user_of(stranger) is None
-    result = shop.run("verify", forged, "--secret-from", "env:APP_SECRET")
+    result = cookie_shop.run("verify", forged, "--secret-from", "env:APP_SECRET")
     assert (result.json_lines()[0]["verdict"], result.stderr, result.code) == (
         "bad_signature", "", 1,
     )  # fmt: skip
@@ -198,15 +204,15 @@ def test_a_rotation_is_the_same_for_both(shared_shop: Shop) -> None:
     assert (newest.json_lines()[0]["secret"], newest.code) == ("env:NEW", 0)
 
 
-def test_a_cookie_name_of_the_app_s_own(shop: Shop) -> None:
-    app = shop.start(name="shop.sid")
+def test_a_cookie_name_of_the_app_s_own(cookie_shop: Shop) -> None:
+    app = cookie_shop.start(name="cookie_shop.sid")
     sid = sid_of(visitor(app, 42))
-    shop.configure('cookie_name = "shop.sid"\nsecrets = ["env:APP_SECRET"]')
-    result = shop.run("sign", "-o", "header", "--", sid)
+    cookie_shop.configure('cookie_name = "cookie_shop.sid"\nsecrets = ["env:APP_SECRET"]')
+    result = cookie_shop.run("sign", "-o", "header", "--", sid)
     name, _, value = result.stdout.removeprefix("Cookie: ").rstrip("\n").partition("=")
     stranger = app.browser()
     stranger.cookies[name] = value
-    assert (name, user_of(stranger)) == ("shop.sid", 42)
+    assert (name, user_of(stranger)) == ("cookie_shop.sid", 42)
     assert (result.stderr, result.code) == ("", 0)
 
 

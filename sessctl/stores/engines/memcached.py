@@ -18,7 +18,7 @@ from contextlib import closing
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
-from sessctl.errors import JournalError, Refused, StoreError, UsageError
+from sessctl.errors import JournalError, Refused, StoreError, StoreUnreachable, UsageError
 from sessctl.session import Expiry, Need, Query, Session
 from sessctl.stores.base import Capabilities, Identity, Outcome, Remarks, Result
 from sessctl.stores.engines.lost import LostReply, after_lost_delete
@@ -52,7 +52,7 @@ class MemcachedStore:
     kind = "memcached"
     page_size = _PAGE
 
-    def __init__(self, wire: Wire, layout: KeyLayout, host: str, *, read_only: bool) -> None:
+    def __init__(self, wire: Wire, layout: KeyLayout, *, read_only: bool) -> None:
         self.layout = layout
         self.identity = Identity("memcached", wire.address, "", layout.prefix, wire.address)
         self.remarks = Remarks()
@@ -65,31 +65,22 @@ class MemcachedStore:
     @classmethod
     def open(cls, url: StoreUrl, layout: KeyLayout, access: Access) -> Self:
         """Connect. Raises StoreUnreachable, or StoreError for a server that is too old."""
-        flags(dict(url.options), (), url.scheme)
-        if url.username or url.password or access.password:
-            raise UsageError("memcached URLs take no user and no password")
-        if url.path.strip("/"):
-            raise UsageError("memcached has no databases", hint="memcached://HOST:PORT")
-        if access.require_tls:
-            raise Refused("this backend requires TLS, and memcached is spoken to without")
-        host = url.host or "localhost"
-        wire = Wire(host, url.port or _PORT, access.timeout_s)
-        try:
-            wire.require_meta()
-        except StoreError:
-            wire.close()
-            raise
-        store = cls(wire, layout, host, read_only=access.read_only)
+        store = cls(_wire(url, access), layout, read_only=access.read_only)
         if not url.is_local:
-            store.remarks.note(f"not encrypted: memcached:// to {host}")
+            store.remarks.note(f"not encrypted: memcached:// to {url.host}")
         return store
 
     @classmethod
     def places(cls, url: StoreUrl, access: Access) -> list[Place]:
         """The prefixes of the first 10 000 keys."""
-        with closing(Wire(url.host or "localhost", url.port or _PORT, access.timeout_s)) as wire:
-            wire.require_meta()
-            return places_of_keys(map(decode_id, islice(wire.keys(b""), _SURVEYED)), sample=_SAMPLE)
+        with closing(_wire(url, access)) as wire:
+            try:
+                keys = list(islice(wire.keys(b""), _SURVEYED))
+            except StoreUnreachable:
+                raise
+            except StoreError:  # it does not list its keys; named sessions can be read all the same
+                return []
+        return places_of_keys(map(decode_id, keys), sample=_SAMPLE)
 
     # -- clock and size ---------------------------------------------------------------------------
 
@@ -318,3 +309,21 @@ def _deleted(sid: str, reply: bytes) -> Result:
 def _seconds(ms: int) -> int:
     """No session ends before it was asked to."""
     return -(-ms // 1000)
+
+
+def _wire(url: StoreUrl, access: Access) -> Wire:
+    """A connection to a server that is new enough. Raises as `MemcachedStore.open` does."""
+    flags(dict(url.options), (), url.scheme)
+    if url.username or url.password or access.password:
+        raise UsageError("memcached URLs take no user and no password")
+    if url.path.strip("/"):
+        raise UsageError("memcached has no databases", hint="memcached://HOST:PORT")
+    if access.require_tls:
+        raise Refused("this backend requires TLS, and memcached is spoken to without")
+    wire = Wire(url.host or "localhost", url.port or _PORT, access.timeout_s)
+    try:
+        wire.require_meta()
+    except StoreError:
+        wire.close()
+        raise
+    return wire
