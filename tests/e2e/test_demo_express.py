@@ -26,6 +26,7 @@ from sessctl.demo.express.stores import MemoryStore, RedisStore, SqliteStore
 from sessctl.session import Query
 from tests.support.acts import ActsApp
 from tests.support.cli import HOUR_MS
+from tests.support.engines import with_layout
 from tests.support.express import ExpressApp
 
 if TYPE_CHECKING:
@@ -326,10 +327,11 @@ def shared(
     store: SqliteStore | RedisStore
     if request.param == "sqlite":
         where = {"store": "sqlite3", "dir": str(tmp_path), "db": "both"}
-        store, url = SqliteStore(tmp_path / "both"), f"sqlite:///{tmp_path / 'both'}"
+        path = tmp_path / "both"
+        store, url = SqliteStore(path), with_layout(f"sqlite:///{path}", "connect-sqlite3")
     else:
         where = {"store": "redis", "redisUrl": redis_url}
-        store, url = RedisStore(redis_url), redis_url
+        store, url = RedisStore(redis_url), with_layout(redis_url, "connect-redis")
     with ExpressApp(**where, **options) as theirs, ActsApp(store, **options) as ours:
         yield theirs, ours, url
     store.close()

@@ -14,21 +14,27 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sessctl.stores.base import Outcome
-from sessctl.stores.opening import open_store
 from tests.support.cli import HOUR_MS
-from tests.support.shops import SHOPS, shop_class
+from tests.support.shops import OTHER_WAYS, SHOPS, shop_class
 from tests.support.shops.base import data_of, in_flight, short, sid_of, user_of, visitor
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import OpenShop
     from tests.support.shops.base import Shop
 
+USUAL = [layout for layout in SHOPS if layout not in OTHER_WAYS]
 LASTING = [layout for layout in SHOPS if not shop_class(layout).expires_by_itself]
-REVIVING = [layout for layout in SHOPS if shop_class(layout).set_revives]
-SHARED = [layout for layout in SHOPS if shop_class(layout).outlives_its_app]
+REVIVING = [layout for layout in USUAL if shop_class(layout).set_revives]
+SHARED = [layout for layout in USUAL if shop_class(layout).outlives_its_app]
 
 
 @pytest.fixture(params=SHOPS)
+def every_shop(request: pytest.FixtureRequest, open_shop_on: OpenShop) -> Shop:
+    """The other ways to use a layout, too: what a value's form or a server's kind could break."""
+    return open_shop_on(request.param)
+
+
+@pytest.fixture(params=USUAL)
 def shop(request: pytest.FixtureRequest, open_shop_on: OpenShop) -> Shop:
     return open_shop_on(request.param)
 
@@ -68,8 +74,8 @@ PEOPLE = [
 ]
 
 
-def test_every_session_is_listed_as_the_app_has_it(shop: Shop) -> None:
-    app = shop.start(cookie={"maxAge": HOUR_MS})
+def test_every_session_is_listed_as_the_app_has_it(every_shop: Shop) -> None:
+    app = every_shop.start(cookie={"maxAge": HOUR_MS})
     expected: dict[str, tuple[str | None, Any]] = {}
     for user, shown, data in PEOPLE:
         browser = visitor(app, user, **data)
@@ -78,26 +84,26 @@ def test_every_session_is_listed_as_the_app_has_it(shop: Shop) -> None:
         cookie = browser.get("/session").json["cookie"]
         # express-session reads its clock twice while it makes a cookie: 1 ms may go.
         assert HOUR_MS - 10 <= cookie["originalMaxAge"] <= HOUR_MS
-        expected[sid_of(browser)] = (shown, data_of(shop, browser))
-    listed = shop.listed()
+        expected[sid_of(browser)] = (shown, data_of(every_shop, browser))
+    listed = every_shop.listed()
     assert {sid: (item["user"], item["data"]) for sid, item in listed.items()} == expected
     assert {item["state"] for item in listed.values()} == {"active"}
-    assert {item["layout"] for item in listed.values()} == {shop.layout}
+    assert {item["layout"] for item in listed.values()} == {every_shop.layout}
 
 
 @pytest.mark.parametrize("max_age_ms", [None, 60_000, 30 * 24 * HOUR_MS])
-def test_a_session_ends_when_its_store_says(shop: Shop, max_age_ms: int | None) -> None:
+def test_a_session_ends_when_its_store_says(every_shop: Shop, max_age_ms: int | None) -> None:
     """Without an end of the cookie the store takes its own."""
     cookie = {} if max_age_ms is None else {"maxAge": max_age_ms}
-    browser = visitor(shop.start(cookie=cookie), 42)
+    browser = visitor(every_shop.start(cookie=cookie), 42)
     sid = sid_of(browser)
-    item = shop.listed()[sid]
-    if (life_ms := max_age_ms or shop.lifetime_ms) is None:
+    item = every_shop.listed()[sid]
+    if (life_ms := max_age_ms or every_shop.lifetime_ms) is None:
         assert (item["expires_at"], item["state"]) == (None, "active")
         return
     ends_ms = datetime.fromisoformat(item["expires_at"]).timestamp() * 1000
-    assert abs(ends_ms - shop.ends_ms(sid)) < 2
-    lives_ms = max_age_ms + shop.slack_ms if max_age_ms else life_ms
+    assert abs(ends_ms - every_shop.ends_ms(sid)) < 2
+    lives_ms = max_age_ms + every_shop.slack_ms if max_age_ms else life_ms
     assert abs(ends_ms - time.time() * 1000 - lives_ms) < 5000
     assert abs(item["ttl_s"] - lives_ms / 1000) < 5
 
@@ -131,9 +137,9 @@ def test_show_is_what_the_app_has(shop: Shop) -> None:
 # -- cookies ---------------------------------------------------------------------------------------
 
 
-def test_the_browser_s_cookie_leads_to_its_session(shop: Shop) -> None:
-    browser = visitor(shop.start(), 42, cart=["tea"])
-    result = shop.run("decode", f"connect.sid={browser.cookie()}")
+def test_the_browser_s_cookie_leads_to_its_session(every_shop: Shop) -> None:
+    browser = visitor(every_shop.start(), 42, cart=["tea"])
+    result = every_shop.run("decode", f"connect.sid={browser.cookie()}")
     (item,) = result.json_lines()
     assert item["sid"] == sid_of(browser)
     assert (item["session"]["user"], item["session"]["data"]["cart"]) == ("42", ["tea"])
@@ -227,10 +233,10 @@ def test_expire_logs_one_browser_out_and_no_other(shop: Shop) -> None:
     assert ("Ended 1 session." in result.stderr, result.code) == (True, 0)
 
 
-def test_expire_of_a_user_logs_them_out_everywhere(shop: Shop) -> None:
-    app = shop.start()
+def test_expire_of_a_user_logs_them_out_everywhere(every_shop: Shop) -> None:
+    app = every_shop.start()
     phone, laptop, other = visitor(app, 42), visitor(app, 42), visitor(app, 421)
-    result = shop.run("expire", "--user", "42", "--yes")
+    result = every_shop.run("expire", "--user", "42", "--yes")
     assert [user_of(browser) for browser in (phone, laptop, other)] == [None, None, 421]
     assert ("Ended 2 sessions." in result.stderr, result.code) == (True, 0)
 
@@ -242,15 +248,15 @@ def test_a_dry_run_logs_nobody_out(shop: Shop) -> None:
     assert ("Would end 1 session." in result.stderr, result.code) == (True, 0)
 
 
-def test_restore_logs_the_browser_in_again_with_the_same_cookie(shop: Shop) -> None:
-    app = shop.start(cookie={"maxAge": HOUR_MS})
+def test_restore_logs_the_browser_in_again_with_the_same_cookie(every_shop: Shop) -> None:
+    app = every_shop.start(cookie={"maxAge": HOUR_MS})
     browser = visitor(app, 42, theme="dark")
     seen, cookies = browser.get("/session").json, dict(browser.cookies)
-    assert shop.run("expire", "--user", "42", "--yes").code == 0
+    assert every_shop.run("expire", "--user", "42", "--yes").code == 0
     gone = app.browser()
     gone.cookies |= cookies
     assert user_of(gone) is None
-    result = shop.run("restore", "--last", "--yes")
+    result = every_shop.run("restore", "--last", "--yes")
     again = app.browser()
     again.cookies |= cookies
     assert user_of(again) == 42
@@ -290,9 +296,8 @@ def test_recheck_ends_what_a_request_in_flight_wrote_back(reviving_shop: Shop) -
     with in_flight(app, browser, "yes") as release:
 
         def write_back() -> None:
-            with open_store(shop.url, shop.layout, **shop.settings) as store:
-                while store.get([sid]):  # until it has been ended
-                    time.sleep(0.02)
+            while shop.has(sid):  # until it has been ended
+                time.sleep(0.02)
             release()
 
         writer = Thread(target=write_back)
@@ -310,28 +315,28 @@ def test_recheck_ends_what_a_request_in_flight_wrote_back(reviving_shop: Shop) -
 # -- what the library writes ----------------------------------------------------------------------
 
 
-def test_a_moved_end_keeps_a_session_beyond_its_old_one(shop: Shop) -> None:
+def test_a_moved_end_keeps_a_session_beyond_its_old_one(every_shop: Shop) -> None:
     """`Store.set_expiry`: the store, the listing and the app go by the new end."""
-    browser = visitor(shop.start(cookie={"maxAge": HOUR_MS}), 42, theme="dark")
-    sid, store = sid_of(browser), shop.store()
+    browser = visitor(every_shop.start(cookie={"maxAge": HOUR_MS}), 42, theme="dark")
+    sid, store = sid_of(browser), every_shop.store()
     assert browser.post("/maxage", {"ms": 3000}).status == 200
-    old_ms = shop.ends_ms(sid)
+    old_ms = every_shop.ends_ms(sid)
     new_ms = store.now_ms() // 1000 * 1000 + HOUR_MS
     (result,) = store.set_expiry(store.get([sid]), new_ms)
     assert result.outcome is Outcome.STORED
-    assert abs(shop.ends_ms(sid) - new_ms) < shop.granularity_ms
-    assert abs(listed_end(shop, sid) - new_ms) < shop.granularity_ms
-    while time.time() * 1000 < old_ms + shop.granularity_ms:
+    assert abs(every_shop.ends_ms(sid) - new_ms) < every_shop.granularity_ms
+    assert abs(listed_end(every_shop, sid) - new_ms) < every_shop.granularity_ms
+    while time.time() * 1000 < old_ms + every_shop.granularity_ms:
         time.sleep(0.05)
     assert user_of(browser) == 42
     assert browser.get("/session").json["theme"] == "dark"
 
 
-def test_a_session_that_is_put_is_accepted_by_the_app(shop: Shop) -> None:
+def test_a_session_that_is_put_is_accepted_by_the_app(every_shop: Shop) -> None:
     """`Store.put`, with an end of its own; the cookie is signed by sessctl."""
-    app = shop.start(cookie={"maxAge": HOUR_MS})
+    app = every_shop.start(cookie={"maxAge": HOUR_MS})
     first = visitor(app, 42, theme="dark", cart=["tea"])
-    sid, store = sid_of(first), shop.store()
+    sid, store = sid_of(first), every_shop.store()
     sessions = store.get([sid])
     frozen = {"sid": sid, **store.freeze(sessions[0])}
     assert store.delete(sessions)[0].outcome is Outcome.DELETED
@@ -339,8 +344,8 @@ def test_a_session_that_is_put_is_accepted_by_the_app(shop: Shop) -> None:
     new_ms = store.now_ms() // 1000 * 1000 + 2 * HOUR_MS
     (result,) = store.put([store.thaw(frozen, expires_ms=new_ms)])
     assert result.outcome is Outcome.STORED
-    assert abs(listed_end(shop, sid) - new_ms) < shop.granularity_ms
-    stranger = shop.sign(app, sid)
+    assert abs(listed_end(every_shop, sid) - new_ms) < every_shop.granularity_ms
+    stranger = every_shop.sign(app, sid)
     assert user_of(stranger) == 42
     seen = stranger.get("/session").json
     assert (seen["theme"], seen["cart"]) == ("dark", ["tea"])

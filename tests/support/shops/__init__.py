@@ -32,6 +32,11 @@ SHOPS = {
     "express-memory": "memory:MemoryShop",
     "memorystore": "memory:MemorystoreShop",
 }
+# Of these, what is another way to use a layout that is there already.
+OTHER_WAYS = {
+    "connect-redis sentinel", "connect-redis valkey", "connect-mongo, objects",
+    "connect-mongo, encrypted", "session-file-store, encrypted",
+}  # fmt: skip
 # The same layouts on other databases, which a short round proves.
 FURTHER = {
     "connect-session-knex on sqlite": "express_sql:KnexShop",

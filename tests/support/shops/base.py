@@ -104,6 +104,11 @@ class Shop(ABC):
             browser.cookies[name] = value
         return browser
 
+    def has(self, sid: str) -> bool:
+        """The store holds the session."""
+        with open_store(self.url, self.layout, **self.settings) as store:
+            return bool(store.get([sid]))
+
     def configure(self, text: str = "") -> None:
         """Write a backend `shop` with these further lines; commands use it from then on."""
         own = "".join(f"{key} = {json.dumps(value)}\n" for key, value in self.settings.items())

@@ -35,6 +35,10 @@ class MemoryShop(Shop):
         self.url = f"node+pid://{self.app.pid}"
         return self.app
 
+    def has(self, sid: str) -> bool:
+        """Asked of the app: a second look through the inspector would close it under the first."""
+        return sid in self.app.sessions()
+
     def ends_ms(self, sid: str) -> float:
         cookie = json.loads(self.app.sessions()[sid][0])["cookie"]
         ends_ms = parse_iso_ms(cookie["expires"])
