@@ -184,7 +184,7 @@ def _typed(run: Run, backend: Backend, words: list[str]) -> str:
     if run.options.config:
         words += ["--config", run.options.config]
     if not backend.name and run.options.backend:
-        words += ["-b", parse_url(backend.url).masked]
+        words += ["-b", parse_url(backend.url).typed]
     elif run.options.several_backends:
         words += ["-b", backend.name]
     return shlex.join(words)

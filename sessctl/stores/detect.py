@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
 from sessctl.errors import SerializerError, SessctlError, StoreUnreachable, UsageError
 from sessctl.session import Expiry, Query
@@ -47,9 +46,8 @@ class Candidate:
 
     def url(self, store: StoreUrl) -> str:
         """The store's URL with this layout named in it; its password is masked."""
-        settings = {key: value for key, value in self.settings.items() if value is not None}
-        words = {**dict(store.options), "layout": self.layout, **settings}
-        return f"{store.masked}?{urlencode(words, safe=':/*')}"
+        settings = {key: str(value) for key, value in self.settings.items() if value is not None}
+        return replace(store, settings=(("layout", self.layout), *settings.items())).typed
 
 
 def find_candidates(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, quote, unquote
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from sessctl.errors import UsageError
 from sessctl.text import Secret
@@ -68,6 +68,12 @@ class StoreUrl:
     def hosts(self) -> tuple[tuple[str, int | None], ...]:
         """Every host with its port, in the order of the URL."""
         return ((self.host, self.port), *self.others)
+
+    @property
+    def typed(self) -> str:
+        """`masked` with the words of its query, to be typed once more."""
+        words = urlencode((*self.options, *self.settings), safe=":/*")
+        return f"{self.masked}?{words}" if words else self.masked
 
     @property
     def is_local(self) -> bool:

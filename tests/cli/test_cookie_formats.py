@@ -108,7 +108,7 @@ def test_what_is_encrypted_is_shown_with_its_secret(cli: Cli) -> None:
     (value,) = made("client-sessions")
     closed = item_of(cli("decode", f"session_state={value}"))
     assert (closed["payload"], closed["signature"]) == (None, "unverified")
-    assert "the secret opens it" in closed["notes"][0]
+    assert "give the secret to read it" in closed["notes"][0]
     opened = item_of(cli("decode", f"session_state={value}", *SECRET, env=ENV))
     assert (opened["payload"], opened["verdict"]) == (PAYLOAD, "valid")
 

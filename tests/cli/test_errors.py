@@ -33,6 +33,7 @@ from tests.support.cli import (
     stored,
     wait_for_journal,
 )
+from tests.support.engines import with_layout
 from tests.support.run import COMMAND, Result, clean_environment
 from tests.support.servers import RedisServer
 
@@ -183,7 +184,8 @@ def test_a_right_that_is_missing_is_denied_before_anything_is_changed(
     locked_server.cli("SET", f"sess:{ANA}", stored(1).decode(), "EX", "3600")
     url = locked_server.url_for("reader", "reader-pw-77")
     assert cli("list", "-b", url, "-o", "name").stdout == f"{ANA}\n"
-    result = cli("expire", ANA, "--yes", env={"SESSCTL_BACKEND": url})
+    named = with_layout(url, "connect-redis")
+    result = cli("expire", ANA, "--yes", env={"SESSCTL_BACKEND": named})
     assert locked_server.cli("EXISTS", f"sess:{ANA}") == "1"
     assert (f"{ANA}\tfailed\t" in result.stdout, result.code) == (True, 5)
     assert "Traceback" not in result.stderr

@@ -94,7 +94,8 @@ def test_the_password_of_a_backend_through_a_whole_purge_and_restore(
     (cli.home / ".env").write_text(f'PW="{CANARY}"\n')
     password = json.dumps(CANARY if reference == "inline" else reference)
     cli.config(
-        f'[backends.x]\nurl = "redis://127.0.0.1:{server.port}/0"\npassword = {password}\n'
+        f'[backends.x]\nurl = "redis://127.0.0.1:{server.port}/0"\nlayout = "connect-redis"\n'
+        f"password = {password}\n"
         f"secrets = [{password}]\n"
     )
     env = {"PW": CANARY}
@@ -192,12 +193,12 @@ def test_the_corpus_of_urls_fails_and_shows_no_part_of_its_password(
     cli: Cli, case: Case, flags: list[str], place: str
 ) -> None:
     if place == "-b":
-        result = cli("list", *flags, "-b", case.text)
+        result = cli("list", "--timeout", "1s", *flags, "-b", case.text)
     elif place == "environment":
-        result = cli("list", *flags, env={"SESSCTL_BACKEND": case.text})
+        result = cli("list", "--timeout", "1s", *flags, env={"SESSCTL_BACKEND": case.text})
     else:
         cli.config(f"[backends.x]\nurl = {json.dumps(case.text)}\n")
-        result = cli("list", *flags)
+        result = cli("list", "--timeout", "1s", *flags)
     assert (result.stdout, result.code in (2, 3, 4)) == ("", True)
     for word in case.forbid:
         assert word not in result.stderr

@@ -344,7 +344,7 @@ def _say(text: str) -> None:
 
 
 def main() -> None:
-    url = sys.argv[1]
+    url = sys.argv[1].rpartition("layout=")[0][:-1]  # drivers know no layouts
     application: Application = APPLICATIONS[url.partition(":")[0]](url)
     while order := _line():
         log = renew(application, json.loads(order))

@@ -284,7 +284,7 @@ def test_a_server_lost_in_the_first_page_is_not_told_as_nothing(
         f"Up to {failed} of the failed may be gone. Undo: sessctl restore --last" in result.stderr
     )
     name = served.url.rpartition("@")[2].removeprefix("redis://")
-    name = name.partition(":")[0] + "/" + name.rpartition("/")[2]
+    name = name.partition(":")[0] + "/" + name.rpartition("/")[2].partition("?")[0]
     undo = ("restore", "--last", *served.lapsed, "--force", "wrong-store", "--confirm", name)
     again = sessctl(*undo, "-b", served.url)
     assert again.code == 0, again.stderr

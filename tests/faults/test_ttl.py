@@ -81,7 +81,7 @@ def purge_and_restore(subject: RedisSubject, folder: Path, counts: Counter[str])
 
 def copy(subject: RedisSubject, counts: Counter[str]) -> None:
     """To another database, by freeze, thaw and put, as a copy does it."""
-    target = subject.url.removesuffix("/0") + "/1"
+    target = subject.url.replace("/0?", "/1?")
     with subject.open() as store, open_store(target, write=True) as other:
         for session in store.scan(Query()):
             frozen = {"sid": session.sid, **store.freeze(session)}

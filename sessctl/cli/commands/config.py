@@ -126,7 +126,7 @@ def _values(run: Run, backend: Backend) -> dict[str, Any]:
         if value in (None, [], False) or (key == "no_ttl" and value == "never"):
             continue
         if key == "url":
-            value = parse_url(value).masked
+            value = parse_url(value).typed
         elif key in ("secrets", "store_secrets"):
             value = [describe(reference, environ=run.environ) for reference in value]
         elif key == "password":
