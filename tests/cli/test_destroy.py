@@ -503,7 +503,7 @@ def test_max_delete_stops_and_says_how_to_go_on(cli: Cli, shop: SqliteEngine) ->
     assert (result.counts, result.code) == ({"deleted": 12}, 5)
     assert (
         "stopped: --max-delete 12 is reached; to go on: "
-        f"sessctl purge --resume {cli.journals()[0]} --max-delete 12 -b {shop.url}\n"
+        f"sessctl purge --resume {cli.journals()[0]} --max-delete 12 -b '{shop.url}'\n"
     ) in result.stderr
 
 
@@ -760,7 +760,7 @@ def test_a_time_limit_stops_between_pages(cli: Cli, store: Engine) -> None:
     words = ("purge", "--all", "--yes", "--max-delete", "5000", "-b", store.url)
     result = cli(*words, "--run-time", "1ms")
     assert (result.counts, len(there(store)), result.code) == ({"deleted": 500}, 700, 5)
-    again = f"sessctl purge --resume {cli.journals()[0]} --max-delete 5000 -b {store.url}\n"
+    again = f"sessctl purge --resume {cli.journals()[0]} --max-delete 5000 -b '{store.url}'\n"
     assert f"stopped: --run-time 1ms is over; to go on: {again}" in result.stderr
     assert cli(*words, "--run-time", "10m").counts == {"deleted": 700}
 

@@ -53,7 +53,7 @@ def test_memory_does_not_grow_with_the_store(subject, home, rng, scale) -> None:
     # It is the filling that takes its time on a server.
     most = MANY if subject.name in ("redis", "sqlite") else MANY // 2
     if subject.name == "files":
-        most = MANY // 5  # each of which is a file to make
+        most = MANY // 6  # each of which is a file to make
     many = peaks(subject, home, rng, most * scale, restore=scale > 1)
     for command, peak in many.items():
         grown = peak - few[command]

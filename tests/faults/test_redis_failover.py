@@ -25,14 +25,14 @@ from tests.faults.killer import Victim
 from tests.faults.stores import RedisSubject, check_nothing_lost, journalled, journals
 from tests.support.cli import Cli
 from tests.support.redis_engines import ClusterEngine, SentinelEngine
-from tests.support.redis_forms import ask, until
+from tests.support.redis_forms import SentinelService, ask, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
     from random import Random
 
-    from tests.support.redis_forms import RedisCluster, SentinelService
+    from tests.support.redis_forms import RedisCluster
     from tests.support.servers import RedisServer
 
 SESSIONS = 6_000  # two pages of SCAN at each primary of three
@@ -120,9 +120,12 @@ def _key_of(cluster: RedisCluster, primary: RedisServer) -> str:
 
 @pytest.fixture(params=["cluster", "sentinel"])
 def form(request: pytest.FixtureRequest, rng: Random) -> Iterator[Form]:
-    servers = request.getfixturevalue(f"redis_{request.param}")
-    made = {"cluster": ClusterForm, "sentinel": SentinelForm}[request.param](servers, rng)
-    yield made
+    if request.param == "sentinel":  # its own each time: sentinels remember what befell the last
+        with SentinelService() as service:
+            yield SentinelForm(service, rng)
+        return
+    servers = request.getfixturevalue("redis_cluster")
+    yield ClusterForm(servers, rng)
     servers.revive()
 
 
@@ -167,8 +170,9 @@ def test_the_command_says_incomplete(form: Form, home: Path) -> None:
         until(lambda: bool(run.stdout) or run.process.poll() is not None, "nothing is listed")
         form.lose_a_primary(heir=False)
         code, lines = run.wait(), run.stdout.count("\n")
-        assert code == (0 if lines == len(form.sids) else 5), run.stderr
-        assert code == 0 or "incomplete" in run.stderr
+        # All may have been listed, and nobody be sure that they were all.
+        assert code in (0, 5), run.stderr
+        assert lines == len(form.sids) if code == 0 else "incomplete" in run.stderr
 
 
 def test_a_failover_that_was_ordered_loses_nothing(form: Form) -> None:

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
 
 from redis import Redis
+from redis.exceptions import ResponseError
 
 from tests.support.servers import RedisServer, free_port
 
@@ -199,8 +200,18 @@ class SentinelService(_Servers):
         ask(self.primary, "FLUSHALL")
 
     def fail_over(self) -> None:
-        """Order it, whether the primary lives or not; it takes a second or so."""
-        ask(self.sentinels[0], "SENTINEL FAILOVER", SERVICE)
+        """Order it, whether the primary lives or not; it takes a second or so. A replica that the
+        sentinel has just met is no good to it before its first answer."""
+        until(self._is_ordered, "no replica is good enough")
+
+    def _is_ordered(self) -> bool:
+        try:
+            ask(self.sentinels[0], "SENTINEL FAILOVER", SERVICE)
+        except ResponseError as exc:
+            if "NOGOODSLAVE" in str(exc):
+                return False
+            raise
+        return True
 
     def revive(self) -> None:
         """Start what was killed, and wait until everybody is well and in step."""
