@@ -7,17 +7,20 @@ session never stops a listing. That the output is harmless is `tests/cli/test_ho
 from __future__ import annotations
 
 import json
+import pkgutil
 from base64 import b64decode
 from functools import cache
+from importlib import import_module
 from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
+from sessctl import cookies
 from tests.faults.stores import sid, stored
 from tests.support.child import in_child
 from tests.support.cli import HOUR_MS, Cli, now_ms
-from tests.support.vectors import hostile
+from tests.support.vectors import folder, hostile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +36,10 @@ GOOD = 1000
 LIMIT_MIB = 256
 
 
-HARMLESS = (b"s%3Aabc.def", b'{"cookie":{}}', b"{", b"words")
+HARMLESS = (
+    *(b"s%3Aabc.def", b'{"cookie":{}}', b"{", b"words", b"two words", b"a=b"),
+    b"Cookie: theme=dark; connect.sid=s%3Aabc.def; _ga=GA1.1.1; tiny=x; sid=0123456789abcdef",
+)
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +60,20 @@ def run(cli: Cli, words: tuple[str, ...], text: bytes) -> Ran:
     return in_child(lambda: cli(*words, "-o", "jsonl", stdin=text, env={"KEY": "some-secret-91"}))
 
 
+def one_of_each_format() -> list[bytes]:
+    """A cookie of each format, whose module and libraries are loaded with it."""
+    files = sorted(folder("SESSCTL_COOKIE_VECTORS", "cookies").glob("*.jsonl"))
+    firsts = [json.loads(path.read_text(encoding="utf-8").partition("\n")[0]) for path in files]
+    return [row["cookie"].encode() for row in firsts if isinstance(row["cookie"], str)]
+
+
 @cache
 def usual(cli: Cli, words: tuple[str, ...]) -> frozenset[str]:
     """What a command reaches for when its input is harmless, once all is loaded."""
-    for text in HARMLESS:
-        cli(*words, "-o", "jsonl", stdin=text)
+    for found in pkgutil.iter_modules(cookies.__path__):
+        import_module(f"sessctl.cookies.{found.name}")
+    for text in (*HARMLESS, *one_of_each_format()):
+        cli(*words, "-o", "jsonl", stdin=text, env={"KEY": "some-secret-91"})
     return frozenset().union(*(run(cli, words, text).acts for text in HARMLESS))
 
 
