@@ -33,6 +33,11 @@ def shop(request: pytest.FixtureRequest, open_shop_on: OpenShop) -> Shop:
     return open_shop_on(request.param)
 
 
+@pytest.fixture
+def every_shop(shop: Shop) -> Shop:
+    return shop
+
+
 def header(browser) -> str:
     return "Cookie: " + "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
 

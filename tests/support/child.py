@@ -32,7 +32,8 @@ _ACTS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """What became of a call: `acts` are audit events with their first argument."""
+    """What became of a call: by how much memory grew at its peak; `acts` are audit events with
+    their first argument."""
 
     answer: Any
     rss_mib: float
@@ -65,6 +66,8 @@ def in_child(call: Callable[[], Any], *, limit_s: float = 60) -> Ran:
 def _child(call: Callable[[], Any], writer: int) -> None:
     acts: set[str] = set()
     listening = True
+    # This process begins with all that the test run has in memory.
+    begun_with = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
         if listening and event in _ACTS:
@@ -76,7 +79,7 @@ def _child(call: Callable[[], Any], writer: int) -> None:
     except BaseException:
         answer = traceback.format_exc()
     listening = False
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - begun_with
     with os.fdopen(writer, "wb") as pipe:
         pickle.dump((answer, used, frozenset(acts)), pipe)
     os._exit(0)
