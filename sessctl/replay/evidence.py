@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sessctl.cookies.api import decode_cookie
+from sessctl.cookies.api import decode_cookie, recognise
 from sessctl.cookies.registry import OPAQUE
 from sessctl.errors import SessctlError
 from sessctl.replay.compare import differences
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _LOGOUT = re.compile(r"(?i)log-?out|sign-?out|log out|sign out|/session/delete")
 _SHORTEST_ID = 11  # characters: 64 bits in base64. A signed count looks like a signed id else.
+_FIRM = 50  # of 100: how well a cookie has to fit a format to tell something
 _RESTART = re.compile(r"(?i)restart")
 
 
@@ -86,8 +87,12 @@ def _decoded(carrier: str, stateful: Transcript) -> Iterator[Evidence]:
     )  # fmt: skip
     if value is None:
         return
+    text = f"{carrier}={value}"
     try:
-        cookie = decode_cookie(f"{carrier}={value}", name=carrier)
+        _, matches = recognise(text, name=carrier)
+        if not matches or matches[0][1].score < _FIRM:
+            return  # it could be of some format, as a random text could
+        cookie = decode_cookie(text, matches[0][0].name, name=carrier)
     except SessctlError:
         return
     if cookie.format == OPAQUE:
