@@ -163,7 +163,7 @@ def hunt(subject: Subject, folder: Path, rng: Random, *, moments: int) -> None:
 
 def test_killed_at_any_moment_nothing_is_lost(subject, tmp_path, rng) -> None:
     # On a server two restores of 3 000 rows, one by one, take 2 s; files are synced one by one.
-    moments = 4 if subject.name == "files" else 10
+    moments = 4 if subject.name == "files" else 6
     hunt(subject, tmp_path, rng, moments=moments)
 
 

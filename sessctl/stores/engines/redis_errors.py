@@ -102,8 +102,11 @@ def mapped(exc: BaseException, address: str, *, sent: bool) -> StoreError | None
     if isinstance(exc, known.ConnectionError | OSError):
         if sent:
             return LostReply(f"redis at {address} closed the connection")
-        return StoreUnreachable(
-            f"cannot reach redis at {address} ({_reason(exc)})",
+        reason = _reason(exc)
+        # Who is there and hangs up while it is greeted is worth another try.
+        kind = LostReply if reason == "connection closed" else StoreUnreachable
+        return kind(
+            f"cannot reach redis at {address} ({reason})",
             hint="is it running, and is the port right?",
         )
     if isinstance(exc, known.ResponseError):
