@@ -19,10 +19,15 @@ if TYPE_CHECKING:
 OpenShop = Callable[[str], Shop]
 
 
+@pytest.fixture(autouse=True)
+def _no_secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another test of this process learned is not hidden in this one's output."""
+    monkeypatch.setattr(text, "_spellings", [])
+
+
 @pytest.fixture
 def cli(home: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     monkeypatch.chdir(home)
-    monkeypatch.setattr(text, "_spellings", [])  # secrets of other tests in this process
     return Cli(home)
 
 
