@@ -18,6 +18,7 @@ Source: next-auth 4 `jwt/index.js`, `core/lib/cookie.js`; @auth/core `jwt.js`,
 from __future__ import annotations
 
 import uuid
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from sessctl.cookies import jose, jwe
@@ -41,7 +42,7 @@ _KEY_BYTES = {_GCM: 32, _CBC: 64}
 _SECURE = "__Secure-"
 
 
-class _SessionToken:
+class _SessionToken(ABC):
     """What both generations share; they differ in the key, the cipher and the names."""
 
     name: str
@@ -121,12 +122,13 @@ class _SessionToken:
 
     # -- what differs --
 
+    @abstractmethod
     def _salts(self, context: CookieContext) -> list[str]:
         """The salts that the key may have been derived with; the first one signs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _derived(self, secret: Secret, encryption: str, salt: str) -> bytes:
-        raise NotImplementedError
+        """The key for this cipher, from the app's secret."""
 
     def _key_id(self, key: OctKey) -> dict[str, str]:
         return {}

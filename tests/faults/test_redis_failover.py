@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+from abc import ABC, abstractmethod
 from collections import Counter
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
@@ -40,7 +41,7 @@ JOURNAL_BYTES = 600_000  # about, of so many
 STRANGERS = {b"sess:hash", b"other:x"}
 
 
-class Form:
+class Form(ABC):
     """Servers of one kind, full of sessions, and how one of them is lost."""
 
     engine: Any
@@ -66,12 +67,13 @@ class Form:
         if heir:
             self.promote()
 
+    @abstractmethod
     def kill(self) -> None:
-        raise NotImplementedError
+        """End a primary with SIGKILL."""
 
+    @abstractmethod
     def promote(self) -> None:
         """Let the replica of the dead primary take over."""
-        raise NotImplementedError
 
 
 class ClusterForm(Form):
