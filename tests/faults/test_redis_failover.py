@@ -58,6 +58,7 @@ class Form(ABC):
         self.subject = RedisSubject(type(self.engine)(self.engine.servers))
         return self.subject
 
+    @abstractmethod
     def wait_for_replicas(self) -> None:
         """Let every replica have what its primary has."""
 
