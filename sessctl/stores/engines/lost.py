@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class LostReply(StoreUnreachable):
-    """The connection broke after a command was sent."""
+    """The connection broke after a command was sent: it may or may not have been done."""
 
 
 def after_lost_delete(

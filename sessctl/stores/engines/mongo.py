@@ -18,9 +18,10 @@ from sessctl.errors import Refused, SessctlError, StoreError
 from sessctl.serializers.bson import OPTIONS, DatetimeMS, RawBSONDocument
 from sessctl.session import Need, Query, Session
 from sessctl.stores.base import Capabilities, Identity, Lag, Remarks
+from sessctl.stores.engines.lost import LostReply
 from sessctl.stores.engines.mongo_connect import STATEMENT_TIMEOUT_S, Target
 from sessctl.stores.engines.mongo_documents import MongoDocuments, ids_of
-from sessctl.stores.engines.mongo_errors import LostReply, translated
+from sessctl.stores.engines.mongo_errors import translated
 from sessctl.stores.engines.mongo_lag import replica_lags
 from sessctl.stores.engines.mongo_writes import DELETE_PAGE, MongoWriter
 from sessctl.stores.survey import PLACES, Place

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sessctl.errors import AccessDenied, MissingExtra, StoreError, StoreUnreachable
 from sessctl.serializers.bson import READ_ERRORS
+from sessctl.stores.engines.lost import LostReply
 from sessctl.text import escape, redact, shorten
 
 if TYPE_CHECKING:
@@ -24,10 +25,6 @@ except ImportError:
 _UNAUTHORIZED, _AUTHENTICATION_FAILED, _ATLAS, _TIMED_OUT = 13, 18, 8000, 50
 NO_REPLICA_SET = 76
 _CERTIFICATE = re.compile(r"certificate verify failed: ([^(]+?)\s*[.(]")
-
-
-class LostReply(StoreUnreachable):
-    """The connection broke after a command was sent: it may or may not have been done."""
 
 
 class NotAcknowledged(StoreError):

@@ -21,7 +21,8 @@ from pymongo.errors import DuplicateKeyError
 
 from sessctl.errors import AccessDenied, SerializerError, StoreError, StoreUnreachable
 from sessctl.stores.base import Outcome, Result
-from sessctl.stores.engines.mongo_errors import LostReply, NotAcknowledged, translated
+from sessctl.stores.engines.lost import LostReply
+from sessctl.stores.engines.mongo_errors import NotAcknowledged, translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from sessctl.errors import AccessDenied, StoreError, StoreUnreachable
+from sessctl.stores.engines.lost import LostReply
 from sessctl.text import escape, redact
 
 
@@ -17,10 +18,6 @@ class Reply(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.word = message.split(" ", 1)[0]
-
-
-class LostReply(StoreUnreachable):
-    """The connection broke after a command was sent: it may or may not have been done."""
 
 
 class NotPrimary(StoreUnreachable):

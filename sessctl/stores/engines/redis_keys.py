@@ -15,7 +15,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sessctl.errors import StoreError, StoreUnreachable
-from sessctl.stores.engines.redis_errors import LostReply, Reply, checked, reply_error
+from sessctl.stores.engines.lost import LostReply
+from sessctl.stores.engines.redis_errors import Reply, checked, reply_error
 from sessctl.stores.engines.redis_node import pack
 from sessctl.text import escape, redact
 

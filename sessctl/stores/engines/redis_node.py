@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sessctl.errors import AccessDenied, StoreError, StoreUnreachable
-from sessctl.stores.engines.redis_errors import LostReply, Reply, checked, mapped, words_of
+from sessctl.stores.engines.lost import LostReply
+from sessctl.stores.engines.redis_errors import Reply, checked, mapped, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -19,8 +19,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from sessctl.errors import AccessDenied, Incomplete, Refused, StoreError, StoreUnreachable
+from sessctl.stores.engines.lost import LostReply
 from sessctl.stores.engines.redis_cluster import slot_of
-from sessctl.stores.engines.redis_errors import LostReply, checked
+from sessctl.stores.engines.redis_errors import checked
 from sessctl.stores.engines.redis_keys import Patience
 from sessctl.stores.engines.redis_node import pack
 from sessctl.stores.engines.redis_nodes import ALL_SLOTS

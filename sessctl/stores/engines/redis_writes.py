@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from sessctl.errors import AccessDenied, StoreError
 from sessctl.session import Expiry
 from sessctl.stores.base import Outcome, Result
-from sessctl.stores.engines.redis_errors import LostReply, Reply, checked, reply_error
+from sessctl.stores.engines.lost import LostReply
+from sessctl.stores.engines.redis_errors import Reply, checked, reply_error
 from sessctl.stores.engines.redis_keys import Call, Keys
 from sessctl.stores.engines.redis_node import pack
 from sessctl.stores.engines.redis_scripts import CHANGED, DONE, GONE, Script, scripts
