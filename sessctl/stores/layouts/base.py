@@ -5,6 +5,7 @@ Most libraries are covered by a declaration of `KeyLayout` or `TableLayout`; see
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,6 +16,11 @@ from sessctl.timespec import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+
+# (now, the session's end or None), both in ms since 1970 UTC, to the keys of a value that belong to
+# the library.
+Fresh = Callable[[int, "int | None"], dict[str, Any]]
 
 
 class Unit(StrEnum):
@@ -71,6 +77,8 @@ class Layout:
 
     `ciphers` are those that the library can encrypt a value with (`serializers/ciphers.py`),
     `store_secrets` their secrets, newest first.
+
+    `fresh` makes the library's own part of a new session; None: none can be made.
     """
 
     name: str
@@ -89,6 +97,7 @@ class Layout:
     ciphers: tuple[str, ...] = ()
     store_secrets: tuple[Secret, ...] = ()
     lifetime_s: int
+    fresh: Fresh | None = None
 
     def configured(self, options: Mapping[str, Any]) -> Layout:
         """The same layout with a backend's own prefix, table, columns, lifetime or user path.

@@ -23,6 +23,24 @@ from sessctl.stores.layouts.base import (
     TableLayout,
     Unit,
 )
+from sessctl.timespec import iso
+
+
+def _cookie(now_ms: int, ends_ms: int | None) -> dict[str, Any]:
+    """What `new Cookie()` of express-session is as JSON."""
+    return {
+        "cookie": {
+            "originalMaxAge": None if ends_ms is None else ends_ms - now_ms,
+            "expires": None if ends_ms is None else iso(ends_ms),
+            "httpOnly": True,
+            "path": "/",
+        }
+    }
+
+
+def _file(now_ms: int, ends_ms: int | None) -> dict[str, Any]:
+    return {**_cookie(now_ms, ends_ms), "__lastAccess": now_ms}
+
 
 EXPRESS: dict[str, Any] = {
     "serializer": "json",
@@ -34,6 +52,7 @@ EXPRESS: dict[str, Any] = {
     "envelope": ("cookie",),
     "marks": ("cookie.originalMaxAge",),
     "lifetime_s": 86_400,
+    "fresh": _cookie,
 }
 
 CONNECT_REDIS = KeyLayout(name="connect-redis", prefix="sess:", **EXPRESS)
@@ -107,6 +126,7 @@ SESSION_FILE_STORE = FileLayout(
         "envelope": ("cookie", "__lastAccess"),
         "marks": ("cookie.originalMaxAge", "__lastAccess"),
         "lifetime_s": 3600,
+        "fresh": _file,
     },
 )
 

@@ -18,10 +18,43 @@ Source: koa-session 7.0.2 `src/context.ts`; koa-generic-session 2.3.1 `lib/store
 
 from __future__ import annotations
 
+from typing import Any
+
 from sessctl.stores.layouts.base import KeyLayout
 from sessctl.stores.layouts.express import EXPRESS
+from sessctl.timespec import iso
 
 _USER = EXPRESS["user"]
+
+
+def _koa(now_ms: int, ends_ms: int | None) -> dict[str, Any]:
+    if ends_ms is None:
+        return {"_session": True}  # `maxAge: "session"`
+    return {"_expire": ends_ms, "_maxAge": ends_ms - now_ms}
+
+
+def _koa_generic(now_ms: int, ends_ms: int | None) -> dict[str, Any]:
+    age = None if ends_ms is None else ends_ms - now_ms
+    cookie = {"httpOnly": True, "path": "/", "overwrite": True, "signed": True, "maxAge": age}
+    return {"cookie": cookie}
+
+
+def _fastify(now_ms: int, ends_ms: int | None) -> dict[str, Any]:
+    age = None if ends_ms is None else ends_ms - now_ms
+    ends = None if ends_ms is None else iso(ends_ms)
+    return {
+        "cookie": {
+            "expires": ends,
+            "originalMaxAge": age,
+            "originalExpires": ends,
+            "sameSite": None,
+            "secure": False,
+            "path": "/",
+            "httpOnly": True,
+            "domain": None,
+        }
+    }
+
 
 KOA_SESSION = KeyLayout(
     name="koa-session",
@@ -37,6 +70,7 @@ KOA_SESSION = KeyLayout(
     mark=int,
     marks=("_expire", "_maxAge"),
     lifetime_s=86_410,
+    fresh=_koa,
 )
 
 KOA_GENERIC_SESSION = KeyLayout(
@@ -49,6 +83,7 @@ KOA_GENERIC_SESSION = KeyLayout(
     envelope=("cookie",),
     marks=("cookie.maxAge", "cookie.overwrite"),
     lifetime_s=86_400,
+    fresh=_koa_generic,
 )
 
 FASTIFY_SESSION = KeyLayout(
@@ -63,4 +98,5 @@ FASTIFY_SESSION = KeyLayout(
     # express-session leaves out what is not set
     marks=("cookie.originalMaxAge", "cookie.domain", "cookie.sameSite", "cookie.secure"),
     lifetime_s=86_400,
+    fresh=_fastify,
 )

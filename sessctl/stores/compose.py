@@ -1,0 +1,70 @@
+"""A session made anew: data put into a value as the library of a store would write it.
+
+What a `Reader` takes apart, this puts together: the application's data, and around it the
+library's own part, with the dates of the session's life.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from sessctl.errors import Refused
+from sessctl.session import Expiry, Session
+from sessctl.stores.reader import Reader
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sessctl.stores.base import Store
+
+
+def compose(
+    store: Store,
+    sid: str,
+    data: Mapping[str, Any],
+    *,
+    expires_ms: int | None,
+    extra: Mapping[str, Any] | None = None,
+) -> Session:
+    """A session for `store.put`, which that store's application takes for its own.
+
+    Args:
+        expires_ms: its end, in ms since 1970 UTC; None: it never ends by itself.
+        extra: the library's own part of another session, if it is of the same framework: cookie
+            flags stay what they were, dates become those of `expires_ms`.
+
+    Raises:
+        Refused: values of this layout are read only.
+        SerializerError: the data cannot be written as this layout does.
+    """
+    layout = store.layout
+    if layout.fresh is None:
+        raise Refused(f"layout '{layout.name}' makes no new sessions")
+    own = layout.fresh(store.now_ms(), expires_ms)
+    for key, value in (extra or {}).items():
+        if isinstance(value, dict) and isinstance(own.get(key), dict):
+            own[key] = {**own[key], **_flags(value)}
+    text = json.dumps({**own, **data}, ensure_ascii=False, separators=(",", ":"))
+    reader = Reader(layout)
+    raw = reader.closed(text.encode())
+    expiry = Expiry.NEVER if expires_ms is None else Expiry.STORE
+    user, _, problem = reader.read(raw)
+    return Session(
+        sid=sid,
+        raw=raw,
+        location="",
+        expires_ms=expires_ms,
+        expiry=expiry,
+        user=user,
+        problem=problem,
+        reader=reader,
+    )
+
+
+_DATES = frozenset({"originalMaxAge", "expires", "maxAge", "originalExpires"})
+
+
+def _flags(cookie: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a cookie's settings all but the dates."""
+    return {key: value for key, value in cookie.items() if key not in _DATES}
