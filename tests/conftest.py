@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support import run
 from tests.support.dynamodb import DynamoServer
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SECRETS = ["keyboard cat"]
+
+# How long an example takes tells how busy the machine is, and nothing of the code.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 ExpressFactory = Callable[..., ExpressApp]
 

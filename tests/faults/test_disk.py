@@ -69,6 +69,7 @@ def whole_pages(subject: Subject, home: Path) -> int:
     return len(journalled(subject, found[0]))
 
 
+@pytest.mark.quick_on("redis", "sqlite", "files")  # it is the journal's disk
 def test_a_full_disk_stops_the_purge(subject, original, tmp_path, rng) -> None:
     """Short write, then ENOSPC, at drawn sizes: gone is exactly what the journal holds whole."""
     size = journal_size(subject, tmp_path / "whole")
@@ -95,6 +96,7 @@ def test_a_failed_fsync_is_final(subject, original, tmp_path, nth, pages) -> Non
     assert check_purge(subject, original, tmp_path / "home") == pages * page(subject)
 
 
+@pytest.mark.quick_on("redis", "sqlite")  # it is the journal's disk
 @pytest.mark.parametrize(("kind", "limit"), [("full", 200_000), ("broken", 3)])
 def test_a_purge_goes_on_when_the_disk_works_again(
     subject, original, tmp_path, kind, limit
@@ -113,6 +115,7 @@ def test_a_purge_goes_on_when_the_disk_works_again(
     assert check_purge(subject, original, home) > page(subject)
 
 
+@pytest.mark.quick_on("redis", "postgres")
 def test_a_file_limit_stops_the_purge(served: Subject, tmp_path, rng) -> None:
     """The kernel's own refusal, RLIMIT_FSIZE, at drawn sizes."""
     original = served.fill(SESSIONS, rng)
@@ -158,6 +161,7 @@ def test_a_log_on_a_full_disk_is_no_bad_signature(subject, original, tmp_path, l
     assert subject.contents() == original
 
 
+@pytest.mark.quick_on("redis", "sqlite")  # it is the journal's disk
 def test_a_full_log_alone_stops_nothing(subject, original, tmp_path) -> None:
     """The journal fits, the log does not: all is done, and the exit code tells."""
     home = tmp_path / "home"

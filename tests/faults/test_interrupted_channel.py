@@ -32,7 +32,7 @@ SESSIONS = 600
 # interpreter looks for none, and the lock is never released.
 FOLDERS = ("/sessctl/stores/", "/redis/", "/psycopg/", "/pymysql/")
 # A connection to a SQL server takes 30 ms, and thousands of lines.
-FEW_STEPS = 60
+FEW_STEPS = 35
 
 
 # A connection that is interrupted while it opens is closed by the garbage collector.
@@ -127,7 +127,7 @@ def strike_at_random(subject: Subject, values, rng: Random, *, moments: int) -> 
 
 
 def test_interrupted_at_random_microseconds(subject, values, rng) -> None:
-    strike_at_random(subject, values, rng, moments=200)
+    strike_at_random(subject, values, rng, moments=100)
 
 
 @pytest.mark.long

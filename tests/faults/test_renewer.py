@@ -127,7 +127,7 @@ def run_rounds(
 
 
 def test_no_live_session_is_lost(subject, tmp_path, rng) -> None:
-    run_rounds(subject, tmp_path, rng, processes=2, rounds=8)
+    run_rounds(subject, tmp_path, rng, processes=2, rounds=4 if subject.name == "files" else 6)
 
 
 @pytest.mark.long
@@ -137,6 +137,7 @@ def test_no_live_session_is_lost_with_four_renewers(subject, tmp_path, rng) -> N
         run_rounds(subject, tmp_path, rng, processes=4)
 
 
+@pytest.mark.quick_on("redis", "sqlite", "postgres")
 def test_a_naive_purge_loses_some(subject, tmp_path, rng) -> None:
     """The same renewers against reading and deleting by id: without losses they prove nothing."""
     gone = 0

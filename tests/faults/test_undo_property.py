@@ -256,7 +256,7 @@ def run_worlds(subject: Subject, folder: Path, rng: Random, *, worlds: int) -> N
 
 def test_any_history_ends_well(subject, tmp_path, rng) -> None:
     # Each step looks at all that is there; on a server that takes its time.
-    run_worlds(subject, tmp_path, rng, worlds=40 if subject.name in ("redis", "sqlite") else 20)
+    run_worlds(subject, tmp_path, rng, worlds=40 if subject.name == "redis" else 10)
 
 
 @pytest.mark.long

@@ -156,7 +156,7 @@ def test_a_time_to_live_is_refused_where_the_cookie_has_none() -> None:
         sign_cookie("x", "secret", ttl=timedelta(hours=1))
 
 
-FEW = settings(max_examples=50, deadline=None)  # each is dozens of verdicts, on a busy machine
+FEW = settings(max_examples=50)  # each is dozens of verdicts
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()))
 
 

@@ -158,7 +158,7 @@ def test_a_selector_that_takes_too_long_is_stopped() -> None:
     assert read("css", "i", html(page)) == "x"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=300), st.sampled_from(["css", "xpath", "json", "regex"]))
 def test_no_body_raises(body: bytes, kind: str) -> None:
     expression = {"css": "p", "xpath": "//p", "json": "$.a", "regex": "(a)"}[kind]

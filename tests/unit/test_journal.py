@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sessctl.admin.journal import JournalWriter, Summary, line, list_journals, open_journal
@@ -74,7 +74,6 @@ CELLS = (
 )
 
 
-@settings(deadline=None)  # it writes to a disk that others use too
 @given(
     st.lists(
         st.dictionaries(st.sampled_from(["sid", "sess", "expired"]), CELLS, min_size=2), min_size=1

@@ -155,7 +155,7 @@ def test_a_hostile_file_ends_in_a_scenario_error(
     assert list(tmp_path.iterdir()) == []
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.one_of(st.binary(max_size=200), st.text("-?:,[]{}#&*!|>'\"%@` \n\tab1", max_size=60)))
 def test_no_input_ends_in_anything_else(text: str | bytes) -> None:
     with suppress(ScenarioError):
