@@ -102,7 +102,7 @@ COMMANDS: dict[str, Row] = {
         "set_data:set_data",
         "Change the data of a session in place.",
         (
-            "sessctl set SID role=admin cart.count:=2",
+            "sessctl set SID role=admin cart.0.qty:=2",
             "sessctl set SID --unset cart --dry-run",
         ),
         (0, 1, 2, 3, 4, 5, 6, 7),
