@@ -25,6 +25,7 @@ def compose(
     data: Mapping[str, Any],
     *,
     expires_ms: int | None,
+    now_ms: int | None = None,
     cookie_lasts: bool = True,
     extra: Mapping[str, Any] | None = None,
 ) -> Session:
@@ -33,6 +34,7 @@ def compose(
 
     Args:
         expires_ms: its end, in ms since 1970 UTC; None: it never ends by itself.
+        now_ms: when it begins; else the store is asked.
         cookie_lasts: the browser keeps the cookie until then; else until it is closed.
         extra: the library's own part of another session, if it is of the same framework: cookie
             flags stay what they were, dates become those of `expires_ms`.
@@ -46,7 +48,8 @@ def compose(
     if layout.fresh is None:
         raise Refused(f"layout '{layout.name}' makes no new sessions")
     ends_ms = None if expires_ms is None else expires_ms - layout.lingers_ms
-    own = layout.fresh(store.now_ms(), ends_ms if cookie_lasts else None)
+    begins_ms = store.now_ms() if now_ms is None else now_ms
+    own = layout.fresh(begins_ms, ends_ms if cookie_lasts else None)
     for key, value in (extra or {}).items():
         if isinstance(value, dict) and isinstance(own.get(key), dict):
             own[key] = {**own[key], **_flags(value)}
