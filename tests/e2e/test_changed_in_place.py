@@ -78,7 +78,7 @@ def test_the_app_goes_on_with_what_was_set_and_undone(open_shop_on: OpenShop, la
     changed = data_of(shop, browser)
     assert (changed["cart"], changed["more"], "theme" in changed) == (["milk"], {"n": 1}, False)
     assert browser.get("/session").json["cookie"]["originalMaxAge"] == HOUR_MS
-    # The app has looked, and so renewed it: what is newer stands.
+    assert browser.post("/data", {"seen": 1}).status == 200  # what is newer stands
     assert shop.run("restore", "--last", "--yes", "-o", "json").json()["summary"]["newer"] == 1
     assert data_of(shop, browser)["cart"] == ["milk"]
     shop.run("set", "--", sid, "cart.0=coffee")
