@@ -6,17 +6,21 @@ library's own part, with the dates of the session's life.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sessctl.errors import Refused, SerializerError
 from sessctl.serializers import json
-from sessctl.session import Expiry, Session
+from sessctl.session import Expiry, Query, Session
 from sessctl.stores.reader import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sessctl.stores.base import Store
+
+
+_SAMPLE = 200  # sessions looked at for an encrypted one
 
 
 def compose(
@@ -42,7 +46,8 @@ def compose(
     Raises:
         Refused: values of this layout are read only.
         SerializerError: the data cannot be written as this layout does: it holds what JSON has no
-            place for, or a key that belongs to the library.
+            place for, or a key that belongs to the library; or the store's values are encrypted,
+            and none is there to show how.
     """
     layout = store.layout
     if layout.fresh is None:
@@ -58,7 +63,7 @@ def compose(
     text = json.edited(b"{}", {**own, **data})
     if len(text) > reader.budget.value_bytes:
         raise SerializerError(f"larger than the limit of {reader.budget.value_bytes} bytes")
-    raw = reader.closed(text)
+    raw = reader.closed(text, like=_example(store, reader)) if layout.store_secrets else text
     user, _, problem = reader.read(raw)
     return Session(
         sid=sid,
@@ -69,6 +74,18 @@ def compose(
         user=user,
         problem=problem,
         reader=reader,
+    )
+
+
+def _example(store: Store, reader: Reader) -> bytes | None:
+    """An encrypted value of the store, to encrypt others like it; None where all are alike."""
+    if store.layout.seals_alike:
+        return None
+    for session in islice(store.scan(Query()), _SAMPLE):
+        if session.problem is None and reader.is_sealed(session.raw):
+            return session.raw
+    raise SerializerError(
+        "no encrypted session to see from how the application does it", hint="log in once"
     )
 
 
