@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from sessctl.admin.api import expire, prune_journals, purge, restore, resume
+    from sessctl.admin.create import create
+    from sessctl.admin.data import set_data
     from sessctl.admin.plan import Permissions
+    from sessctl.admin.touch import touch
     from sessctl.cookies.api import decode_cookie, sign_cookie, verify_cookie
     from sessctl.errors import SessctlError
     from sessctl.session import Query, Session
@@ -33,6 +36,7 @@ __all__ = [
     "SessctlError",
     "Session",
     "__version__",
+    "create",
     "decode_cookie",
     "expire",
     "open_store",
@@ -40,7 +44,9 @@ __all__ = [
     "purge",
     "restore",
     "resume",
+    "set_data",
     "sign_cookie",
+    "touch",
     "verify_cookie",
 ]
 
@@ -51,6 +57,7 @@ _HOME = {
     "Secret": "sessctl.text",
     "SessctlError": "sessctl.errors",
     "Session": "sessctl.session",
+    "create": "sessctl.admin.create",
     "decode_cookie": "sessctl.cookies.api",
     "expire": "sessctl.admin.api",
     "open_store": "sessctl.stores.opening",
@@ -58,7 +65,9 @@ _HOME = {
     "purge": "sessctl.admin.api",
     "restore": "sessctl.admin.api",
     "resume": "sessctl.admin.api",
+    "set_data": "sessctl.admin.data",
     "sign_cookie": "sessctl.cookies.api",
+    "touch": "sessctl.admin.touch",
     "verify_cookie": "sessctl.cookies.api",
 }
 
