@@ -30,7 +30,7 @@ class Outcome(StrEnum):
     CHANGED = "changed"  # renewed since it was read: left alone
     FAILED = "failed"
     UNCONFIRMED = "unconfirmed"  # the reply was lost; read again: absent
-    STORED = "stored"  # written by `put` or `set_expiry`
+    STORED = "stored"  # written by `put`, `replace` or `set_expiry`
     PRESENT = "present"  # already there, the same
     NEWER = "newer"  # something else is there: left alone
     RECREATED = "re-created"  # ended, and written back by a request that was in flight
@@ -206,8 +206,31 @@ class Store(Protocol):
         """Write sessions that are absent: stored, present (the same), newer, lapsed or failed."""
         ...
 
+    def replace(self, pairs: Sequence[Pair]) -> list[Result]:
+        """Write the second session of each pair over the first, which was read from this store, if
+        that is still exactly as it was read: stored, gone, changed, lapsed, failed; or unconfirmed,
+        where the reply was lost and nothing is there now.
+
+        Value and expiry of the second count, and what else it brings along: `thaw` gives it all
+        that was frozen, `with_value` and `with_end` what the first had; one of `compose` leaves
+        what it does not know as it is.
+        """
+        ...
+
     def set_expiry(self, sessions: Sequence[Session], expires_ms: int | None) -> list[Result]:
-        """Move the expiry of sessions that are as they were read: stored, gone, changed, failed."""
+        """Move the expiry of sessions that are as they were read: as `replace`."""
+        ...
+
+    def with_value(self, session: Session, raw: bytes) -> Session:
+        """The session with another value, for `replace`; its expiry is kept to the last digit."""
+        ...
+
+    def with_end(self, session: Session, expires_ms: int | None) -> Session:
+        """The session with another end, for `replace`; None: it never ends by itself.
+
+        Raises:
+            SerializerError: the end stands in the value, which cannot be written anew.
+        """
         ...
 
     def recognises(self, session: Session) -> bool:
@@ -239,6 +262,9 @@ class Store(Protocol):
     def __enter__(self) -> Store: ...
 
     def __exit__(self, *exc: object) -> None: ...
+
+
+Pair = tuple["Session", "Session"]  # as it was read, what shall stand there
 
 
 class ConfirmingStore(Store, Protocol):

@@ -8,8 +8,9 @@ import pytest
 
 from sessctl.admin.removal import Removal
 from sessctl.errors import JournalError, Refused
-from sessctl.session import Expiry, Need, Query, State
+from sessctl.session import Expiry, Need, Query, Session, State
 from sessctl.stores.base import Outcome
+from sessctl.stores.compose import compose
 from tests.support import engines
 from tests.support.dynamodb import DynamoEngine
 from tests.support.engines import Engine, value
@@ -19,6 +20,7 @@ HOUR = 3_600_000
 DAY = 24 * HOUR
 STEP = 1000  # ms; two of the engines keep whole seconds
 END_INSIDE = ("files",)  # engines whose values alone tell when a session ends
+EXPIRING = ("redis", "cluster", "memcached", "dynamodb")  # that are not given what is over
 IDS = [case for case in hostile("sid-", kind="sid") if case.raw]
 
 
@@ -48,6 +50,11 @@ def save_all(engine: Engine, names: set[str]) -> None:
 def kept(engine: Engine, raw: bytes, expires_ms: int) -> bytes:
     """A value as the engine's layout keeps it."""
     return engine.raw(raw, expires_ms) if engine.name in END_INSIDE else raw
+
+
+def kept_like(engine: Engine, one: Session) -> bytes:
+    """Another value for a session that leaves its end where it is."""
+    return kept(engine, value("1"), one.expires_ms or now_ms() + HOUR)
 
 
 @pytest.fixture
@@ -278,13 +285,85 @@ class TestWriting:
             moved = store.get(["soon"])[0]
         assert (moved.expires_ms, moved.raw) == (ends, kept(filled, value("7"), ends))
 
+    def test_replaced_it_keeps_its_end(self, engine: Engine) -> None:
+        """To the last digit that the engine keeps: none becomes immortal (S7)."""
+        ends = engines.now_ms() + HOUR
+        engine.save(b"one", value("7"), ends)
+        engine.save(b"open", value("9"), None)
+        with engine.open(write=True) as store:
+            was = store.get(["one", "open"])
+            other = [one.raw.replace(b'"7"', b'"8"').replace(b'"9"', b'"10"') for one in was]
+            pairs = [(one, store.with_value(one, raw)) for one, raw in zip(was, other, strict=True)]
+            assert outcomes(store.replace(pairs)) == [Outcome.STORED] * 2
+            now = store.get(["one", "open"])
+        assert [one.raw for one in now] == other
+        assert [one.user for one in now] == ["8", "10"]
+        assert [one.expires_ms for one in now] == [one.expires_ms for one in was]
+        assert [one.expiry for one in now] == [one.expiry for one in was]
+
+    def test_only_what_is_as_it_was_read_is_replaced(self, filled: Engine) -> None:
+        with filled.open(write=True) as store:
+            found = store.get(["soon", "later", "other", "large"])
+            pairs = [(one, store.with_value(one, kept_like(filled, one))) for one in found]
+            filled.save(b"soon", value("12"), found[0].expires_ms)
+            filled.touch(b"later", found[1].expires_ms + STEP)
+            filled.drop(b"other")
+            assert outcomes(store.replace(pairs)) == [
+                Outcome.CHANGED, Outcome.CHANGED, Outcome.GONE, Outcome.STORED,
+            ]  # fmt: skip
+            now = store.get(["soon", "later", "other", "large"])
+            assert outcomes(store.replace(pairs[-1:])) == [Outcome.CHANGED]
+        assert [one.user for one in now] == ["12", "7", "1"]
+        assert now[1].expires_ms == found[1].expires_ms + STEP
+
+    def test_replaced_and_replaced_again_by_what_was_frozen(self, filled: Engine) -> None:
+        names = ["soon", "broken", "open"]
+        before = filled.everything()
+        with filled.open(write=True) as store:
+            was = store.get(names)
+            frozen = [{"sid": one.sid, **store.freeze(one)} for one in was]
+            pairs = [(one, store.with_value(one, kept_like(filled, one))) for one in was]
+            assert outcomes(store.replace(pairs)) == [Outcome.STORED] * 3
+            assert filled.everything() != before
+            back = zip(store.get(names), map(store.thaw, frozen), strict=True)
+            assert outcomes(store.replace(list(back))) == [Outcome.STORED] * 3
+        assert filled.everything() == before
+
+    def test_replaced_by_a_session_made_anew(self, filled: Engine) -> None:
+        ends = now_ms() + 2 * DAY
+        with filled.open(write=True) as store:
+            (was,) = store.get(["soon"])
+            made = compose(store, "soon", {"user": "77"}, expires_ms=ends)
+            assert outcomes(store.replace([(was, made)])) == [Outcome.STORED]
+            (now,) = store.get(["soon"])
+            assert (now.user, now.expires_ms, now.data) == ("77", ends, {"user": "77"})
+            assert outcomes(store.replace([(now, now)])) == [Outcome.STORED]
+
+    def test_what_would_be_over_is_not_written(self, filled: Engine) -> None:
+        """No write may make a session vanish: in Redis, a date that has passed ends the key."""
+        if not any(filled.name.startswith(name) for name in EXPIRING):
+            return
+        before = filled.everything()
+        with filled.open(write=True) as store:
+            (was,) = store.get(["soon"])
+            over = store.with_end(was, now_ms() - DAY)
+            assert outcomes(store.replace([(was, over)])) == [Outcome.LAPSED]
+            assert outcomes(store.set_expiry([was], now_ms() - DAY)) == [Outcome.LAPSED]
+        assert filled.everything() == before
+
     def test_a_reader_changes_nothing(self, filled: Engine) -> None:
         before = filled.everything()
         with filled.open() as store:
             found = list(store.scan(Query()))
-            for write in (store.delete, store.put, lambda s: store.set_expiry(s, 1)):
+            writes = (
+                store.delete,
+                store.put,
+                lambda s: store.set_expiry(s, now_ms() + DAY),
+                lambda s: store.replace([(one, one) for one in s]),
+            )
+            for write in writes:
                 with pytest.raises(Refused, match="for reading only"):
-                    write(found)
+                    write([one for one in found if one.sid != "broken"])
         assert filled.everything() == before
 
     @pytest.mark.parametrize("left_ms", [250, 1500])

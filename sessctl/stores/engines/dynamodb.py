@@ -20,7 +20,7 @@ from sessctl.stores.base import Capabilities, Identity, Outcome, Remarks, Result
 from sessctl.stores.engines.dynamodb_items import Items, expression, seconds
 from sessctl.stores.engines.dynamodb_table import WORKERS, ConditionFailed, Table
 from sessctl.stores.engines.dynamodb_target import Target
-from sessctl.stores.engines.lost import LostReply, after_lost_delete
+from sessctl.stores.engines.lost import LostReply, after_lost_delete, after_lost_replace
 from sessctl.text import escape
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from sessctl.session import Session
     from sessctl.stores.access import Access
-    from sessctl.stores.base import Lag
+    from sessctl.stores.base import Lag, Pair
     from sessctl.stores.engines.dynamodb_table import Item
     from sessctl.stores.layouts.base import ItemLayout
     from sessctl.stores.url import StoreUrl
@@ -153,27 +153,34 @@ class DynamoStore:
             return after_lost_delete([session], lambda one: bool(self.get([one.sid])))[0]
         return Result(session.sid, Outcome.DELETED)
 
-    def set_expiry(self, sessions: Sequence[Session], expires_ms: int | None) -> list[Result]:
-        return self._each(partial(self._move, expires_ms=expires_ms), sessions)
+    def replace(self, pairs: Sequence[Pair]) -> list[Result]:
+        becomes, now_ms = {was.sid: new for was, new in pairs}, self.now_ms()
 
-    def _move(self, session: Session, expires_ms: int | None) -> Result:
-        change = self._items.as_read(session)
-        names = change["ExpressionAttributeNames"] | {"#to": self.layout.expires}
-        words: dict[str, Any] = change | {"ExpressionAttributeNames": names}
-        if expires_ms is None:
-            words["UpdateExpression"] = "REMOVE #to"
-        else:
-            values = change.get("ExpressionAttributeValues", {}) | {":to": seconds(expires_ms)}
-            words |= {"UpdateExpression": "SET #to = :to", "ExpressionAttributeValues": values}
+        def write(session: Session) -> Result:
+            return self._replace(session, becomes[session.sid], now_ms)
+
+        return self._each(write, [was for was, _ in pairs])
+
+    def set_expiry(self, sessions: Sequence[Session], expires_ms: int | None) -> list[Result]:
+        return self.replace([(s, self.with_end(s, expires_ms)) for s in sessions])
+
+    def with_value(self, session: Session, raw: bytes) -> Session:
+        return self._items.with_value(session, raw)
+
+    def with_end(self, session: Session, expires_ms: int | None) -> Session:
+        return self._items.with_end(session, expires_ms)
+
+    def _replace(self, session: Session, new: Session, now_ms: int) -> Result:
+        """The attributes that differ are set, and the others left alone."""
+        if new.expires_ms is not None and new.expires_ms <= now_ms:
+            return Result(session.sid, Outcome.LAPSED)
+        new = self._items.over(session, new)
         try:
-            self._table.update(self._key(session), **words)
+            self._table.update(self._key(session), **self._items.replacement(session, new))
         except ConditionFailed:
             return self._left(session, _RENEWED)
         except LostReply:
-            now = self.get([session.sid])
-            if now and now[0].expires_ms == expires_ms:
-                return Result(session.sid, Outcome.STORED, "connection lost, changed now")
-            return Result(session.sid, Outcome.FAILED, "connection lost")
+            return after_lost_replace([(session, new)], self.get, _is_as)[0]
         return Result(session.sid, Outcome.STORED)
 
     def put(self, sessions: Sequence[Session]) -> list[Result]:
@@ -238,3 +245,7 @@ class DynamoStore:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _is_as(found: Session, session: Session) -> bool:
+    return bool(found.original == session.original)

@@ -103,9 +103,50 @@ class Items:
         key = item.get(self._layout.sid)
         if not isinstance(key, dict) or not str(key.get("S", "")).startswith(self._layout.prefix):
             raise JournalError(f"the journal's items have no key '{self._layout.sid}'")
+        session = self.session(item)
+        return session if expires_ms is None else self.with_end(session, expires_ms)
+
+    def with_value(self, session: Session, raw: bytes) -> Session:
+        """See `Store.with_value`."""
+        text = {"S": raw.decode("utf-8", "surrogatepass")}
+        return self.session({**session.original, self._layout.data: text})
+
+    def with_end(self, session: Session, expires_ms: int | None) -> Session:
+        """See `Store.with_end`."""
+        item = {name: one for name, one in session.original.items() if name != self._layout.expires}
         if expires_ms is not None:
-            item = {**item, self._layout.expires: seconds(expires_ms)}
+            item[self._layout.expires] = seconds(expires_ms)
         return self.session(item)
+
+    def over(self, session: Session, new: Session) -> Session:
+        """What is to be written over a session: `new`, with the attributes of the session that it
+        knows nothing of if it was made anew."""
+        if isinstance(new.original, dict):
+            return new
+        return self.with_end(self.with_value(session, new.raw), new.expires_ms)
+
+    def replacement(self, session: Session, new: Session) -> dict[str, Any]:
+        """The update that makes `new` of an item which is still the one that was read."""
+        words = self.as_read(session)
+        names = words["ExpressionAttributeNames"]
+        values = words.get("ExpressionAttributeValues", {})
+        before, after = session.original, new.original
+        sets: list[str] = []
+        removals: list[str] = []
+        for place, name in enumerate(dict.fromkeys((*before, *after))):
+            if before.get(name) == after.get(name):
+                continue
+            names[f"#c{place}"] = name
+            if name in after:
+                values[f":c{place}"] = after[name]
+                sets.append(f"#c{place} = :c{place}")
+            else:
+                removals.append(f"#c{place}")
+        parts = [("SET", sets), ("REMOVE", removals)]
+        change = " ".join(f"{verb} {', '.join(terms)}" for verb, terms in parts if terms)
+        if values:
+            words["ExpressionAttributeValues"] = values
+        return words | ({"UpdateExpression": change} if change else {})
 
     def _sid(self, item: Item) -> str:
         text: str = item[self._layout.sid]["S"]

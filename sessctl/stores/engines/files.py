@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from sessctl.stores.access import Access
-    from sessctl.stores.base import Lag, Result
+    from sessctl.stores.base import Lag, Pair, Result
     from sessctl.stores.layouts.base import FileLayout
     from sessctl.stores.url import StoreUrl
 
@@ -193,8 +193,29 @@ class FilesStore:
     def delete(self, sessions: Sequence[Session], *, grace_ms: int | None = None) -> list[Result]:
         return self._writes().delete(sessions, grace_ms=grace_ms)
 
+    def replace(self, pairs: Sequence[Pair]) -> list[Result]:
+        return self._writes().replace(pairs)
+
     def set_expiry(self, sessions: Sequence[Session], expires_ms: int | None) -> list[Result]:
         return self._writes().set_expiry(sessions, expires_ms)
+
+    def with_value(self, session: Session, raw: bytes) -> Session:
+        """The end is in the value: it is the one that `raw` tells."""
+        stamp = self._stamp(session)._replace(inode=0, size=len(raw), mtime_ns=0)
+        return self._session(session.sid, self._named(session), raw, stamp)
+
+    def with_end(self, session: Session, expires_ms: int | None) -> Session:
+        """These sessions always have an end: without one they begin anew, at this moment."""
+        if expires_ms is None:
+            return self.with_value(session, self._expiry.begun(session.raw, self.now_ms()))
+        return self.with_value(session, self._expiry.moved(session.raw, expires_ms))
+
+    def _named(self, session: Session) -> str:
+        return session.location.rpartition("/")[2]
+
+    @staticmethod
+    def _stamp(session: Session) -> Stamp:
+        return session.original or Stamp(0, 0, 0)
 
     def put(self, sessions: Sequence[Session]) -> list[Result]:
         return self._writes().put(sessions)
@@ -205,7 +226,7 @@ class FilesStore:
         return self._writer
 
     def freeze(self, session: Session) -> dict[str, Any]:
-        stamp = session.original or Stamp(0, 0, 0)
+        stamp = self._stamp(session)
         return {
             "kind": "file",
             "content": session.raw,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from sessctl.session import Session
+    from sessctl.stores.base import Pair
     from sessctl.stores.engines.files_directory import Directory, OpenFile
     from sessctl.stores.engines.files_expiry import FileExpiry
     from sessctl.stores.reader import Reader
@@ -80,14 +81,42 @@ class FilesWriter:
                 raise Unwritten(Outcome.FAILED, "sessions in files always have an end")
             with self._unchanged(session) as (name, file):
                 content = self._expiry.moved(session.raw, expires_ms)
-                with (
-                    self._written(name, content, file.stamp) as new,
-                    self._taken(session, name, file),
-                ):
-                    self._name_if_absent(new, name)
+                self._write_over(session, name, file, content, file.stamp, keep_mtime=False)
             return Outcome.STORED
 
         return self._each(sessions, work)
+
+    def replace(self, pairs: Sequence[Pair]) -> list[Result]:
+        """See `Store.replace`."""
+        becomes = {was.sid: new for was, new in pairs}
+
+        def work(session: Session) -> Outcome:
+            new = becomes[session.sid]
+            with self._unchanged(session) as (name, file):
+                content, like = new.raw, new.original
+                if not isinstance(like, Stamp):  # made anew
+                    content, like = self._own(new), file.stamp._replace(mtime_ns=0)
+                keep_mtime = like.mtime_ns > 0
+                self._write_over(session, name, file, content, like, keep_mtime=keep_mtime)
+            return Outcome.STORED
+
+        return self._each([was for was, _ in pairs], work)
+
+    def _write_over(
+        self,
+        session: Session,
+        name: str,
+        file: OpenFile,
+        content: bytes,
+        like: Stamp,
+        *,
+        keep_mtime: bool,
+    ) -> None:
+        with (
+            self._written(name, content, like, keep_mtime=keep_mtime) as new,
+            self._taken(session, name, file),
+        ):
+            self._name_if_absent(new, name)
 
     def put(self, sessions: Sequence[Session]) -> list[Result]:
         """See `Store.put`."""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 from sessctl.errors import JournalError, Refused, StoreError, StoreUnreachable, UsageError
 from sessctl.session import Expiry, Need, Query, Session
 from sessctl.stores.base import Capabilities, Identity, Outcome, Remarks, Result
-from sessctl.stores.engines.lost import LostReply, after_lost_delete
+from sessctl.stores.engines.lost import LostReply, after_lost_delete, after_lost_replace
 from sessctl.stores.engines.memcached_wire import NEVER, Item, Wire, is_key
 from sessctl.stores.reader import Reader
 from sessctl.stores.survey import places_of_keys
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from sessctl.stores.access import Access
-    from sessctl.stores.base import Lag
+    from sessctl.stores.base import Lag, Pair
     from sessctl.stores.layouts.base import KeyLayout
     from sessctl.stores.survey import Place
     from sessctl.stores.url import StoreUrl
@@ -205,28 +205,44 @@ class MemcachedStore:
         answered = zip(sessions, replies, strict=False)
         return [*(_deleted(session.sid, reply) for session, reply in answered), *unanswered]
 
-    def set_expiry(self, sessions: Sequence[Session], expires_ms: int | None) -> list[Result]:
-        """The value is stored again, as it was read, with its flags and another end."""
+    def replace(self, pairs: Sequence[Pair]) -> list[Result]:
+        """Each value is stored with its flags and its end, if the item's cas is the same."""
         self._require_write()
-        ends_s = NEVER if expires_ms is None else _seconds(expires_ms)
-        changed = {r.sid: r for r in self._left_alone(sessions, 0, None)}
-        return [changed.get(session.sid) or self._move(session, ends_s) for session in sessions]
+        now_s = self._wire.now_s()
+        changed = {r.sid: r for r in self._left_alone([was for was, _ in pairs], 0, None)}
+        return [changed.get(was.sid) or self._replace(was, new, now_s) for was, new in pairs]
 
-    def _move(self, session: Session, ends_s: int) -> Result:
-        key = self._key(session)
-        item: Item = session.original
+    def set_expiry(self, sessions: Sequence[Session], expires_ms: int | None) -> list[Result]:
+        return self.replace([(s, self.with_end(s, expires_ms)) for s in sessions])
+
+    def with_value(self, session: Session, raw: bytes) -> Session:
+        return self._session(self._key(session), session.original._replace(value=raw))
+
+    def with_end(self, session: Session, expires_ms: int | None) -> Session:
+        ends_s = NEVER if expires_ms is None else _seconds(expires_ms)
+        item = Item(session.raw, session.original.flags, session.original.cas, ends_s)
+        return self._session(self._key(session), item)
+
+    def _replace(self, session: Session, new: Session, now_s: int) -> Result:
+        item = self._own(new)
+        if item.ends_s != NEVER and item.ends_s <= now_s:
+            return Result(session.sid, Outcome.LAPSED)
         try:
-            done = self._wire.replace(key, item._replace(value=session.raw), ends_s)
+            cas: int = session.original.cas
+            done = self._wire.replace(self._key(session), item._replace(cas=cas), item.ends_s)
         except LostReply:
-            (now,) = self._wire.items([key], values=False)
-            if now is not None and now.ends_s == ends_s:
-                return Result(session.sid, Outcome.STORED, "connection lost, changed now")
-            return Result(session.sid, Outcome.FAILED, "connection lost")
+            return after_lost_replace([(session, new)], self.get, self._is_as)[0]
+        except StoreError as exc:  # too large for a slab, or out of memory
+            return Result(session.sid, Outcome.FAILED, exc.message)
         if done is None:
             return Result(session.sid, Outcome.GONE)
         if not done:
             return Result(session.sid, Outcome.CHANGED, _RENEWED)
         return Result(session.sid, Outcome.STORED)
+
+    def _is_as(self, found: Session, session: Session) -> bool:
+        now, item = found.original, self._own(session)
+        return found.raw == session.raw and (now.flags, now.ends_s) == (item.flags, item.ends_s)
 
     def put(self, sessions: Sequence[Session]) -> list[Result]:
         self._require_write()

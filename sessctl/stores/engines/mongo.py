@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from sessctl.errors import Refused, SessctlError, StoreError
 from sessctl.serializers.bson import OPTIONS, DatetimeMS, RawBSONDocument
 from sessctl.session import Need, Query, Session
-from sessctl.stores.base import Capabilities, Identity, Lag, Remarks
+from sessctl.stores.base import Capabilities, Identity, Lag, Pair, Remarks
 from sessctl.stores.engines.lost import LostReply
 from sessctl.stores.engines.mongo_connect import STATEMENT_TIMEOUT_S, Target
 from sessctl.stores.engines.mongo_documents import MongoDocuments, ids_of
@@ -275,15 +275,29 @@ class MongoStore:
     def delete(self, sessions: Sequence[Session], *, grace_ms: int | None = None) -> list[Result]:
         return self._writes().delete(sessions, grace_ms=grace_ms)
 
+    def replace(self, pairs: Sequence[Pair]) -> list[Result]:
+        writer = self._writes()
+        self._learn_seal()
+        return writer.replace(pairs)
+
     def set_expiry(self, sessions: Sequence[Session], expires_ms: int | None) -> list[Result]:
-        return self._writes().set_expiry(sessions, expires_ms)
+        return self._writes().replace([(s, self.with_end(s, expires_ms)) for s in sessions])
+
+    def with_value(self, session: Session, raw: bytes) -> Session:
+        return self._documents.with_value(session, raw)
+
+    def with_end(self, session: Session, expires_ms: int | None) -> Session:
+        return self._documents.with_end(session, expires_ms)
 
     def put(self, sessions: Sequence[Session]) -> list[Result]:
         writer = self._writes()
+        self._learn_seal()
+        return writer.put(sessions)
+
+    def _learn_seal(self) -> None:
         if not self._documents.knows_seal:
             for _ in islice(self.scan(Query()), _SAMPLE):
                 pass  # reading them shows it
-        return writer.put(sessions)
 
     def _writes(self) -> MongoWriter:
         if self._writer is None:

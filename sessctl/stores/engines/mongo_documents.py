@@ -153,9 +153,9 @@ class MongoDocuments:
             return original
         document: dict[str, Any] = {"_id": session.sid}
         if self._kind is RawBSONDocument:  # texts are the library's default
-            document[self._layout.data] = _object(session.raw)
+            document[self._layout.data] = _object(self._texts.opened(session.raw))
         else:
-            document[self._layout.data] = _text(self._closed(session.raw))
+            document[self._layout.data] = _text(self._closed(self._texts.opened(session.raw)))
         if session.expires_ms is not None:
             document[self._layout.expires] = DatetimeMS(session.expires_ms)
         return RawBSONDocument(_encoded(document), OPTIONS)
@@ -165,6 +165,54 @@ class MongoDocuments:
         if self._layout.store_secrets and self._sealed is None:
             raise SerializerError("no encrypted session to see from how the application does it")
         return self._texts.closed(raw, self._sealed)
+
+    def with_value(self, session: Session, raw: bytes) -> Session:
+        """See `Store.with_value`: `raw` is of the kind that the value is, a text or BSON."""
+        was = session.original.get(self._layout.data)
+        value: Any = raw
+        if isinstance(was, RawBSONDocument):
+            value = RawBSONDocument(raw, OPTIONS)
+        elif not isinstance(was, bytes):
+            value = _text(raw)
+        return self._with(session, self._layout.data, value)
+
+    def with_end(self, session: Session, expires_ms: int | None) -> Session:
+        """See `Store.with_end`."""
+        ends = _ABSENT if expires_ms is None else DatetimeMS(expires_ms)
+        return self._with(session, self._layout.expires, ends)
+
+    def over(self, session: Session, new: Session) -> RawBSONDocument:
+        """The document to write over a session's: that of `new`, or with its value and end if it
+        was made anew. Raises SerializerError as `own` does."""
+        own = self.own(new)
+        if self.is_own(new):
+            return own
+        value, ends = own[self._layout.data], own.get(self._layout.expires, _ABSENT)
+        valued = self._with(session, self._layout.data, value)
+        document: RawBSONDocument = self._with(valued, self._layout.expires, ends).original
+        return document
+
+    def _with(self, session: Session, field: str, value: Any) -> Session:
+        fields = {name: each for name, each in session.original.items() if name != field}
+        if value is not _ABSENT:  # at its place
+            fields = {name: fields.get(name, value) for name in session.original} | {field: value}
+        return self.session(RawBSONDocument(_encoded(fields), OPTIONS))
+
+    def changes(self, before: RawBSONDocument, after: RawBSONDocument) -> dict[str, Any]:
+        """The update that makes one document of another; empty: they are the same.
+
+        Raises:
+            SerializerError: a field that differs has a name that an update cannot say.
+        """
+        names = dict.fromkeys((*before, *after))
+        differing = [name for name in names if _element(before, name) != _element(after, name)]
+        if any("." in name or name.startswith("$") or not name for name in differing):
+            raise SerializerError("a field with a dot or a dollar in its name cannot be changed")
+        update: dict[str, Any] = {}
+        for name in differing:
+            verb, value = ("$set", after[name]) if name in after else ("$unset", "")
+            update.setdefault(verb, {})[name] = value
+        return update
 
     @property
     def knows_seal(self) -> bool:
@@ -185,11 +233,8 @@ class MongoDocuments:
         if frozen.get("kind") != "document" or not isinstance(raw, bytes):
             raise JournalError("the journal does not hold MongoDB documents")
         try:
-            document = RawBSONDocument(raw, OPTIONS)
-            if expires_ms is not None:
-                moved = {**document, self._layout.expires: DatetimeMS(expires_ms)}
-                document = RawBSONDocument(_encoded(moved), OPTIONS)
-            return self.session(document)
+            session = self.session(RawBSONDocument(raw, OPTIONS))
+            return session if expires_ms is None else self.with_end(session, expires_ms)
         except (*READ_ERRORS, KeyError, SerializerError):
             raise JournalError("the journal holds a document that is damaged") from None
 

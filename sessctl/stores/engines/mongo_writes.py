@@ -16,7 +16,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import bson
-from bson.datetime_ms import DatetimeMS
 from pymongo.errors import DuplicateKeyError
 
 from sessctl.errors import AccessDenied, SerializerError, StoreError, StoreUnreachable
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from pymongo.collection import Collection
 
     from sessctl.session import Session
+    from sessctl.stores.base import Pair
     from sessctl.stores.engines.mongo_documents import MongoDocuments
 
 DELETE_PAGE = 500
@@ -79,19 +79,27 @@ class MongoWriter:
         unknown = Outcome.CHANGED, "expiry unknown"  # unknown is not expired, whoever asks (S3)
         return [results.get(s.sid) or Result(s.sid, *unknown) for s in sessions]
 
-    def set_expiry(self, sessions: Sequence[Session], expires_ms: int | None) -> list[Result]:
-        """See `Store.set_expiry`."""
-        if expires_ms is None:
-            change: dict[str, Any] = {"$unset": {self._expires: ""}}
-        else:
-            change = {"$set": {self._expires: DatetimeMS(expires_ms)}}
+    def replace(self, pairs: Sequence[Pair]) -> list[Result]:
+        """See `Store.replace`: the fields that differ are set, and the others left alone."""
+        results: dict[str, Result] = {}
+        changes: dict[str, dict[str, Any]] = {}
+        for was, new in pairs:
+            try:
+                document = self._documents.over(was, new)
+                changes[was.sid] = self._documents.changes(was.original, document)
+            except SerializerError as exc:
+                results[was.sid] = Result(was.sid, Outcome.FAILED, exc.message)
 
-        def move(session: Session) -> int:
-            same = self._documents.unchanged(session.original)
+        def write(session: Session) -> int:
+            same, change = self._documents.unchanged(session.original), changes[session.sid]
+            if not change:
+                return self._collection.count_documents(same, limit=1, collation=self._collation)
             done = self._collection.update_one(same, change, collation=self._collation)
             return done.matched_count
 
-        return self._write(sessions, move, Outcome.STORED)
+        possible = [was for was, _ in pairs if was.sid in changes]
+        results |= {r.sid: r for r in self._write(possible, write, Outcome.STORED)}
+        return [results[was.sid] for was, _ in pairs]
 
     def put(self, sessions: Sequence[Session]) -> list[Result]:
         """See `Store.put`: `insert`, which the unique index on `_id` refuses where one is."""

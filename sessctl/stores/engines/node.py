@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from sessctl.stores.access import Access
-    from sessctl.stores.base import Lag, Result
+    from sessctl.stores.base import Lag, Pair, Result
     from sessctl.stores.engines.node_cdp import Cdp
     from sessctl.stores.engines.node_find import Place
     from sessctl.stores.layouts.base import Layout
@@ -221,8 +221,24 @@ class NodeStore:
     def delete(self, sessions: Sequence[Session], *, grace_ms: int | None = None) -> list[Result]:
         return self._writes().delete(sessions, grace_ms)
 
+    def replace(self, pairs: Sequence[Pair]) -> list[Result]:
+        return self._writes().replace(pairs)
+
     def set_expiry(self, sessions: Sequence[Session], expires_ms: int | None) -> list[Result]:
-        return self._writes().set_expiry(sessions, expires_ms)
+        return self._writes().replace([(s, self.with_end(s, expires_ms)) for s in sessions])
+
+    def with_value(self, session: Session, raw: bytes) -> Session:
+        """MemoryStore's end is in the value: it is the one that `raw` tells."""
+        return self._session(session.sid, raw, session.original)
+
+    def with_end(self, session: Session, expires_ms: int | None) -> Session:
+        """The process itself writes the end down, wherever that stands."""
+        return msgspec.structs.replace(
+            session,
+            expires_ms=expires_ms,
+            expiry=Expiry.NEVER if expires_ms is None else Expiry.STORE,
+            original=Kept(None, moved=True),
+        )
 
     def put(self, sessions: Sequence[Session]) -> list[Result]:
         return self._writes().put(sessions)
@@ -240,11 +256,7 @@ class NodeStore:
         if frozen.get("kind") != _FROZEN or not isinstance(frozen.get("value"), bytes):
             raise JournalError("the journal does not hold sessions of a live Node process")
         session = self._session(frozen["sid"], frozen["value"], _kept(frozen.get("life")))
-        if expires_ms is None:
-            return session
-        return msgspec.structs.replace(
-            session, expires_ms=expires_ms, expiry=Expiry.STORE, original=Kept(None, moved=True)
-        )
+        return session if expires_ms is None else self.with_end(session, expires_ms)
 
     def close(self) -> None:
         """Disconnect, and close the inspector if we opened it. Harmless when repeated."""

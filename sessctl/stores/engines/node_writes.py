@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sessctl.session import Session
+    from sessctl.stores.base import Pair
     from sessctl.stores.engines.node_cdp import Cdp
     from sessctl.stores.engines.node_find import Place
 
@@ -55,10 +56,10 @@ class NodeWriter:
         rows = [{**_row(session), "due": session.expires_ms} for session in sessions]
         return self._run("destroy", sessions, rows, Outcome.DELETED, grace_ms)
 
-    def set_expiry(self, sessions: Sequence[Session], expires_ms: int | None) -> list[Result]:
-        """See `Store.set_expiry`."""
-        rows = [{**_row(session), "ends": expires_ms} for session in sessions]
-        return self._run("move", sessions, rows, Outcome.STORED)
+    def replace(self, pairs: Sequence[Pair]) -> list[Result]:
+        """See `Store.replace`."""
+        rows = [{**_row(was), "to": _put_row(new)} for was, new in pairs]
+        return self._run("replace", [was for was, _ in pairs], rows, Outcome.STORED)
 
     def put(self, sessions: Sequence[Session]) -> list[Result]:
         """See `Store.put`. A session that was not read from such a store gets its `expires_ms`."""
@@ -98,7 +99,7 @@ def _page(rows: Sequence[dict[str, Any]], start: int) -> list[dict[str, Any]]:
     page: list[dict[str, Any]] = []
     size = 0
     for row in rows[start : start + PAGE]:
-        size += len(row["text"])
+        size += len(row["text"]) + len(row.get("to", row)["text"])
         if page and size > _PAGE_BYTES:
             break
         page.append(row)

@@ -50,14 +50,26 @@
     return reading.entry(place, row.sid).text === undefined ? "done" : "still there";
   };
 
-  const moveOne = (place, row) => {
+  // A cache that is full would push another session out.
+  const isTooMuch = (place, sid, text, before) => {
+    if (place.kind !== "memorystore") return false;
+    const lru = place.store.store;
+    const length = (each) => (each === undefined ? 0 : lru.lengthCalculator(each, sid));
+    return lru.length - length(before) + length(text) > lru.max;
+  };
+
+  const replaceOne = (place, row) => {
     const found = reading.entry(place, row.sid);
     if (found.text === undefined) return "gone";
     if (!same(row, found)) return "changed";
-    const { text, life } = wanted(place, row);
+    const { text, life } = wanted(place, row.to);
     if (text === undefined) return "no cookie";
-    if (place.kind === "express-memory") write(place, row.sid, text, life);
-    else Object.assign(reading.mapOf(place).get(row.sid).value, { now: life ? life[0] : 0, maxAge: life ? life[1] : 0 });
+    if (place.kind === "memorystore" && text === found.text) {
+      Object.assign(reading.mapOf(place).get(row.sid).value, { now: life ? life[0] : 0, maxAge: life ? life[1] : 0 });
+      return "done";
+    }
+    if (isTooMuch(place, row.sid, text, found.text)) return "full";
+    write(place, row.sid, text, life);
     return "done";
   };
 
@@ -70,18 +82,16 @@
       const equal = found.text === text && ends(found.life) === ends(life);
       return equal ? "present" : "newer";
     }
-    const lru = place.store.store;
-    // A cache that is full would push another session out.
-    if (place.kind === "memorystore" && lru.length + lru.lengthCalculator(text, row.sid) > lru.max) return "full";
+    if (isTooMuch(place, row.sid, text)) return "full";
     write(place, row.sid, text, life);
     return "done";
   };
 
-  // A row: {sid, text, life}, with `due` (its end in ms, or null) to destroy it, with `ends` to
-  // give it another end.
+  // A row: {sid, text, life}, with `due` (its end in ms, or null) to destroy it, with `to` (another
+  // row) to replace it, and with `ends` instead of a life to give it that end.
   return {
     destroy: (place, rows, graceMs) => rows.map((row) => destroyOne(place, row, graceMs)),
-    move: (place, rows) => rows.map((row) => moveOne(place, row)),
+    replace: (place, rows) => rows.map((row) => replaceOne(place, row)),
     put: (place, rows) => rows.map((row) => putOne(place, row)),
   };
 })

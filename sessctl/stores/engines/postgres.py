@@ -82,6 +82,11 @@ class PostgresDialect(SqlDialect):
             return bytes.fromhex(cell.removeprefix("\\x"))
         return super().raw(cell, column)
 
+    def of_raw(self, raw: bytes, was: Any, column: Column) -> Any:
+        if column.type == "bytea":
+            return f"\\x{raw.hex()}"
+        return super().of_raw(raw, was, column)
+
     def value(self, cell: Any, column: Column) -> Any:
         return None if cell is None else sa.cast(sa.literal(cell, sa.Text), _Declared(column.type))
 

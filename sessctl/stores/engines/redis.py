@@ -18,7 +18,7 @@ from sessctl.stores.engines.redis_keys import Keys
 from sessctl.stores.engines.redis_lag import replica_lags
 from sessctl.stores.engines.redis_pages import RedisPages
 from sessctl.stores.engines.redis_room import room_of
-from sessctl.stores.engines.redis_writes import DELETE_PAGE, RedisWriter
+from sessctl.stores.engines.redis_writes import DELETE_PAGE, NO_TTL, RedisWriter
 from sessctl.stores.reader import Reader
 from sessctl.stores.survey import places_of_keys
 from sessctl.text import decode_id, encode_id
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from sessctl.stores.access import Access
-    from sessctl.stores.base import Lag, Result, Room
+    from sessctl.stores.base import Lag, Pair, Room
     from sessctl.stores.engines.redis_node import Channel
     from sessctl.stores.engines.redis_nodes import Nodes
     from sessctl.stores.engines.redis_pages import Sieve
@@ -197,9 +197,21 @@ class RedisStore:
         )
         return results
 
+    def replace(self, pairs: Sequence[Pair]) -> list[Result]:
+        return self._writes().replace(pairs)
+
     def set_expiry(self, sessions: Sequence[Session], expires_ms: int | None) -> list[Result]:
-        moved = [self._reader.with_end(session.raw, expires_ms) for session in sessions]
-        return self._writes().set_expiry(sessions, expires_ms, moved)
+        return self._writes().replace([(s, self.with_end(s, expires_ms)) for s in sessions])
+
+    def with_value(self, session: Session, raw: bytes) -> Session:
+        return self._session(self._key(session), raw, session.original)
+
+    def with_end(self, session: Session, expires_ms: int | None) -> Session:
+        raw = self._reader.with_end(session.raw, expires_ms)
+        return self._session(self._key(session), raw, NO_TTL if expires_ms is None else expires_ms)
+
+    def _key(self, session: Session) -> bytes:
+        return self._prefix + encode_id(session.sid)
 
     def put(self, sessions: Sequence[Session]) -> list[Result]:
         return self._writes().put(sessions, self.now_ms())

@@ -9,8 +9,8 @@ from __future__ import annotations
 from hashlib import sha1
 
 # KEYS[1]; ARGV: 1 sha1 of the value read, 2 its expiry in ms (-1 none), 3 tolerance in ms,
-# 4 the instant in ms that must lie behind the server's clock, or ''; for a change of expiry
-# 4 the new one, or '' for none, 5 the value that goes with it, or '' for the one that is there.
+# 4 the instant in ms that must lie behind the server's clock, or ''; to replace it 4 the new
+# expiry, or '' for none, 5 the new value, which is left out where it stays.
 # 'old' spells PEXPIRETIME for servers before 7.0.
 _CHECK = """
 local value = redis.pcall('GET', KEYS[1])
@@ -36,8 +36,9 @@ if ARGV[4] ~= '' and clock() < tonumber(ARGV[4]) then return 2 end
 redis.call('UNLINK', KEYS[1])
 return 1
 """
-_EXPIRE = """
-if ARGV[5] ~= '' then redis.call('SET', KEYS[1], ARGV[5]) end
+_REPLACE = """
+if ARGV[4] ~= '' and tonumber(ARGV[4]) <= clock() then return 3 end
+if ARGV[5] then redis.call('SET', KEYS[1], ARGV[5]) end
 if ARGV[4] == '' then
   redis.call('PERSIST', KEYS[1])
 else
@@ -46,7 +47,7 @@ end
 return 1
 """
 
-GONE, DONE, CHANGED = 0, 1, 2
+GONE, DONE, CHANGED, LAPSED = 0, 1, 2, 3
 
 
 class Script:
@@ -58,6 +59,6 @@ class Script:
 
 
 def scripts(*, absolute_expiry: bool) -> tuple[Script, Script]:
-    """(conditional delete, conditional change of expiry); without PEXPIRETIME from `PTTL`."""
+    """(conditional delete, conditional replacement); without PEXPIRETIME from `PTTL`."""
     check = _CHECK % (_NEW if absolute_expiry else _OLD)
-    return Script(check + _DELETE), Script(check + _EXPIRE)
+    return Script(check + _DELETE), Script(check + _REPLACE)

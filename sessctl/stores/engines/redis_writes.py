@@ -15,28 +15,38 @@ from typing import TYPE_CHECKING
 from sessctl.errors import AccessDenied, StoreError
 from sessctl.session import Expiry
 from sessctl.stores.base import Outcome, Result
-from sessctl.stores.engines.lost import LostReply
+from sessctl.stores.engines.lost import LostReply, after_lost_replace
 from sessctl.stores.engines.redis_errors import Reply, checked, reply_error
 from sessctl.stores.engines.redis_keys import Call, Keys
 from sessctl.stores.engines.redis_node import pack
-from sessctl.stores.engines.redis_scripts import CHANGED, DONE, GONE, Script, scripts
+from sessctl.stores.engines.redis_scripts import (
+    CHANGED,
+    DONE,
+    GONE,
+    LAPSED,
+    Script,
+    scripts,
+)
 from sessctl.text import encode_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sessctl.session import Session
-    from sessctl.stores.base import Remarks
+    from sessctl.stores.base import Pair, Remarks
     from sessctl.stores.engines.redis_keys import Answer
     from sessctl.stores.engines.redis_node import Channel, Node
     from sessctl.stores.engines.redis_nodes import Nodes
 
 DELETE_PAGE = 500
-_NO_TTL = -1
+NO_TTL = -1
 # Servers before 7.0 tell only the remaining time; adding it to TIME is off by up to this.
 _OLD_TOLERANCE_MS = 2
 _LOOKS, _BETWEEN_LOOKS_S = 20, 0.01  # a page of scripts is 110 KiB
 _RENEWED = "renewed since it was read"
+_LEFT = {GONE: Outcome.GONE, CHANGED: Outcome.CHANGED, LAPSED: Outcome.LAPSED}
+
+Words = tuple[bytes | str | int, ...]  # of a command
 
 
 class RedisWriter:
@@ -61,8 +71,8 @@ class RedisWriter:
         self._remarks = remarks
         self._absolute = absolute
         self._tolerance = 0 if absolute else _OLD_TOLERANCE_MS
-        self._delete, self._expire = scripts(absolute_expiry=absolute)
-        self._scripting = True
+        self._delete, self._replace = scripts(absolute_expiry=absolute)
+        self._may_script = True
         self._nodes = nodes
         self._keys = Keys(nodes)
         # Connects, so that a replica is refused before anything is journalled.
@@ -83,38 +93,50 @@ class RedisWriter:
                 known = [s for s in sessions if s.expires_ms is not None]
                 refused = [Result(s.sid, Outcome.CHANGED, "expiry unknown") for s in unknown]
                 return [*self.delete(known, grace_ms=grace_ms), *refused]
-        outcomes = {DONE: Outcome.DELETED, GONE: Outcome.GONE, CHANGED: Outcome.CHANGED}
-        if self._scripting:
-            try:
-                return self._run(self._delete, sessions, [(due(s),) for s in sessions], outcomes)
-            except AccessDenied:
-                self._scripting = False
-                self._remarks.note(
-                    "no right to run scripts: WATCH and MULTI are used instead, slower"
-                )
+        results = self._scripted(
+            self._delete, sessions, [(due(session),) for session in sessions], Outcome.DELETED,
+            lambda places: self._unanswered([sessions[place] for place in places]),
+        )  # fmt: skip
+        if results is not None:
+            return results
         return [self._delete_watched(session, due(session)) for session in sessions]
 
-    def set_expiry(
-        self, sessions: Sequence[Session], expires_ms: int | None, moved: Sequence[bytes]
-    ) -> list[Result]:
-        """See `Store.set_expiry`; `moved` holds the values that go with the new expiry."""
-        outcomes = {DONE: Outcome.STORED, GONE: Outcome.GONE, CHANGED: Outcome.CHANGED}
-        ends: int | str = "" if expires_ms is None else expires_ms
-        arguments = [
-            (ends, b"" if value == session.raw else value)
-            for session, value in zip(sessions, moved, strict=True)
-        ]
-        return self._run(self._expire, sessions, arguments, outcomes)
+    def replace(self, pairs: Sequence[Pair]) -> list[Result]:
+        """See `Store.replace`."""
+        results = self._scripted(
+            self._replace, [was for was, _ in pairs], [_replacing(*pair) for pair in pairs],
+            Outcome.STORED,
+            lambda places: self._after_lost_replace([pairs[place] for place in places]),
+        )  # fmt: skip
+        if results is not None:
+            return results
+        return [self._replace_watched(was, new) for was, new in pairs]
+
+    def _after_lost_replace(self, pairs: Sequence[Pair]) -> list[Result]:
+        """What the server had received before the cut it may still be at work on."""
+        results = after_lost_replace(pairs, self._read, self._is_as)
+        for _ in range(_LOOKS):
+            if all(result.outcome is not Outcome.FAILED for result in results):
+                break
+            time.sleep(_BETWEEN_LOOKS_S)
+            results = after_lost_replace(pairs, self._read, self._is_as)
+        return results
+
+    def _is_as(self, found: Session, session: Session) -> bool:
+        return found.raw == session.raw and self._ends_as(found.original, _ends(session))
+
+    def _ends_as(self, left: int, right: int) -> bool:
+        return (left < 0) == (right < 0) and abs(left - right) <= self._tolerance
 
     def put(self, sessions: Sequence[Session], now_ms: int) -> list[Result]:
         """See `Store.put`; `now_ms` is the server's clock."""
         results: list[Result] = []
         for session in sessions:
-            ends = session.original if isinstance(session.original, int) else _ttl_of(session)
+            ends = _ends(session)
             if 0 <= ends <= now_ms:
                 results.append(Result(session.sid, Outcome.LAPSED))
                 continue
-            key = self._prefix + encode_id(session.sid)
+            key = self._key(session)
             words: list[bytes | str | int] = ["SET", key, session.raw, "NX"]
             if ends >= 0:
                 words += ["PXAT", ends]
@@ -125,33 +147,54 @@ class RedisWriter:
             elif reply is not None:
                 results.append(Result(session.sid, Outcome.STORED))
             else:
-                results.append(self._compare(session, ends))
+                results.append(self._compare(session))
         return results
 
     def confirmed(self, replicas: int, within_ms: int) -> int:
         """See `ConfirmingStore.confirmed`."""
         return min(map(int, self._keys.everywhere("WAIT", replicas, within_ms)))
 
-    def _compare(self, session: Session, ends: int) -> Result:
+    def _compare(self, session: Session) -> Result:
         found = self._read([session.sid])
         if not found:
             return Result(session.sid, Outcome.FAILED, "the key vanished, or holds another type")
-        same = found[0].raw == session.raw and abs(found[0].original - ends) <= self._tolerance
+        same = self._is_as(found[0], session)
         return Result(session.sid, Outcome.PRESENT if same else Outcome.NEWER)
+
+    def _scripted(
+        self,
+        script: Script,
+        sessions: Sequence[Session],
+        arguments: Sequence[Words],
+        done: Outcome,
+        after_loss: Callable[[Sequence[int]], list[Result]],
+    ) -> list[Result] | None:
+        """One script call a session, pipelined; None where this user may run no scripts.
+
+        Of replies that got lost, `after_loss` is asked what became of their sessions.
+        """
+        if not self._may_script:
+            return None
+        try:
+            return self._run(script, sessions, arguments, done, after_loss)
+        except AccessDenied:
+            self._may_script = False
+            self._remarks.note("no right to run scripts: WATCH and MULTI are used instead, slower")
+            return None
 
     def _run(
         self,
         script: Script,
         sessions: Sequence[Session],
-        arguments: Sequence[tuple[bytes | str | int, ...]],
-        outcomes: dict[int, Outcome],
+        arguments: Sequence[Words],
+        done: Outcome,
+        after_loss: Callable[[Sequence[int]], list[Result]],
     ) -> list[Result]:
-        """One script call a session, pipelined; a reply that gets lost is looked into."""
         if not sessions:
             return []
         calls: list[Call] = []
         for session, more in zip(sessions, arguments, strict=True):
-            key = self._prefix + encode_id(session.sid)
+            key = self._key(session)
             command = pack(
                 "EVALSHA", script.sha, 1, key,
                 sha1(session.raw, usedforsecurity=False).hexdigest(),
@@ -161,10 +204,10 @@ class RedisWriter:
         answers = self._keys.write(calls, prepare=partial(self._prepare, script))
         if all(_is_denied(answer) for answer in answers):
             raise AccessDenied("this Redis user may not run EVALSHA")
-        lost = [s for s, a in zip(sessions, answers, strict=True) if isinstance(a, LostReply)]
-        looked = {result.sid: result for result in self._unanswered(lost)} if lost else {}
+        lost = [place for place, answer in enumerate(answers) if isinstance(answer, LostReply)]
+        looked = {result.sid: result for result in after_loss(lost)} if lost else {}
         return [
-            looked.get(session.sid) or self._outcome(session, answer, outcomes)
+            looked.get(session.sid) or self._outcome(session, answer, done)
             for session, answer in zip(sessions, answers, strict=True)
         ]
 
@@ -176,18 +219,14 @@ class RedisWriter:
             checked(channel.exchange(pack("SCRIPT", "LOAD", script.text), 1)[0], "SCRIPT LOAD")
 
     @staticmethod
-    def _outcome(session: Session, answer: Answer, outcomes: dict[int, Outcome]) -> Result:
+    def _outcome(session: Session, answer: Answer, done: Outcome) -> Result:
         if isinstance(answer, StoreError):
             return Result(session.sid, Outcome.FAILED, answer.message)
         (reply,) = answer
         if isinstance(reply, Reply):
             return Result(session.sid, Outcome.FAILED, reply_error(reply, "EVALSHA").message)
-        outcome = outcomes[reply]
-        return Result(
-            session.sid,
-            outcome,
-            _RENEWED if outcome is Outcome.CHANGED else None,
-        )
+        outcome = done if reply == DONE else _LEFT[reply]
+        return Result(session.sid, outcome, _RENEWED if outcome is Outcome.CHANGED else None)
 
     def _unanswered(self, sessions: Sequence[Session]) -> list[Result]:
         """Replies were lost: a session that is absent now is `unconfirmed`, never `deleted`.
@@ -211,9 +250,39 @@ class RedisWriter:
     def _there(self, sids: Sequence[str]) -> list[str]:
         return [session.sid for session in self._read(sids)]
 
+    # -- without scripts --------------------------------------------------------------------------
+
     def _delete_watched(self, session: Session, due: int | str) -> Result:
-        """The same without scripts: WATCH, read again, MULTI, UNLINK, EXEC."""
-        key = self._prefix + encode_id(session.sid)
+        def judge(now_ms: int) -> Outcome | None:
+            return Outcome.CHANGED if due != "" and now_ms < int(due) else None
+
+        try:
+            return self._watched(session, judge, [("UNLINK", self._key(session))], Outcome.DELETED)
+        except LostReply:
+            return self._unanswered([session])[0]
+
+    def _replace_watched(self, session: Session, new: Session) -> Result:
+        key, ends = self._key(session), _ends(new)
+        keep = ("PERSIST", key) if ends < 0 else ("PEXPIREAT", key, ends)
+
+        def judge(now_ms: int) -> Outcome | None:
+            return Outcome.LAPSED if 0 <= ends <= now_ms else None
+
+        try:
+            return self._watched(session, judge, [("SET", key, new.raw), keep], Outcome.STORED)
+        except LostReply:
+            return self._after_lost_replace([(session, new)])[0]
+
+    def _watched(
+        self,
+        session: Session,
+        judge: Callable[[int], Outcome | None],
+        commands: Sequence[Words],
+        done: Outcome,
+    ) -> Result:
+        """WATCH, read again, MULTI, the commands, EXEC; `judge` tells what is against it, at this
+        moment of the server's clock. Raises LostReply."""
+        key = self._key(session)
         ends = pack("PEXPIRETIME" if self._absolute else "PTTL", key)
         channel = self._keys.channel(self._nodes.of(key))
         try:
@@ -225,24 +294,43 @@ class RedisWriter:
             now = int(clock[0]) * 1000 + int(clock[1]) // 1000
             if not self._absolute and end >= 0:
                 end += now
-            same = value == session.raw and abs(end - session.original) <= self._tolerance
-            if value is None or not same or (due != "" and now < int(due)):
+            left = judge(now)
+            if value is None:
+                left = Outcome.GONE
+            elif value != session.raw or not self._ends_as(end, session.original):
+                left = Outcome.CHANGED
+            if left is not None:
                 channel.exchange(pack("UNWATCH"), 1)
-                if value is None:
-                    return Result(session.sid, Outcome.GONE)
-                return Result(session.sid, Outcome.CHANGED, _RENEWED)
-            replies = channel.exchange(pack("MULTI") + pack("UNLINK", key) + pack("EXEC"), 3)
+                return Result(session.sid, left, _RENEWED if left is Outcome.CHANGED else None)
+            words = b"".join(pack(*command) for command in commands)
+            replies = channel.exchange(pack("MULTI") + words + pack("EXEC"), len(commands) + 2)[-1]
         except LostReply:
-            return self._unanswered([session])[0]
+            raise
         except StoreError as exc:
             channel.close()
             return Result(session.sid, Outcome.FAILED, exc.message)
-        done = replies[2]
-        if isinstance(done, Reply):
-            return Result(session.sid, Outcome.FAILED, reply_error(done, "UNLINK").message)
-        if done is None:
+        if replies is None:
             return Result(session.sid, Outcome.CHANGED, _RENEWED)
-        return Result(session.sid, Outcome.DELETED if done[0] else Outcome.GONE)
+        for reply in [replies] if isinstance(replies, Reply) else replies:
+            if isinstance(reply, Reply):
+                error = reply_error(reply, str(commands[0][0]))
+                return Result(session.sid, Outcome.FAILED, error.message)
+        return Result(session.sid, done)
+
+    def _key(self, session: Session) -> bytes:
+        return self._prefix + encode_id(session.sid)
+
+
+def _ends(session: Session) -> int:
+    """A session's end as its key has it; -1: none."""
+    return session.original if isinstance(session.original, int) else _ttl_of(session)
+
+
+def _replacing(session: Session, new: Session) -> Words:
+    """What the script is told beside the session."""
+    ends = _ends(new)
+    words: Words = ("" if ends < 0 else ends,)
+    return words if new.raw == session.raw else (*words, new.raw)
 
 
 def _is_denied(answer: Answer) -> bool:
@@ -255,4 +343,4 @@ def _is_denied(answer: Answer) -> bool:
 def _ttl_of(session: Session) -> int:
     if session.expiry is Expiry.STORE and session.expires_ms is not None:
         return session.expires_ms
-    return _NO_TTL
+    return NO_TTL

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from sessctl.session import Session
     from sessctl.stores.access import Access
-    from sessctl.stores.base import Lag, Result
+    from sessctl.stores.base import Lag, Pair, Result
     from sessctl.stores.engines.sql_dialect import SqlDialect
     from sessctl.stores.layouts.base import TableLayout
     from sessctl.stores.url import StoreUrl
@@ -283,8 +283,17 @@ class SqlStore:
     def delete(self, sessions: Sequence[Session], *, grace_ms: int | None = None) -> list[Result]:
         return self._writes().delete(sessions, grace_ms=grace_ms)
 
+    def replace(self, pairs: Sequence[Pair]) -> list[Result]:
+        return self._writes().replace([(was, self._rows.over(was, new)) for was, new in pairs])
+
     def set_expiry(self, sessions: Sequence[Session], expires_ms: int | None) -> list[Result]:
-        return self._writes().set_expiry(sessions, expires_ms)
+        return self.replace([(s, self.with_end(s, expires_ms)) for s in sessions])
+
+    def with_value(self, session: Session, raw: bytes) -> Session:
+        return self._rows.with_value(session, raw)
+
+    def with_end(self, session: Session, expires_ms: int | None) -> Session:
+        return self._rows.with_end(session, expires_ms)
 
     def put(self, sessions: Sequence[Session]) -> list[Result]:
         return self._writes().put(self._rows.own(sessions))

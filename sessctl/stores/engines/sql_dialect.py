@@ -59,6 +59,10 @@ class SqlDialect(SqlConnection):
             return cell
         return str(cell).encode("utf-8", "surrogateescape")
 
+    def of_raw(self, raw: bytes, was: Any, column: Column) -> Any:
+        """The opposite of `raw`: a value as a cell, of the type that the cell had."""
+        return raw if isinstance(was, bytes) else raw.decode("utf-8", "surrogateescape")
+
     def value(self, cell: Any, column: Column) -> Any:
         """A cell as it is written: a bound value or an expression."""
         return cell

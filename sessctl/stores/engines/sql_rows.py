@@ -51,7 +51,10 @@ class SqlRows:
             user = user_text(cells[self._user_at])
         expires_ms = _instant(ends)
         expiry = Expiry.UNKNOWN if expires_ms is None else Expiry.STORE
-        if self._layout.null_is_never and cells[self.expires_at] is None:
+        written = cells[self.expires_at]
+        if isinstance(written, Moved):
+            written = written.ms
+        if self._layout.null_is_never and written is None:
             expiry = Expiry.NEVER
         sid = _text(cells[self.sid_at])
         return Session(
@@ -105,6 +108,34 @@ class SqlRows:
         cells[self.expires_at] = Moved(session.expires_ms)
         return tuple(cells)
 
+    def with_value(self, session: Session, raw: bytes) -> Session:
+        """See `Store.with_value`."""
+        row = list(session.original)
+        at = self.data_at
+        row[at] = self._dialect.of_raw(raw, row[at], self._columns[at])
+        return self.session((*row, session.expires_ms))
+
+    def with_end(self, session: Session, expires_ms: int | None) -> Session:
+        """See `Store.with_end`."""
+        return self._moved(session.original, expires_ms)
+
+    def _moved(self, cells: Sequence[Any], expires_ms: int | None) -> Session:
+        row = list(cells)
+        row[self.expires_at] = Moved(expires_ms, row[self.expires_at])
+        return self.session((*row, expires_ms))
+
+    def over(self, session: Session, new: Session) -> Session:
+        """What is to be written over a session: `new`, which keeps the columns it knows nothing of
+        if it was made anew."""
+        if isinstance(new.original, tuple):
+            return new
+        made = self.with_end(self.with_value(session, new.raw), new.expires_ms)
+        if self._user_at is None:
+            return made
+        row = list(made.original)
+        row[self._user_at] = new.user
+        return self.session((*row, new.expires_ms))
+
     def freeze(self, session: Session) -> dict[str, Any]:
         """See `Store.freeze`."""
         return {
@@ -122,11 +153,9 @@ class SqlRows:
         if missing:
             raise JournalError(f"the table has no column '{escape(missing[0])}' any more")
         row = [cells.get(name) for name in self._names]
-        ends = frozen.get("expires_ms")
         if expires_ms is not None:
-            place = self.expires_at
-            row[place], ends = Moved(expires_ms, row[place]), expires_ms
-        return self.session((*row, ends))
+            return self._moved(row, expires_ms)
+        return self.session((*row, frozen.get("expires_ms")))
 
 
 def _text(cell: Any) -> str:

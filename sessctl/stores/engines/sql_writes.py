@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sessctl.session import Session
+    from sessctl.stores.base import Pair
     from sessctl.stores.engines.sql_dialect import Column, SqlDialect
     from sessctl.stores.engines.sql_versions import VersionLock
     from sessctl.stores.layouts.base import TableLayout
@@ -123,17 +124,27 @@ class SqlWriter:
         lost = partial(self._after_lost_write, done=Outcome.DELETED)
         return self._bites.run(known, delete, lost, sid_of=_sid)
 
-    def set_expiry(self, sessions: Sequence[Session], expires_ms: int | None) -> list[Result]:
-        """See `Store.set_expiry`."""
-        place = self._columns.index(self._column(self._layout.expires))
+    def replace(self, pairs: Sequence[Pair]) -> list[Result]:
+        """See `Store.replace`: the cells that differ are written, and no others."""
+        changes = {was.sid: self._changed(was.original, new.original) for was, new in pairs}
 
-        def values(session: Session) -> dict[str, Any]:
-            moved = Moved(expires_ms, session.original[place])
-            return {self._layout.expires: self._dialect.expiry_value(moved, self._layout)}
+        def write(same: list[Session]) -> None:
+            self._update([s for s in same if changes[s.sid]], lambda s: changes[s.sid])
 
-        return self._compare_and_write(
-            sessions, lambda same: self._update(same, values), Outcome.STORED
-        )
+        return self._compare_and_write([was for was, _ in pairs], write, Outcome.STORED)
+
+    def _changed(self, cells: Cells, new: Cells) -> dict[str, Any]:
+        """What has to be written to make one row of another."""
+        return {
+            column.name: self._written(after, column)
+            for column, before, after in zip(self._columns, cells, new, strict=True)
+            if not column.generated and not _is(before, after)
+        }
+
+    def _written(self, cell: Any, column: Column) -> Any:
+        if isinstance(cell, Moved):
+            return self._dialect.expiry_value(cell, self._layout)
+        return self._dialect.value(cell, column)
 
     def _update(self, same: list[Session], values: Callable[[Session], dict[str, Any]]) -> None:
         """Row by row, by the id alone, so that no other row is looked at or locked."""
@@ -177,12 +188,11 @@ class SqlWriter:
         return results
 
     def _insert(self, cells: Cells) -> bool:
-        values: dict[str, Any] = {}
-        for column, cell in zip(self._columns, cells, strict=True):
-            if isinstance(cell, Moved):
-                values[column.name] = self._dialect.expiry_value(cell, self._layout)
-            elif not column.generated:
-                values[column.name] = self._dialect.value(cell, column)
+        values = {
+            column.name: self._written(cell, column)
+            for column, cell in zip(self._columns, cells, strict=True)
+            if not column.generated
+        }
         return self._revive(cells, values) or self._dialect.insert_absent(
             self._table, values, self._layout.sid
         )
@@ -296,9 +306,6 @@ class SqlWriter:
             for column, cell in zip(self._columns, session.original, strict=True)
         ]
 
-    def _column(self, name: str) -> Column:
-        return next(column for column in self._columns if column.name == name)
-
 
 def _check_all(deleted: int, locked: int) -> None:
     """Raises StoreError, which rolls back, where a trigger or a rule had its own way."""
@@ -317,3 +324,7 @@ def _key(cell: Any) -> bytes:
 def _equal(left: Cells, right: Cells) -> bool:
     """The same cells of the same types: 1 and 1.0 and '1' are three things."""
     return left == right and all(type(a) is type(b) for a, b in zip(left, right, strict=True))
+
+
+def _is(cell: Any, other: Any) -> bool:
+    return type(cell) is type(other) and cell == other
