@@ -44,7 +44,7 @@ class Conversion:
         self._target = target
         self._reader = Reader(target.layout)
 
-    def of(self, session: Session, source: Layout) -> Session:
+    def of(self, session: Session) -> Session:
         """The session for `Store.put` of the target, with the same id and end.
 
         A session without an end stays so where the target can say it, else it gets the target's
@@ -55,14 +55,16 @@ class Conversion:
                 unknown.
             Refused: the target's layout is read only.
         """
+        if session.reader is None:
+            raise SerializerError(session.problem.message if session.problem else "no value")
         ends_ms = self._end_of(session)
-        if _same_library(source, self._target.layout):
-            raw = self._carried_over(session, source)
-        else:
+        reader = session.reader
+        if not (isinstance(reader, Reader) and _same_library(reader.layout, self._target.layout)):
             found = session.decoded
             return compose(
                 self._target, session.sid, found.data, expires_ms=ends_ms, extra=found.extra
             )
+        raw = self._carried_over(session, reader)
         user, _, problem = self._reader.read(raw)
         return Session(
             sid=session.sid,
@@ -89,20 +91,27 @@ class Conversion:
         )
         return self._target.now_ms() + layout.lifetime_s * 1000
 
-    def _carried_over(self, session: Session, source: Layout) -> bytes:
+    def _carried_over(self, session: Session, reader: Reader) -> bytes:
         """The value itself, as the target's library encrypts it, without the source's additions."""
-        layout = self._target.layout
-        if source.name == layout.name and source.store_secrets == layout.store_secrets:
+        source, layout = reader.layout, self._target.layout
+        if _same_values(source, layout):
             return session.raw  # even what we cannot read
         if session.problem is not None:
             raise SerializerError(session.problem.message)
-        reader = session.reader if isinstance(session.reader, Reader) else Reader(source)
-        text = reader.opened(session.raw)
-        if reader.layout.serializer != layout.serializer:
+        if source.serializer == layout.serializer:
+            text = reader.opened(session.raw)
+        else:
             decoded = reader.decode(session.raw)
             text = _as_json({**decoded.extra, **decoded.data})
         added = set(source.envelope) - set(layout.envelope)
         return self._reader.closed(_without(text, added) if added else text)
+
+
+def _same_values(one: Layout, other: Layout) -> bool:
+    """What one of them stores, the other can store as it is."""
+    return (one.name, one.serializer, one.store_secrets) == (
+        other.name, other.serializer, other.store_secrets,
+    )  # fmt: skip
 
 
 def _same_library(one: Layout, other: Layout) -> bool:
@@ -189,7 +198,8 @@ def same_end(found: Session, wanted: Session) -> bool:
         return True
     if found.expiry is not wanted.expiry:
         return False
-    assert found.expires_ms is not None and wanted.expires_ms is not None
+    assert found.expires_ms is not None
+    assert wanted.expires_ms is not None
     apart = abs(found.expires_ms - wanted.expires_ms)
     if apart <= _TOLERANCE_MS:
         return True

@@ -85,6 +85,11 @@ class Placing:
             StoreError: the target was lost; run again, what was written is found to be there.
             JournalError: what could not be journalled was not replaced.
         """
+        first = {one.session.sid: one for one in reversed(page)}
+        if len(first) < len(page):  # a file may hold an id twice
+            again = [one for one in page if first[one.session.sid] is not one]
+            page = [one for one in page if first[one.session.sid] is one]
+            return [*self.place(page, is_ours=is_ours), *self.place(again, is_ours=is_ours)]
         there = {s.sid: s for s in self._target.get([one.session.sid for one in page])}
         now_ms = self._target.now_ms()
         found: dict[str, Placed] = {}

@@ -49,9 +49,7 @@ class FilesStore:
         self.layout = layout
         self.identity = Identity("file", str(path), "", layout.extension, path.name)
         self.remarks = Remarks()
-        self.capabilities = Capabilities(
-            expires_by_itself=False, stores_seen=True, tells_room=True
-        )
+        self.capabilities = Capabilities(expires_by_itself=False, stores_seen=True, tells_room=True)
         self._directory = directory
         self._names = FileNames(layout)
         self._reader = Reader(layout)

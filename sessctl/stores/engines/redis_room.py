@@ -1,7 +1,7 @@
 """How much more a Redis takes before it throws keys out, or refuses to store any.
 
-Redis 7 `INFO`: `used_memory`, `maxmemory` (0: none), `maxmemory_policy`, `evicted_keys`. A policy of
-`volatile-*` throws sessions out as `allkeys-*` does: they have a TTL.
+Redis 7 `INFO`: `used_memory`, `maxmemory` (0: none), `maxmemory_policy`, `evicted_keys`. A policy
+of `volatile-*` throws sessions out as `allkeys-*` does: they have a TTL.
 """
 
 from __future__ import annotations
