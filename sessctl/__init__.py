@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from sessctl.admin.api import expire, prune_journals, purge, restore, resume
+    from sessctl.admin.copy_api import copy_sessions, export_sessions, import_sessions
     from sessctl.admin.plan import Permissions
     from sessctl.cookies.api import decode_cookie, sign_cookie, verify_cookie
     from sessctl.errors import SessctlError
@@ -33,8 +34,11 @@ __all__ = [
     "SessctlError",
     "Session",
     "__version__",
+    "copy_sessions",
     "decode_cookie",
     "expire",
+    "export_sessions",
+    "import_sessions",
     "open_store",
     "prune_journals",
     "purge",
@@ -51,8 +55,11 @@ _HOME = {
     "Secret": "sessctl.text",
     "SessctlError": "sessctl.errors",
     "Session": "sessctl.session",
+    "copy_sessions": "sessctl.admin.copy_api",
     "decode_cookie": "sessctl.cookies.api",
     "expire": "sessctl.admin.api",
+    "export_sessions": "sessctl.admin.copy_api",
+    "import_sessions": "sessctl.admin.copy_api",
     "open_store": "sessctl.stores.opening",
     "prune_journals": "sessctl.admin.api",
     "purge": "sessctl.admin.api",

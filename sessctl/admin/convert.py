@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _DATES = frozenset(
     {"originalMaxAge", "expires", "maxAge", "originalExpires", "_expire", "_maxAge", "__lastAccess"}
 )
+_MARKS = frozenset({"__bson__", "__bytes__", "__uuid__", "__float__"})  # of `serializers.bson`
 _SECOND_MS = 1000
 _TOLERANCE_MS = 2  # Redis before 7.0 tells the time left, and not the end
 
@@ -102,7 +103,7 @@ class Conversion:
             text = reader.opened(session.raw)
         else:
             decoded = reader.decode(session.raw)
-            text = _as_json({**decoded.extra, **decoded.data})
+            text = _as_json(_sayable({**decoded.extra, **decoded.data}))
         added = set(source.envelope) - set(layout.envelope)
         return self._reader.closed(_without(text, added) if added else text)
 
@@ -133,6 +134,16 @@ def _without(text: bytes, keys: set[str]) -> bytes:
         return _as_json({key: value for key, value in data.items() if key not in keys})
     except (ValueError, TypeError, AttributeError, RecursionError) as exc:
         raise SerializerError(f"cannot be written anew ({exc})") from None
+
+
+def _sayable(value: Any) -> Any:
+    """A value of BSON that JSON can hold. Raises SerializerError for one that it can only mark."""
+    if isinstance(value, dict):
+        if mark := next((key for key in value if key in _MARKS), None):
+            kind = str(value.get("__bson__", mark.strip("_")))
+            raise SerializerError(f"JSON has no word for its {kind}")
+        return {key: _sayable(item) for key, item in value.items()}
+    return [_sayable(item) for item in value] if isinstance(value, list) else value
 
 
 def _as_json(value: Any) -> bytes:
