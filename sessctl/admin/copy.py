@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from sessctl.admin.convert import Conversion, fingerprint
 from sessctl.admin.placing import Placed, Placing, Wanted
+from sessctl.admin.plan import check_cascades, check_recognised, check_zone
+from sessctl.admin.portable import PortableFile
 from sessctl.admin.room import RoomGuard
 from sessctl.errors import Refused, SerializerError, SessctlError, StoreError
 from sessctl.session import Expiry, Query, Session
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from sessctl.admin.journal import JournalWriter
+    from sessctl.admin.plan import Permissions, Plan
     from sessctl.admin.throttle import Throttle
     from sessctl.stores.base import Store
 
@@ -101,17 +104,26 @@ class Copy:
         """Copy every session that matches, once; the results of each page."""
         return self._guarded(self._pass(query, self._once))
 
-    def check_room(self, count: int, size_bytes: int) -> None:
-        """The target takes so many sessions. What it has of them already needs no room; a sample
-        tells how much that is.
+    def check(self, plan: Plan, permissions: Permissions) -> None:
+        """What speaks against it, before anything is written: it is the wrong store, its dates or
+        those of the target are uncertain, a delete there has consequences, there is no room.
 
         Raises:
-            GuardRefused: it is too full; nothing was written.
+            GuardRefused: names the guard and what lifts it.
         """
-        sample = [s.sid for s in _first(self._source.scan(Query()), 100)]
+        stores = [self._target]
+        if not isinstance(self._source, PortableFile):
+            stores.append(self._store)
+            check_recognised(plan, self._store, permissions)
+        for store in stores:
+            check_zone(store.capabilities.zone_doubt, permissions)
+        if self._source_journal is not None:
+            check_cascades(self._store, permissions)
+        # What the target has already needs no room; a sample tells how much that is.
+        sample = [s.sid for s in islice(self._source.scan(Query()), 100)]
         missing = len(sample) - len(self._target.get(sample))
         share = missing / len(sample) if sample else 0.0
-        self._room.check(round(count * share), round(size_bytes * share))
+        self._room.check(round(plan.count * share), round(plan.size_of_all * share))
 
     def _guarded(self, pages: Iterator[list[Result]]) -> Iterator[list[Result]]:
         summary = self.summary
@@ -249,7 +261,3 @@ def is_over(session: Session, now_ms: int) -> bool:
     """By what the store enforces; a date in a cookie is a hint, and leaves nobody behind."""
     ends = session.expires_ms
     return session.expiry is Expiry.STORE and ends is not None and ends <= now_ms
-
-
-def _first(sessions: Iterator[Session], count: int) -> list[Session]:
-    return list(islice(sessions, count))

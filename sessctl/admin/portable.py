@@ -18,6 +18,7 @@ from functools import cache
 from typing import IO, TYPE_CHECKING, Any
 
 from sessctl.admin.items import session_item
+from sessctl.admin.plan import Plan
 from sessctl.errors import SerializerError
 from sessctl.limits import MIB, Budget
 from sessctl.serializers.json import decode
@@ -102,6 +103,15 @@ class PortableFile:
                 continue
             if session is not None and query.matches(session, now_ms):
                 yield session
+
+
+def plan_import(source: PortableFile, query: Query) -> Plan:
+    """Count what would come in: lines that are no sessions are left out."""
+    plan, now_ms = Plan(), source.now_ms()
+    for session in source.scan(query):
+        if session.sid:
+            plan.add(session, now_ms)
+    return plan
 
 
 def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:

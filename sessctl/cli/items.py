@@ -70,8 +70,9 @@ def candidate_items(candidates: list[tuple[str, Match]]) -> list[dict[str, Any]]
 
 
 def outcome_item(sid: str, outcome: str, reason: str | None, *, redact: bool) -> dict[str, Any]:
-    """What became of one session."""
-    return {"sid": short_id(sid) if redact else readable(sid), "outcome": outcome, "reason": reason}
+    """What became of one session; of a line that is none, there is no id."""
+    shown = (short_id(sid) if redact else readable(sid)) or None
+    return {"sid": shown if sid else None, "outcome": outcome, "reason": reason}
 
 
 __all__ = [
