@@ -57,6 +57,10 @@ class ValueReader(Protocol):
         """The value. Raises SerializerError, and nothing else."""
         ...
 
+    def edited(self, raw: bytes, data: Any) -> bytes:
+        """The value with other data, all else as it stands. Raises SerializerError."""
+        ...
+
     def split(self, raw: bytes) -> tuple[bytes, bytes] | None:
         """(data, extra) as one-line ASCII JSON texts, where that takes no decoding; else None."""
         ...

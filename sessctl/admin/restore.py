@@ -1,12 +1,16 @@
-"""Putting back what a journalled run removed. Nothing newer is ever overwritten."""
+"""Putting back what a journalled run removed or changed. Nothing newer is ever overwritten.
+
+A session that was removed is put where there is none; one that was changed is replaced only if it
+is still, to the byte, what our own write left.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sessctl.admin.journal import Keep, check_same_store
+from sessctl.admin.journal import Keep, check_same_store, digest_of
 from sessctl.errors import Refused, StoreError
 from sessctl.session import Session, State
 from sessctl.stores.base import Outcome, Result
@@ -23,7 +27,17 @@ if TYPE_CHECKING:
 # reached the server when its connection was lost already.
 _TAKEN = (Outcome.DELETED, Outcome.UNCONFIRMED)
 _UNSURE = (Outcome.FAILED,)
+_WRITTEN = (Outcome.STORED, Outcome.FAILED, Outcome.UNCONFIRMED)
 RESTORED = "restored"
+
+
+class Taken(NamedTuple):
+    """Sessions as they were before our run, at most a page. `certain`: what became of them is
+    recorded. `left`: they were changed, to what has these digests; None: they were removed."""
+
+    sessions: list[Session]
+    certain: bool
+    left: list[str | None] | None
 
 
 @dataclass(slots=True)
@@ -102,7 +116,7 @@ class Restore:
     def plan(self) -> RestorePlan:
         """Count what would come back."""
         plan, now_ms = RestorePlan(), self._store.now_ms()
-        for sessions, certain in self._taken():
+        for sessions, certain, _ in self._taken():
             for session in sessions:
                 plan.sessions += 1
                 expired = session.state(now_ms) is State.EXPIRED
@@ -114,9 +128,11 @@ class Restore:
         return plan
 
     def run(self) -> Iterator[list[Result]]:
-        """Put sessions back page by page: `stored`, `present`, `newer`, `lapsed` or `failed`."""
+        """Put sessions back page by page: `stored`, `present`, `newer`, `lapsed` or `failed`; of
+        those that were changed, `gone` are the ones that have ended since."""
         now_ms = self._store.now_ms()
-        for sessions, certain in self._taken():
+        for taken in self._taken():
+            sessions, certain, _ = taken
             if self.stop():
                 return
             wanted = (
@@ -126,7 +142,7 @@ class Restore:
             )
             kept = {id(session) for session in wanted}
             results = [Result(s.sid, Outcome.LAPSED) for s in sessions if id(s) not in kept]
-            results += self._put(wanted)
+            results += self._back(wanted, taken)
             for result in results:
                 word = RESTORED if result.outcome is Outcome.STORED else result.outcome.value
                 self.counts[word] += 1
@@ -136,32 +152,65 @@ class Restore:
                 return
         self.complete = True
 
-    def _put(self, sessions: list[Session]) -> list[Result]:
+    def _back(self, sessions: list[Session], taken: Taken) -> list[Result]:
         try:
-            return self._store.put(sessions)
+            if taken.left is None:
+                return self._store.put(sessions)
+            return self._unchange(sessions, taken)
         except StoreError as exc:  # in the middle of it; the same command again finds out
             self.error = exc
             reason = "the store was lost: it may be back"
             return [Result(session.sid, Outcome.FAILED, reason) for session in sessions]
 
+    def _unchange(self, sessions: list[Session], taken: Taken) -> list[Result]:
+        """Write sessions over what our run made of them."""
+        left = dict(zip([s.sid for s in taken.sessions], taken.left or [], strict=True))
+        there = {session.sid: session for session in self._store.get([s.sid for s in sessions])}
+        results: dict[str, Result] = {}
+        pairs: list[tuple[Session, Session]] = []
+        for session in sessions:
+            now = there.get(session.sid)
+            if now is None:
+                results[session.sid] = Result(session.sid, Outcome.GONE, "it has ended since")
+                continue
+            digest = digest_of(self._store, now)
+            if digest == digest_of(self._store, session):
+                results[session.sid] = Result(session.sid, Outcome.PRESENT)
+            elif digest == left[session.sid]:
+                pairs.append((now, session))
+            else:
+                results[session.sid] = Result(session.sid, Outcome.NEWER)
+        for result in self._store.replace(pairs):
+            changed = result.outcome is Outcome.CHANGED  # in the moment since it was read
+            newer = Result(result.sid, Outcome.NEWER, result.reason)
+            results[result.sid] = newer if changed else result
+        return [results[session.sid] for session in sessions]
+
     @property
     def _keeps_lapsed(self) -> bool:
         return self._lapsed or self._ttl is not None
 
-    def _taken(self) -> Iterator[tuple[list[Session], bool]]:
-        """(sessions our run took away, their end is recorded), at most a page at a time.
+    def _taken(self) -> Iterator[Taken]:
+        """What our run took away or changed, at most a page at a time.
 
         Newest first: a session may stand in two pages, and its later state is the one to keep.
         The whole journal has been checked when the first page comes.
         """
         for page in self._journal.pages_newest_first():
             outcomes = page.outcomes or [Outcome.FAILED] * len(page.sessions)
+            if page.left is not None:
+                places = [place for place, word in enumerate(outcomes) if word in _WRITTEN]
+                certain = page.outcomes is not None
+                if places and (certain or not self._certain_only):
+                    sessions = [self._thaw(page.sessions[place]) for place in places]
+                    yield Taken(sessions, certain, [page.left[place] for place in places])
+                continue
             for words, certain in ((_TAKEN, True), (_UNSURE, False)):
                 if not certain and self._certain_only:
                     continue
                 frozen = [f for f, o in zip(page.sessions, outcomes, strict=True) if o in words]
                 if frozen:
-                    yield [self._thaw(item) for item in frozen], certain
+                    yield Taken([self._thaw(item) for item in frozen], certain, None)
 
     def _thaw(self, frozen: dict[str, Any]) -> Session:
         if self._ttl is None:

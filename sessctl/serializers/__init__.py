@@ -37,12 +37,36 @@ class Serializer(Protocol):
         ...
 
     @staticmethod
+    def edited(raw: bytes, data: Any) -> bytes:
+        """A value with other data, what stays the same as it stands: `data` is the whole value as
+        `decode` would give it. Raises SerializerError for what cannot be written."""
+        ...
+
+    @staticmethod
     def peek(paths: Sequence[str]) -> Callable[[bytes], tuple[Any, ...]]:
         """A fast reader of a few dotted paths; None where there is nothing.
 
         The reader raises SerializerError for what does not decode.
         """
         ...
+
+
+# What `decode` and the cookies mark values with that JSON has no word for.
+MARKS = frozenset(
+    {"__bytes__", "__datetime__", "__uuid__", "__tuple__", "__set__", "__float__", "__bson__"}
+    | {"__php_object__", "__object__"}
+)
+
+
+def same(left: Any, right: Any) -> bool:
+    """The same data, numbers of the same kind: 1, 1.0 and true are three things."""
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, dict):
+        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
+    if isinstance(left, list):
+        return len(left) == len(right) and all(map(same, left, right))
+    return bool(left == right)
 
 
 def serializer(name: str) -> Serializer:

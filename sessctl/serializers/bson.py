@@ -14,13 +14,13 @@ Source: bsonspec.org 1.1; npm bson 6.10 `src/parser/serializer.ts` for the numbe
 
 from __future__ import annotations
 
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any
 
 from sessctl.errors import LimitExceeded, MissingExtra, SerializerError
 from sessctl.limits import DEFAULT, Budget
-from sessctl.serializers import Value
-from sessctl.timespec import MAX_MS, MIN_MS, iso
+from sessctl.serializers import MARKS, Value, same
+from sessctl.timespec import MAX_MS, MIN_MS, iso, parse_iso_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +34,10 @@ try:
 except ImportError:
     raise MissingExtra("a mongodb store", "mongo") from None
 
-__all__ = ["OPTIONS", "READ_ERRORS", "DatetimeMS", "RawBSONDocument", "decode", "encode", "peek"]
+__all__ = [
+    "OPTIONS", "READ_ERRORS", "DatetimeMS", "RawBSONDocument",
+    "decode", "edited", "encode", "peek",
+]  # fmt: skip
 
 # Documents stay bytes until they are looked into; dates are numbers, so that none is out of range;
 # text that is not UTF-8 keeps its bytes, as everywhere (PEP 383).
@@ -66,6 +69,68 @@ def encode(data: Any) -> bytes:
         return bson.encode(data)
     except READ_ERRORS as exc:
         raise SerializerError(f"cannot be written as BSON ({type(exc).__name__})") from None
+
+
+def edited(raw: bytes, data: Any) -> bytes:
+    """A document with other data: fields keep their order, what is the same its type and its bytes.
+    A date stays one if what is written there is a date.
+
+    Raises:
+        SerializerError: the data holds what BSON, or this reader, has no place for.
+    """
+    return encode(_edited(_document(raw), data))
+
+
+def _edited(was: Any, data: Any) -> Any:
+    plain = _Plain(DEFAULT, {}).of(was, 1)
+    if same(plain, data):
+        return was
+    if isinstance(was, RawBSONDocument) and isinstance(data, dict) and MARKS.isdisjoint(data):
+        keys = [key for key in was if key in data] + [key for key in data if key not in was]
+        return {
+            key: _edited(was[key], data[key]) if key in was else _new(data[key]) for key in keys
+        }
+    if isinstance(was, list) and isinstance(data, list):
+        kept = [_edited(item, new) for item, new in zip(was, data, strict=False)]
+        return kept + [_new(item) for item in data[len(kept) :]]
+    if isinstance(was, DatetimeMS) and isinstance(data, str):
+        ms = parse_iso_ms(data)
+        return data if ms is None else DatetimeMS(ms)
+    return _new(data)
+
+
+def _new(data: Any) -> Any:
+    """JSON as BSON; what is marked as what it stands for."""
+    if isinstance(data, list):
+        return [_new(item) for item in data]
+    if not isinstance(data, dict):
+        return data
+    if MARKS.isdisjoint(data):
+        return {key: _new(item) for key, item in data.items()}
+    try:
+        return _unmarked(data)
+    except READ_ERRORS as exc:
+        raise SerializerError(f"a mark that makes no sense ({type(exc).__name__})") from None
+
+
+def _unmarked(data: dict[str, Any]) -> Any:
+    match data:
+        case {"__bytes__": str(text), **rest}:
+            return bson.Binary(b64decode(text, validate=True), int(rest.get("subtype", 0)))
+        case {"__uuid__": str(text)}:
+            from uuid import UUID
+
+            return bson.Binary(UUID(text).bytes, bson.binary.UUID_SUBTYPE)
+        case {"__float__": str(text)}:
+            return float(text)
+        case {"__datetime__": str(text)} if (ms := parse_iso_ms(text)) is not None:
+            return DatetimeMS(ms)
+        case {"__bson__": "ObjectId", "value": str(text)}:
+            return bson.ObjectId(text)
+        case {"__bson__": "Date", "value": int(ms)}:
+            return DatetimeMS(ms)
+    mark = next(key for key in data if key in MARKS)
+    raise SerializerError(f"{mark} cannot be written anew")
 
 
 def peek(paths: Sequence[str]) -> Callable[[bytes], tuple[Any, ...]]:

@@ -19,7 +19,8 @@ import msgspec
 
 from sessctl.errors import LimitExceeded, SerializerError
 from sessctl.limits import DEFAULT, Budget
-from sessctl.serializers import Value
+from sessctl.serializers import MARKS, Value, same
+from sessctl.text import is_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -118,11 +119,74 @@ def _check_shape(raw: bytes, budget: Budget) -> None:
 
 
 def encode(data: Any) -> bytes:
-    """The bytes `JSON.stringify` would write: compact, raw UTF-8, keys in the given order."""
+    """The bytes `JSON.stringify` would write: compact, raw UTF-8, keys in the given order; with
+    half an emoji in it all of it in ASCII."""
     try:
-        return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        return text.encode() if is_utf8(text) else json.dumps(data, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError) as exc:
         raise SerializerError(f"cannot be written as JSON ({_reason(str(exc))})") from None
+
+
+def edited(raw: bytes, data: Any) -> bytes:
+    """A value with other data: keys keep their order, and what is the same keeps its bytes, down to
+    the form of its numbers.
+
+    Raises:
+        SerializerError: the data holds what JSON has no place for, or the value something that
+            would not survive being written again (NaN, half an emoji beside a number of 4 301
+            digits).
+    """
+    try:
+        return _edited(raw, data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _written_anew(raw, data)
+
+
+def _edited(raw: bytes, data: Any) -> bytes:
+    was = decode(raw).data
+    if same(was, data):
+        return raw
+    if isinstance(was, dict) and isinstance(data, dict) and MARKS.isdisjoint(data.keys() - was):
+        parts = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+        keys = [key for key in parts if key in data] + [key for key in data if key not in parts]
+        values = (
+            _edited(bytes(parts[key]), data[key]) if key in parts else _new(data[key])
+            for key in keys
+        )
+        return b"{%b}" % b",".join(
+            map(b"%b:%b".__mod__, zip(map(encode, keys), values, strict=True))
+        )
+    if isinstance(was, list) and isinstance(data, list):
+        items = msgspec.json.decode(raw, type=list[msgspec.Raw])
+        kept = [_edited(bytes(item), new) for item, new in zip(items, data, strict=False)]
+        return b"[%b]" % b",".join(kept + [_new(item) for item in data[len(kept) :]])
+    return _new(data)
+
+
+def _new(data: Any) -> bytes:
+    mark = _mark_in(data)
+    if mark is not None:
+        raise SerializerError(f"JSON has no place for {mark}", hint="write it as a text")
+    return encode(data)
+
+
+def _mark_in(data: Any) -> str | None:
+    """A mark for what JSON has no word for."""
+    if isinstance(data, list):
+        return next((found for item in data if (found := _mark_in(item))), None)
+    if isinstance(data, dict):
+        mark = next((key for key in data if key in MARKS), None)
+        return mark or _mark_in(list(data.values()))
+    return None
+
+
+def _written_anew(raw: bytes, data: Any) -> bytes:
+    """All of it, for half an emoji, which JavaScript writes and a stricter reader refuses."""
+    notes = decode(raw).notes
+    if notes or (mark := _mark_in(data)) is not None:
+        raise SerializerError(f"cannot be written anew: {notes[0] if notes else mark}")
+    return encode(data)
 
 
 def peek(paths: Sequence[str]) -> Callable[[bytes], tuple[Any, ...]]:

@@ -6,10 +6,10 @@ library's own part, with the dates of the session's life.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from sessctl.errors import Refused
+from sessctl.errors import Refused, SerializerError
+from sessctl.serializers import json
 from sessctl.session import Expiry, Session
 from sessctl.stores.reader import Reader
 
@@ -25,37 +25,44 @@ def compose(
     data: Mapping[str, Any],
     *,
     expires_ms: int | None,
+    cookie_lasts: bool = True,
     extra: Mapping[str, Any] | None = None,
 ) -> Session:
-    """A session for `store.put`, which that store's application takes for its own.
+    """A session for `store.put` or `store.replace`, which that store's application takes for its
+    own.
 
     Args:
         expires_ms: its end, in ms since 1970 UTC; None: it never ends by itself.
+        cookie_lasts: the browser keeps the cookie until then; else until it is closed.
         extra: the library's own part of another session, if it is of the same framework: cookie
             flags stay what they were, dates become those of `expires_ms`.
 
     Raises:
         Refused: values of this layout are read only.
-        SerializerError: the data cannot be written as this layout does.
+        SerializerError: the data cannot be written as this layout does: it holds what JSON has no
+            place for, or a key that belongs to the library.
     """
     layout = store.layout
     if layout.fresh is None:
         raise Refused(f"layout '{layout.name}' makes no new sessions")
-    own = layout.fresh(store.now_ms(), expires_ms)
+    ends_ms = None if expires_ms is None else expires_ms - layout.lingers_ms
+    own = layout.fresh(store.now_ms(), ends_ms if cookie_lasts else None)
     for key, value in (extra or {}).items():
         if isinstance(value, dict) and isinstance(own.get(key), dict):
             own[key] = {**own[key], **_flags(value)}
-    text = json.dumps({**own, **data}, ensure_ascii=False, separators=(",", ":"))
     reader = Reader(layout)
-    raw = reader.closed(text.encode())
-    expiry = Expiry.NEVER if expires_ms is None else Expiry.STORE
+    reader.check_data(data)
+    text = json.edited(b"{}", {**own, **data})
+    if len(text) > reader.budget.value_bytes:
+        raise SerializerError(f"larger than the limit of {reader.budget.value_bytes} bytes")
+    raw = reader.closed(text)
     user, _, problem = reader.read(raw)
     return Session(
         sid=sid,
         raw=raw,
         location="",
         expires_ms=expires_ms,
-        expiry=expiry,
+        expiry=Expiry.NEVER if expires_ms is None else Expiry.STORE,
         user=user,
         problem=problem,
         reader=reader,

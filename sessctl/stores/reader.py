@@ -39,7 +39,7 @@ class Reader:
     def __init__(self, layout: Layout, budget: Budget = DEFAULT) -> None:
         self.layout = layout
         self._serializer = serializer(layout.serializer)
-        self._budget = budget
+        self.budget = budget
         self._seal = Seal(layout.ciphers, layout.store_secrets) if layout.ciphers else None
         inner = [layout.inner_expiry] if layout.inner_expiry else []
         self._peek = self.peek([*inner, *layout.user])
@@ -53,8 +53,8 @@ class Reader:
 
     def read(self, raw: bytes) -> Reading:
         """User, the inner expiry as written (see `inner_expiry`), problem."""
-        if len(raw) > self._budget.value_bytes:
-            text = f"value of {len(raw)} bytes is over the limit of {self._budget.value_bytes}"
+        if len(raw) > self.budget.value_bytes:
+            text = f"value of {len(raw)} bytes is over the limit of {self.budget.value_bytes}"
             return None, None, Problem("input.limit", text)
         try:
             found = self._peek(raw)
@@ -92,7 +92,7 @@ class Reader:
             return raw
         *path, last = self.layout.inner_expiry.split(".")
         try:
-            value = self._serializer.decode(self.opened(raw), self._budget).data
+            value = self._serializer.decode(self.opened(raw), self.budget).data
             place = value
             for name in path:
                 place = place[name]
@@ -112,7 +112,7 @@ class Reader:
     def decode(self, raw: bytes) -> Decoded:
         """The whole value, the library's own part set aside as `extra`. Raises SerializerError."""
         text = self.opened(raw)
-        value = self._serializer.decode(text, self._budget)
+        value = self._serializer.decode(text, self.budget)
         if not isinstance(value.data, dict):
             raise SerializerError("expected an object")
         notes = value.notes
@@ -121,6 +121,27 @@ class Reader:
         extra = {key: value.data[key] for key in self.layout.envelope if key in value.data}
         data = {key: item for key, item in value.data.items() if key not in extra}
         return Decoded(data, extra, notes)
+
+    def edited(self, raw: bytes, data: Any) -> bytes:
+        """The value with other data of the application: the library's own part and whatever else
+        stays the same is kept as it stands, encrypted as it was.
+
+        Raises:
+            SerializerError: it does not decode, or the data cannot be written so.
+        """
+        text = self.opened(raw)
+        own = self.decode(raw).extra
+        self.check_data(data)
+        new = self._serializer.edited(text, {**own, **data})
+        return raw if new == text else self.closed(new, like=raw)
+
+    def check_data(self, data: Any) -> None:
+        """Raises SerializerError for data that is no object, or that has a key of the library."""
+        if not isinstance(data, dict):
+            raise SerializerError("the data of a session is an object")
+        for key in self._layout.envelope:
+            if key in data:
+                raise SerializerError(f"'{key}' belongs to {self._layout.name}, not to the data")
 
     def recognises(self, raw: bytes) -> bool:
         """The value has the library's own mark, not just the right syntax."""
@@ -171,9 +192,9 @@ class Reader:
             return None
         if b"\n" in raw or b"\r" in raw or b"\x7f" in raw:
             return None
-        if len(raw) > self._budget.int_digits and _LONG_INTEGER.search(raw):
+        if len(raw) > self.budget.int_digits and _LONG_INTEGER.search(raw):
             return None
-        depth = self._budget.depth
+        depth = self.budget.depth
         if len(raw) > 2 * depth and raw.count(b"{") + raw.count(b"[") > depth:
             return None  # perhaps too deep: `decode` looks
         try:

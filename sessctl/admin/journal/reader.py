@@ -21,11 +21,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Sessions as they were before a delete; `outcomes` is None where the run died in between."""
+    """Sessions as they were before a delete or a change; `outcomes` is None where the run died in
+    between.
+
+    `left` tells of a page of changes what our own write left, by its digest, as far as that is
+    known; None of a page of deletes.
+    """
 
     number: int
     sessions: list[dict[str, Any]]
     outcomes: list[Outcome] | None
+    left: list[str | None] | None = None
 
 
 @dataclass(slots=True)
@@ -153,9 +159,11 @@ class Journal:
             sessions = unpack(body["z"], page=body["n"])
             if len(sessions) != body["count"]:
                 raise JournalError(f"{len(sessions)} sessions where {body['count']} should be")
-            if done is None:
-                return Page(body["n"], sessions, None)
-            return Page(body["n"], sessions, _outcomes(done.content, len(sessions)))
+            outcomes = None if done is None else _outcomes(done.content, len(sessions))
+            left = None
+            if body.get("changes"):
+                left = _left({} if done is None else done.content, len(sessions))
+            return Page(body["n"], sessions, outcomes, left)
         except JournalError as exc:
             if not self.salvage:
                 raise lines.damaged(self.path, line.number, exc.message) from None
@@ -211,3 +219,10 @@ def _outcomes(done: dict[str, Any], count: int) -> list[Outcome]:
         return [Outcome(others.get(str(i), usual)) for i in range(count)]
     except ValueError:
         raise JournalError("an outcome that this version does not know") from None
+
+
+def _left(done: dict[str, Any], count: int) -> list[str | None]:
+    found = done.get("left", [None] * count)
+    if not isinstance(found, list) or len(found) != count:
+        raise JournalError("not as many digests as sessions")
+    return [one if isinstance(one, str) else None for one in found]

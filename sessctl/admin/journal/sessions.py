@@ -53,6 +53,12 @@ def _kept(store: Store, session: Session, keep: Keep) -> dict[str, Any]:
     return {"sid": session.sid, "location": session.location, **store.freeze(session)}
 
 
+def digest_of(store: Store, session: Session) -> str:
+    """What tells a session, value, expiry and all, from every other state of it."""
+    kept = _plain({"sid": session.sid, **store.freeze(session)})
+    return sha256(msgspec.json.encode(kept, order="deterministic")).hexdigest()
+
+
 def unpack(packed: str, *, page: int) -> list[dict[str, Any]]:
     """What `pack` was given. Raises JournalError naming the page."""
     try:

@@ -65,11 +65,14 @@ class JournalWriter:
         """A page has been written; before that there is no file."""
         return self._fd >= 0
 
-    def page(self, store: Store, sessions: Sequence[Session]) -> int:
+    def page(self, store: Store, sessions: Sequence[Session], *, changes: bool = False) -> int:
         """Write sessions down and make sure they are on the disk; the page's number.
 
+        Args:
+            changes: they are about to be written over, and not removed.
+
         Raises:
-            JournalError: then nothing of this page may be deleted, nor of any later one.
+            JournalError: then nothing of this page may be written, nor of any later one.
         """
         packed = pack(store, sessions, self.keep)
         if not self._broken:
@@ -77,17 +80,28 @@ class JournalWriter:
         if not (self.is_open or self._broken):
             self._create()
         self._pages += 1
-        body = {"n": self._pages, "count": len(sessions), "z": packed}
+        body: dict[str, Any] = {"n": self._pages, "count": len(sessions), "z": packed}
+        if changes:
+            body["changes"] = True
         self._append("page", body, sync=True)
         self.sessions += len(sessions)
         return self._pages
 
-    def done(self, number: int, results: Sequence[Result]) -> None:
-        """Record what became of a page; the usual outcome once, the others by position."""
+    def done(
+        self, number: int, results: Sequence[Result], *, left: Sequence[str | None] = ()
+    ) -> None:
+        """Record what became of a page; the usual outcome once, the others by position.
+
+        Args:
+            left: of sessions that were written over, the digest of what our write left.
+        """
         words = [result.outcome.value for result in results]
         usual = Counter(words).most_common(1)[0][0] if words else Outcome.DELETED.value
         others = {str(i): word for i, word in enumerate(words) if word != usual}
-        self._append("done", {"n": number, "all": usual, "except": others})
+        body: dict[str, Any] = {"n": number, "all": usual, "except": others}
+        if left:
+            body["left"] = list(left)
+        self._append("done", body)
 
     def note(self, text: str, **more: Any) -> None:
         """Something that happened to the run; on the disk when this returns."""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import shlex
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sessctl.cli import cookie_options as c
+from sessctl.cli.cookie_output import COOKIE_FORMATS, write_cookies
 from sessctl.cli.options import command
 from sessctl.cookies.api import known, sign_cookie
 from sessctl.cookies.registry import cookie_format
 from sessctl.errors import ExitCode, UsageError
-from sessctl.text import decode_id, escape
+from sessctl.text import decode_id
 from sessctl.timespec import parse_duration
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sessctl.config.model import Backend
     from sessctl.cookies.base import Cookie
 
-FORMATS = ("value", "header", "curl", "cookies-txt", "playwright", "json", "jsonl", "name")
+FORMATS = (*COOKIE_FORMATS, "json", "jsonl", "name")
 
 
 @command("connection", "output")
@@ -72,7 +72,12 @@ def sign(
         now=how.now,
         ttl=parse_duration(ttl) if ttl is not None else None,
     )
-    _write(run, cookies, output)
+    if output == "name":
+        run.streams.lines([[(cookie.name, "plain")] for cookie in cookies])
+    elif output in COOKIE_FORMATS:
+        write_cookies(run, cookies, output)
+    else:
+        _write_items(run, cookies, output)
     return ExitCode.OK
 
 
@@ -97,45 +102,10 @@ def _content(text: str) -> Any:
     return text
 
 
-def _write(run: Run, cookies: list[Cookie], output: str) -> None:
-    write = run.streams.line
-    if output == "value":
-        for cookie in cookies:
-            write(cookie.value)
-    elif output == "name":
-        for cookie in cookies:
-            write(cookie.name)
-    elif output == "header":
-        write("Cookie: " + "; ".join(f"{one.name}={one.value}" for one in cookies))
-    elif output == "curl":
-        pairs = "; ".join(f"{one.name}={one.value}" for one in cookies)
-        write(f"curl --cookie {shlex.quote(pairs)} http://localhost:3000/")
-    elif output == "cookies-txt":
-        write("# Netscape HTTP Cookie File")
-        for one in cookies:
-            row = ("localhost", "FALSE", "/", "FALSE", "0", escape(one.name), escape(one.value))
-            run.streams.raw("\t".join(row).encode() + b"\n")  # `line` would spell the tabs out
-    else:
-        _write_json(run, cookies, output)
+def _write_items(run: Run, cookies: list[Cookie], output: str) -> None:
+    from sessctl.cli.output import Writer
 
-
-def _write_json(run: Run, cookies: list[Cookie], output: str) -> None:
-    from sessctl.cli.items import SCHEMA
-    from sessctl.cli.output import to_json
-
-    if output == "playwright":
-        entries = [
-            {"name": one.name, "value": one.value, "domain": "localhost", "path": "/",
-             "expires": -1, "httpOnly": True, "secure": False, "sameSite": "Lax"}
-            for one in cookies
-        ]  # fmt: skip
-        run.streams.raw(to_json({"cookies": entries, "origins": []}) + b"\n")
-        return
-    items = [{"name": one.name, "value": one.value} for one in cookies]
-    if output == "json":
-        run.streams.raw(
-            to_json({"schema": SCHEMA, "kind": "SignedCookieList", "items": items}) + b"\n"
-        )
-        return
-    for item in items:
-        run.streams.raw(to_json(item) + b"\n")
+    writer = Writer(run, output, "SignedCookieList", ("name", "value"))
+    for cookie in cookies:
+        writer.item({"name": cookie.name, "value": cookie.value})
+    writer.end()

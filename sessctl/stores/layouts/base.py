@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sessctl.errors import ConfigError
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 # (now, the session's end or None), both in ms since 1970 UTC, to the keys of a value that belong to
 # the library.
 Fresh = Callable[[int, "int | None"], dict[str, Any]]
+
+
+def uid_safe() -> str:
+    """24 random bytes in 32 characters, as uid-safe makes them. Source: uid-safe 2.1.5."""
+    return token_urlsafe(24)
 
 
 class Unit(StrEnum):
@@ -78,7 +84,10 @@ class Layout:
     `ciphers` are those that the library can encrypt a value with (`serializers/ciphers.py`),
     `store_secrets` their secrets, newest first.
 
-    `fresh` makes the library's own part of a new session; None: none can be made.
+    `fresh` makes the library's own part of a new session; None: none can be made. `new_sid` makes
+    its id. `cookie_lasts`: an application that sets no lifetime gets a cookie with a date all the
+    same, the lifetime's; else one that ends with the browser. `lingers_ms`: how much longer than
+    the session what holds it is kept.
     """
 
     name: str
@@ -98,6 +107,9 @@ class Layout:
     store_secrets: tuple[Secret, ...] = ()
     lifetime_s: int
     fresh: Fresh | None = None
+    new_sid: Callable[[], str] = uid_safe
+    cookie_lasts: bool = False
+    lingers_ms: int = 0
 
     def configured(self, options: Mapping[str, Any]) -> Layout:
         """The same layout with a backend's own prefix, table, columns, lifetime or user path.

@@ -19,6 +19,7 @@ Source: koa-session 7.0.2 `src/context.ts`; koa-generic-session 2.3.1 `lib/store
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 from sessctl.stores.layouts.base import KeyLayout
 from sessctl.stores.layouts.express import EXPRESS
@@ -71,6 +72,9 @@ KOA_SESSION = KeyLayout(
     marks=("_expire", "_maxAge"),
     lifetime_s=86_410,
     fresh=_koa,
+    new_sid=lambda: str(uuid4()),
+    cookie_lasts=True,
+    lingers_ms=10_000,
 )
 
 KOA_GENERIC_SESSION = KeyLayout(
@@ -84,6 +88,7 @@ KOA_GENERIC_SESSION = KeyLayout(
     marks=("cookie.maxAge", "cookie.overwrite"),
     lifetime_s=86_400,
     fresh=_koa_generic,
+    cookie_lasts=True,
 )
 
 FASTIFY_SESSION = KeyLayout(

@@ -1,0 +1,125 @@
+"""A new session, and the cookie that leads to it: to be logged in without a login."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sessctl.admin.data import Assignment, assigned, parse_path
+from sessctl.cookies.api import sign_cookie
+from sessctl.errors import GuardRefused, Refused, StoreError
+from sessctl.session import Query
+from sessctl.stores.base import Outcome
+from sessctl.stores.compose import compose
+from sessctl.text import short_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import timedelta
+
+    from sessctl.cookies.api import Secrets
+    from sessctl.cookies.base import Cookie
+    from sessctl.session import Session
+    from sessctl.stores.base import Store
+    from sessctl.stores.layouts.base import Layout
+
+_LOOKED_AT = 100
+
+
+class Created(NamedTuple):
+    """A session as the store has it, and its cookies: some libraries write two."""
+
+    session: Session
+    cookies: list[Cookie]
+
+
+def create(
+    store: Store,
+    data: Mapping[str, Any],
+    secret: Secrets,
+    *,
+    user: str | None = None,
+    sid: str | None = None,
+    ttl: timedelta | None = None,
+) -> Created:
+    """Put a new session in a store and sign the cookie that leads to it.
+
+        made = create(store, {"userId": 42}, "keyboard cat")
+        print(made.cookies[0].header)
+
+    Args:
+        store: opened with `write=True`.
+        user: put where the layout finds a session's user.
+        sid: else one as the library makes them.
+        ttl: the session's and the cookie's life; else as long as the library gives it.
+
+    Raises:
+        Refused: a session with this id is there, or the store would not have it.
+        SerializerError: the data cannot be written as the library does.
+        UsageError: the secret is empty.
+    """
+    layout = store.layout
+    made = compose_new(store, with_user(layout, data, user), sid=sid, ttl=ttl)
+    cookies = sign_cookie(made.sid, secret, layout.cookie_format, name=layout.cookie_name)
+    return Created(put_new(store, made), cookies)
+
+
+def with_user(layout: Layout, data: Mapping[str, Any], user: str | None) -> dict[str, Any]:
+    """The data with the user where the layout looks for one first."""
+    if user is None:
+        return dict(data)
+    found: dict[str, Any] = assigned(dict(data), [Assignment(parse_path(layout.user[0]), user)])
+    return found
+
+
+def new_sid(layout: Layout) -> str:
+    """An id as the library makes them; with the prefix where that is a part of it."""
+    has_prefix = getattr(layout, "sid_has_prefix", False)
+    return f"{layout.prefix if has_prefix else ''}{layout.new_sid()}"  # type: ignore[attr-defined]
+
+
+def compose_new(
+    store: Store, data: Mapping[str, Any], *, sid: str | None = None, ttl: timedelta | None = None
+) -> Session:
+    """The session to put: without `ttl` as the library writes it for an application that sets no
+    lifetime. Raises as `compose` does."""
+    layout = store.layout
+    life_ms = layout.lifetime_s * 1000
+    if ttl is not None:
+        life_ms = round(ttl.total_seconds() * 1000) + layout.lingers_ms
+    return compose(
+        store,
+        new_sid(layout) if sid is None else sid,
+        data,
+        expires_ms=store.now_ms() + life_ms,
+        cookie_lasts=ttl is not None or layout.cookie_lasts,
+    )
+
+
+def put_new(store: Store, session: Session) -> Session:
+    """Store it, and read it as it is there now. Raises Refused where it was not stored."""
+    (result,) = store.put([session])
+    name = short_id(session.sid)
+    if result.outcome in (Outcome.PRESENT, Outcome.NEWER):
+        raise Refused(f"there is a session {name} already", hint="leave --sid out for a new id")
+    if result.outcome is not Outcome.STORED:
+        raise Refused(f"session {name} was not stored: {result.reason or result.outcome}")
+    found = store.get([session.sid])
+    if not found:
+        raise StoreError(f"session {name} was stored, and is not there now")
+    return found[0]
+
+
+def check_looks_right(store: Store, *, forced: bool) -> None:
+    """The store holds sessions of its layout, or none. Raises GuardRefused (wrong-store)."""
+    looked, known = 0, 0
+    for session in store.scan(Query()):
+        looked += 1
+        known += store.recognises(session)
+        if known or looked == _LOOKED_AT:
+            break
+    if looked and not known and not forced:
+        raise GuardRefused(
+            "wrong-store",
+            f"none of the first {looked} values is a {store.layout.name} session",
+            hint="check prefix, table and layout; --force=wrong-store if this is the right store",
+        )
