@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from sessctl.admin.change import Change
 from sessctl.admin.convert import same_end, same_value
 from sessctl.session import Expiry
 from sessctl.stores.base import Outcome, Result
@@ -55,7 +56,7 @@ class Placing:
     """Writes to one target.
 
     Args:
-        journal: takes what is replaced, before it is; None: nothing is ever replaced.
+        journal: takes what is replaced, before it is.
         dry_run: look, and say what would become of each.
     """
 
@@ -145,11 +146,11 @@ class Placing:
     def _replace(self, clashes: Sequence[tuple[Session, Wanted]]) -> list[Placed]:
         if not clashes:
             return []
-        assert self._journal is not None
-        number = self._journal.page(self._target, [known for known, _ in clashes])
-        results = self._target.replace([(known, one.session) for known, one in clashes])
+        change = Change(self._target, self._journal)
+        results = change.replace([(known, one.session) for known, one in clashes])
+        if change.summary.error is not None:
+            raise change.summary.error
         told = {result.sid: result for result in results}
-        self._journal.done(number, [told[known.sid] for known, _ in clashes])
         placed: list[Placed] = []
         stored: list[Wanted] = []
         for _, one in clashes:

@@ -56,12 +56,14 @@ def conflict_of(word: str) -> Conflict:
     return Conflict(word)
 
 
-def outcomes_for(run: Run, *, move: bool = False) -> Outcomes:
-    """The outcomes of a copy; in a dry run in the conditional."""
-    words = list(COPIED)
+def outcomes_for(run: Run, *, move: bool = False, follow: bool = False) -> Outcomes:
+    """The outcomes there can be; in a dry run in the conditional."""
+    words = ["moved", *COPIED, "changed"] if move else list(COPIED)
+    if move or follow:
+        words.append("ended")
     if run.options.dry_run:
         would = _WOULD_MOVE if move else _WOULD
-        words = list(dict.fromkeys(would.get(word, word) for word in COPIED))
+        words = list(dict.fromkeys(would.get(word, word) for word in words if word != "moved"))
     return Outcomes(run, words, counts_only=True, dry_run=run.options.dry_run)
 
 

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 FORMATS = ("table", "wide", "json", "jsonl", "csv", "tsv", "name")
 KEYS = ("sid", "outcome", "reason")
 REMOVED = ("deleted", "gone", "changed", "failed", "unconfirmed")
-COPIED = (
-    "copied", "moved", "replaced", "present", "kept", "lapsed", "ended", "changed", "failed",
-)  # fmt: skip
+COPIED = ("copied", "replaced", "present", "kept", "lapsed", "failed")
 RESTORED = ("restored", "present", "newer", "lapsed", "failed")
 _SAMPLES = 3
 # In the order in which a sentence names them, with how it puts it.

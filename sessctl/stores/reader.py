@@ -139,9 +139,9 @@ class Reader:
         """Raises SerializerError for data that is no object, or that has a key of the library."""
         if not isinstance(data, dict):
             raise SerializerError("the data of a session is an object")
-        for key in self._layout.envelope:
+        for key in self.layout.envelope:
             if key in data:
-                raise SerializerError(f"'{key}' belongs to {self._layout.name}, not to the data")
+                raise SerializerError(f"'{key}' belongs to {self.layout.name}, not to the data")
 
     def recognises(self, raw: bytes) -> bool:
         """The value has the library's own mark, not just the right syntax."""

@@ -79,7 +79,7 @@ def copy(
     settle = conflict_of(conflict)
     backend, other = run.backend(), run.other_backend(to)
     dry_run = run.options.dry_run
-    outcomes = outcomes_for(run, move=move)
+    outcomes = outcomes_for(run, move=move, follow=follow)
     with (
         run.store(backend, write=move and not dry_run) as source,
         run.store(other, write=not dry_run) as target,
