@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # The library's own dates: they follow from a session's end and its last use, and a touch moves
 # some of them in some stores and none in others.
-_DATES = frozenset(
+DATES = frozenset(
     {"originalMaxAge", "expires", "maxAge", "originalExpires", "_expire", "_maxAge", "__lastAccess"}
 )
 _MARKS = frozenset({"__bson__", "__bytes__", "__uuid__", "__float__"})  # of `serializers.bson`
@@ -156,6 +156,12 @@ def _as_json(value: Any) -> bytes:
 # -- the same session ------------------------------------------------------------------------------
 
 
+def is_over(session: Session, now_ms: int) -> bool:
+    """By what the store enforces; a date in a cookie is a hint, and leaves nobody behind."""
+    ends = session.expires_ms
+    return session.expiry is Expiry.STORE and ends is not None and ends <= now_ms
+
+
 def same_value(one: Session, other: Session) -> bool:
     """The same data and cookie flags, however two stores write them; dates aside.
 
@@ -177,7 +183,7 @@ def content(session: Session) -> bytes:
 
 
 def _flags(cookie: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in cookie.items() if key not in _DATES}
+    return {key: value for key, value in cookie.items() if key not in DATES}
 
 
 def _as_json_sorted(value: Any) -> bytes:

@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol, cast
 
-from sessctl.admin.convert import Conversion, fingerprint
+from sessctl.admin.convert import Conversion, fingerprint, is_over
 from sessctl.admin.placing import Placed, Placing, Wanted
 from sessctl.admin.plan import check_cascades, check_recognised, check_zone
 from sessctl.admin.portable import PortableFile
 from sessctl.admin.room import RoomGuard
 from sessctl.errors import Refused, SerializerError, SessctlError, StoreError
-from sessctl.session import Expiry, Query, Session
+from sessctl.session import Query, Session
 from sessctl.stores.base import Outcome, Result, in_pages
 
 if TYPE_CHECKING:
@@ -255,9 +255,3 @@ class Copy:
 
 def results_of(placed: list[Placed]) -> list[Result]:
     return [one.result for one in placed]
-
-
-def is_over(session: Session, now_ms: int) -> bool:
-    """By what the store enforces; a date in a cookie is a hint, and leaves nobody behind."""
-    ends = session.expires_ms
-    return session.expiry is Expiry.STORE and ends is not None and ends <= now_ms

@@ -15,8 +15,8 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from sessctl.admin.convert import fingerprint
-from sessctl.admin.copy import Copy, is_over, results_of
+from sessctl.admin.convert import fingerprint, is_over
+from sessctl.admin.copy import Copy, results_of
 from sessctl.admin.ledger import Entry, Ledger
 from sessctl.stores.base import Outcome, Result
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from sessctl.admin.change import Change
-from sessctl.admin.convert import same_end, same_value
+from sessctl.admin.convert import is_over, same_end, same_value
 from sessctl.session import Expiry
 from sessctl.stores.base import Outcome, Result
 
@@ -118,11 +118,9 @@ class Placing:
         return [found[one.session.sid] for one in page]
 
     def _may_replace(self, known: Session, one: Wanted, now_ms: int) -> bool:
-        if known.expiry is Expiry.STORE and known.expires_ms is not None:
-            over = known.expires_ms <= now_ms
-        else:
-            over = False
-        if over or self._conflict is Conflict.OVERWRITE:  # what is over is as good as absent
+        if (
+            is_over(known, now_ms) or self._conflict is Conflict.OVERWRITE
+        ):  # what is over is as good as absent
             return True
         return self._conflict is Conflict.NEWER and _is_newer(one.source, known)
 

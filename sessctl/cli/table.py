@@ -133,7 +133,7 @@ COMMANDS: dict[str, Row] = {
         (
             "sessctl diff SID session.json",
             "sessctl diff COOKIE COOKIE",
-            "sessctl diff --to TARGET",
+            "sessctl diff -b demo -b OTHER",
         ),
         (0, 1, 2, 3, 5, 7),
         ("show", "copy"),
