@@ -99,10 +99,10 @@ class Conversion:
             return session.raw  # even what we cannot read
         if session.problem is not None:
             raise SerializerError(session.problem.message)
+        decoded = reader.decode(session.raw)  # all of it: nothing half readable is passed on
         if source.serializer == layout.serializer:
             text = reader.opened(session.raw)
         else:
-            decoded = reader.decode(session.raw)
             text = _as_json(_sayable({**decoded.extra, **decoded.data}))
         added = set(source.envelope) - set(layout.envelope)
         return self._reader.closed(_without(text, added) if added else text)

@@ -176,10 +176,19 @@ class Placing:
             elif known is None and ends_ms is not None and ends_ms <= now_ms:
                 placed.append(_placed(one, Outcome.LAPSED))
             else:
-                what = "is not there" if known is None else "is another one"
-                reason = f"written, and {what} when read back"
-                placed.append(_placed(one, Outcome.FAILED, reason))
+                placed.append(_placed(one, Outcome.FAILED, self._misread(known, one, done)))
         return placed
+
+    def _misread(self, known: Session | None, one: Wanted, done: Outcome) -> str:
+        """Why what was read back is not what was written. A session must not outlive its end: one
+        that has none any more goes again, if it was not there before."""
+        if known is None:
+            return "written, and not there when read back"
+        if known.expiry is one.session.expiry:
+            return "written, and another one when read back"
+        if done is Outcome.COPIED:
+            self._target.delete([known])
+        return "its end cannot be kept there"
 
     def _note_seconds(self, known: Session, one: Wanted) -> None:
         if known.expires_ms is None or one.session.expires_ms is None:

@@ -142,7 +142,7 @@ def carry_out(
             return flag.code
         return ExitCode.PIPE_CLOSED if run.streams.reader_gone else ExitCode.PARTIAL
     left = summary.counts["failed"] + summary.counts["changed"]
-    return ExitCode.PARTIAL if left else ExitCode.OK
+    return ExitCode.PARTIAL if left and not dry_run else ExitCode.OK
 
 
 def _merged(summary: CopySummary, rename: dict[str, str]) -> dict[str, int]:

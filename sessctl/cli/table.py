@@ -124,7 +124,7 @@ COMMANDS: dict[str, Row] = {
             "sessctl copy --to TARGET --active --follow",
             "sessctl copy --to TARGET --user 42 --move",
         ),
-        (0, 2, 3, 4, 5, 6, 130, 141, 143),
+        (0, 2, 3, 4, 5, 6),
         ("diff", "export", "restore"),
     ),
     "diff": Row(
@@ -155,7 +155,7 @@ COMMANDS: dict[str, Row] = {
             "sessctl import sessions.jsonl --dry-run",
             "sessctl import sessions.jsonl --conflict newer",
         ),
-        (0, 2, 3, 4, 5, 6, 7, 130, 141, 143),
+        (0, 2, 3, 4, 5, 6, 7),
         ("export", "restore"),
     ),
     "journal": Row(
