@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from sessctl.admin.api import expire, prune_journals, purge, restore, resume
     from sessctl.admin.copy_api import copy_sessions, export_sessions, import_sessions
+    from sessctl.admin.create import create
+    from sessctl.admin.data import set_data
     from sessctl.admin.plan import Permissions
+    from sessctl.admin.touch import touch
     from sessctl.cookies.api import decode_cookie, sign_cookie, verify_cookie
     from sessctl.errors import SessctlError
     from sessctl.session import Query, Session
@@ -35,6 +38,7 @@ __all__ = [
     "Session",
     "__version__",
     "copy_sessions",
+    "create",
     "decode_cookie",
     "expire",
     "export_sessions",
@@ -44,7 +48,9 @@ __all__ = [
     "purge",
     "restore",
     "resume",
+    "set_data",
     "sign_cookie",
+    "touch",
     "verify_cookie",
 ]
 
@@ -56,6 +62,7 @@ _HOME = {
     "SessctlError": "sessctl.errors",
     "Session": "sessctl.session",
     "copy_sessions": "sessctl.admin.copy_api",
+    "create": "sessctl.admin.create",
     "decode_cookie": "sessctl.cookies.api",
     "expire": "sessctl.admin.api",
     "export_sessions": "sessctl.admin.copy_api",
@@ -65,7 +72,9 @@ _HOME = {
     "purge": "sessctl.admin.api",
     "restore": "sessctl.admin.api",
     "resume": "sessctl.admin.api",
+    "set_data": "sessctl.admin.data",
     "sign_cookie": "sessctl.cookies.api",
+    "touch": "sessctl.admin.touch",
     "verify_cookie": "sessctl.cookies.api",
 }
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sessctl.admin.data import Assignment, assigned, parse_path
 from sessctl.cookies.api import sign_cookie
-from sessctl.errors import GuardRefused, Refused, StoreError
+from sessctl.errors import GuardRefused, Refused, SerializerError, StoreError, UsageError
 from sessctl.session import Query
 from sessctl.stores.base import Outcome
 from sessctl.stores.compose import compose
@@ -54,8 +54,7 @@ def create(
 
     Raises:
         Refused: a session with this id is there, or the store would not have it.
-        SerializerError: the data cannot be written as the library does.
-        UsageError: the secret is empty.
+        UsageError: the data cannot be written as the library does, or the secret is empty.
     """
     layout = store.layout
     made = compose_new(store, with_user(layout, data, user), sid=sid, ttl=ttl)
@@ -81,18 +80,26 @@ def compose_new(
     store: Store, data: Mapping[str, Any], *, sid: str | None = None, ttl: timedelta | None = None
 ) -> Session:
     """The session to put: without `ttl` as the library writes it for an application that sets no
-    lifetime. Raises as `compose` does."""
+    lifetime.
+
+    Raises:
+        Refused: values of this layout are read only.
+        UsageError: the data cannot be written as the library does.
+    """
     layout = store.layout
     life_ms = layout.lifetime_s * 1000
     if ttl is not None:
         life_ms = round(ttl.total_seconds() * 1000) + layout.lingers_ms
-    return compose(
-        store,
-        new_sid(layout) if sid is None else sid,
-        data,
-        expires_ms=store.now_ms() + life_ms,
-        cookie_lasts=ttl is not None or layout.cookie_lasts,
-    )
+    try:
+        return compose(
+            store,
+            new_sid(layout) if sid is None else sid,
+            data,
+            expires_ms=store.now_ms() + life_ms,
+            cookie_lasts=ttl is not None or layout.cookie_lasts,
+        )
+    except SerializerError as exc:
+        raise UsageError(exc.message, hint=exc.hint) from None
 
 
 def put_new(store: Store, session: Session) -> Session:

@@ -168,11 +168,15 @@ def edited(store: Store, session: Session, data: Any) -> Session | None:
     """The session with other data; None: it is the same.
 
     Raises:
-        SerializerError: the value does not decode, or the data cannot be written so.
+        SerializerError: the value does not decode.
+        UsageError: the data cannot be written so.
     """
-    if session.reader is None:
-        raise SerializerError(f"session {short_id(session.sid)} was read without its value")
-    raw = session.reader.edited(session.raw, data)
+    session.decoded  # noqa: B018 - what is wrong from here on is the new data
+    assert session.reader is not None
+    try:
+        raw = session.reader.edited(session.raw, data)
+    except SerializerError as exc:
+        raise UsageError(exc.message, hint=exc.hint) from None
     return None if raw == session.raw else store.with_value(session, raw)
 
 
@@ -197,7 +201,8 @@ def set_data(
     Raises:
         NotFound: no such session.
         Refused: it was renewed again and again, and is as it was.
-        SerializerError: its value does not decode, or cannot hold this data.
+        SerializerError: its value does not decode.
+        UsageError: there is no such place in the data, or the layout cannot hold this.
     """
     wanted = [Assignment(parse_path(key), value) for key, value in (values or {}).items()]
     wanted += [Assignment(parse_path(key), removes=True) for key in unset]

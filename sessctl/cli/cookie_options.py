@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from sessctl.cookies.api import check_max_age, find
+from sessctl.cookies.api import check_max_age, find, known, sign_cookie
+from sessctl.cookies.registry import cookie_format
 from sessctl.errors import UsageError
 from sessctl.timespec import parse_duration, parse_instant
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from sessctl.cli.run import Run
     from sessctl.config.model import Backend
     from sessctl.cookies.api import Found
+    from sessctl.cookies.base import Cookie
     from sessctl.text import Secret
 
 _PANEL = "Cookie"
@@ -119,6 +121,31 @@ class Judging:
         )  # fmt: skip
         check_max_age(found.format, self.max_age)
         return found
+
+    def require_secret(self) -> None:
+        """Raises UsageError where there is nothing to sign with."""
+        if not self.secrets:
+            raise UsageError(
+                "no secret to sign with", hint="--secret-from env:NAME, or `secrets` of a backend"
+            )
+
+    def sign(
+        self, content: Any, usual: tuple[str, str | None], ttl: timedelta | None = None
+    ) -> list[Cookie]:
+        """The cookies of a session id or a payload; `usual` are the format and the cookie's name of
+        the library. Raises as `sign_cookie`."""
+        usual_format, usual_name = usual
+        chosen = usual_format if self.format is None else self.format
+        usual_name = usual_name if chosen == usual_format else None
+        return sign_cookie(
+            content,
+            self.secrets,
+            chosen,
+            name=self.name if self.name is not None else self.usual_name or usual_name,
+            parameters={**known(cookie_format(chosen), self.usual_parameters), **self.parameters},
+            now=self.now,
+            ttl=ttl,
+        )
 
 
 def judging(

@@ -1,4 +1,4 @@
-"""What `expire`, `purge` and `restore` print: outcomes for programs, a sentence for people."""
+"""What commands that write print: outcomes for programs, a sentence for people."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ FORMATS = ("table", "wide", "json", "jsonl", "csv", "tsv", "name")
 KEYS = ("sid", "outcome", "reason")
 REMOVED = ("deleted", "gone", "changed", "failed", "unconfirmed")
 COPIED = ("copied", "replaced", "present", "kept", "lapsed", "failed")
+CHANGED = ("stored", "present", "changed", "gone", "failed")
+TOUCHED = ("touched", "present", "changed", "gone", "lapsed", "failed")
 RESTORED = ("restored", "present", "newer", "lapsed", "failed")
 _SAMPLES = 3
 # In the order in which a sentence names them, with how it puts it.

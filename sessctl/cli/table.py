@@ -87,6 +87,45 @@ COMMANDS: dict[str, Row] = {
         (0, 2),
         ("verify", "list"),
     ),
+    "create": Row(
+        "create:create",
+        "Put a new session in the store and print its cookie.",
+        (
+            "sessctl create '{\"userId\": 42}' -o playwright > state.json",
+            "sessctl create --user 42 -o curl",
+            "sessctl create userId:=42 cart.sku=A7 --ttl 2h -o header",
+        ),
+        (0, 2, 3, 4),
+        ("sign", "set", "expire"),
+    ),
+    "set": Row(
+        "set_data:set_data",
+        "Change the data of a session in place.",
+        (
+            "sessctl set SID role=admin cart.0.qty:=2",
+            "sessctl set SID --unset cart --dry-run",
+        ),
+        (0, 1, 2, 3, 4, 5, 6, 7),
+        ("edit", "show", "restore"),
+    ),
+    "edit": Row(
+        "edit:edit",
+        "Change the data of a session in your editor; shows what differs.",
+        ("sessctl edit SID", "sessctl edit SID --dry-run"),
+        (0, 1, 2, 3, 4, 5, 6, 7),
+        ("set", "restore"),
+    ),
+    "touch": Row(
+        "touch:touch",
+        "Push the expiry of sessions forward.",
+        (
+            "sessctl touch SID",
+            "sessctl touch SID --ttl 2h",
+            "sessctl list --user 42 -o name | sessctl touch -",
+        ),
+        (0, 1, 2, 3, 4, 5, 6),
+        ("expire", "restore"),
+    ),
     "expire": Row(
         "expire:expire",
         "End named sessions, or all of a user, now.",
@@ -111,7 +150,7 @@ COMMANDS: dict[str, Row] = {
     ),
     "restore": Row(
         "restore:restore",
-        "Put back what a journalled run removed.",
+        "Put back what a journalled run removed or changed.",
         ("sessctl restore --last", "sessctl restore JOURNAL", "sessctl restore --last --dry-run"),
         (0, 2, 3, 4, 5, 6),
         ("journal", "purge"),

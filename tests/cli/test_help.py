@@ -226,7 +226,11 @@ def at_demo(cli: Cli, tmp_path: Path, app: RawServer) -> Any:
         "COOKIE": shop.cookie, "JOURNAL": journal, "REF": "env:SESSION_SECRET",
         "URL": app.url,
     }  # fmt: skip
-    env = {"SESSION_SECRET": secret.rstrip("\n"), "APP_PASSWORD": "correct-horse-9"}
+    env = {
+        "SESSION_SECRET": secret.rstrip("\n"),
+        "APP_PASSWORD": "correct-horse-9",
+        "EDITOR": "true",
+    }
 
     def type_in(example: str) -> Result:
         piped = b""

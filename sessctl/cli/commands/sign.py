@@ -10,8 +10,6 @@ import typer
 from sessctl.cli import cookie_options as c
 from sessctl.cli.cookie_output import COOKIE_FORMATS, write_cookies
 from sessctl.cli.options import command
-from sessctl.cookies.api import known, sign_cookie
-from sessctl.cookies.registry import cookie_format
 from sessctl.errors import ExitCode, UsageError
 from sessctl.text import decode_id
 from sessctl.timespec import parse_duration
@@ -52,28 +50,16 @@ def sign(
         secret_from=secret_from, secret=secret,
     )  # fmt: skip
     how = c.judging(run, backend, settings, at=at, takes_stdin=text == "-")
-    if not how.secrets:
-        raise UsageError(
-            "no secret to sign with", hint="--secret-from env:NAME, or `secrets` of a backend"
-        )
+    how.require_secret()
     if text == "-":
         text = decode_id(run.stdin().rstrip(b"\r\n"))
     if not text:
         raise UsageError("nothing to sign", hint="sessctl sign SID")
-    usual_format, usual_name = _as_its_library(backend)
-    chosen = usual_format if how.format is None else how.format
-    usual_name = usual_name if chosen == usual_format else None
-    cookies = sign_cookie(
-        _content(text),
-        how.secrets,
-        chosen,
-        name=name if name is not None else how.usual_name or usual_name,
-        parameters={**known(cookie_format(chosen), how.usual_parameters), **how.parameters},
-        now=how.now,
-        ttl=parse_duration(ttl) if ttl is not None else None,
-    )
+    lifetime = parse_duration(ttl) if ttl is not None else None
+    cookies = how.sign(_content(text), _as_its_library(backend), lifetime)
     if output == "name":
-        run.streams.lines([[(cookie.name, "plain")] for cookie in cookies])
+        for cookie in cookies:
+            run.streams.line(cookie.name)
     elif output in COOKIE_FORMATS:
         write_cookies(run, cookies, output)
     else:
