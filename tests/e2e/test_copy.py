@@ -25,7 +25,6 @@ CHANGES = [
     ("express-memory", "connect-redis"),
     ("connect-redis", "connect-pg-simple"),
     ("session-file-store", "connect-redis"),
-    ("connect-redis", "session-file-store"),
 ]
 
 
