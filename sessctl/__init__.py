@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from sessctl.admin.api import expire, prune_journals, purge, restore, resume
-    from sessctl.admin.copy_api import copy_sessions, export_sessions, import_sessions
+    from sessctl.admin.copy_api import (
+        copy_sessions,
+        diff_stores,
+        export_sessions,
+        import_sessions,
+    )
     from sessctl.admin.create import create
     from sessctl.admin.data import set_data
     from sessctl.admin.plan import Permissions
@@ -40,6 +45,7 @@ __all__ = [
     "copy_sessions",
     "create",
     "decode_cookie",
+    "diff_stores",
     "expire",
     "export_sessions",
     "import_sessions",
@@ -64,6 +70,7 @@ _HOME = {
     "copy_sessions": "sessctl.admin.copy_api",
     "create": "sessctl.admin.create",
     "decode_cookie": "sessctl.cookies.api",
+    "diff_stores": "sessctl.admin.copy_api",
     "expire": "sessctl.admin.api",
     "export_sessions": "sessctl.admin.copy_api",
     "import_sessions": "sessctl.admin.copy_api",

@@ -1,5 +1,5 @@
-"""Copying, exporting and importing sessions from a program: what the commands do, without their
-questions. Who calls this has answered them.
+"""Copying, comparing, exporting and importing sessions from a program: what the commands do,
+without their questions. Who calls this has answered them.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ import json
 from typing import IO, TYPE_CHECKING
 
 from sessctl.admin.copy import Copy, CopySummary, Source
+from sessctl.admin.diff import SessionChange, StoreDiff
 from sessctl.admin.follow import Follow
 from sessctl.admin.journal import JournalWriter, head_for
 from sessctl.admin.placing import Conflict, Placing
@@ -16,6 +17,7 @@ from sessctl.admin.portable import PortableFile, portable_item
 from sessctl.session import Query
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from sessctl.stores.base import Store
@@ -67,6 +69,17 @@ def copy_sessions(
     allowed = permissions or Permissions()
     work.check(make_plan(source, asked, Permissions(allowed.forced | {"share"})), allowed)
     return _run(work, asked)
+
+
+def diff_stores(first: Store, second: Store) -> Iterator[SessionChange]:
+    """The sessions that one store has and the other has not, or otherwise.
+
+        for change in diff_stores(old, new):
+            print(change.sid, change.kind, change.paths)
+
+    Those that are over count as absent; a page of each is held at a time.
+    """
+    return StoreDiff(first, second).run()
 
 
 def export_sessions(store: Store, file: IO[bytes], query: Query | None = None) -> int:

@@ -140,9 +140,11 @@ def read_line(line: bytes) -> Session | None:
     extra = item.get("extra")
     extra = extra if isinstance(extra, dict) else {}
     sid, layout = _sid(item, extra), item.get("layout")
-    if layout not in LAYOUTS:  # our own: no name in a file makes us import anything
+    if (
+        not isinstance(layout, str) or layout not in LAYOUTS
+    ):  # our own: no name in a file makes us import anything
         raise SerializerError("of a layout that is not known here")
-    reader = _reader(str(layout), str(extra.get("serializer", "json")))
+    reader = _reader(layout, str(extra.get("serializer", "json")))
     raw = _value(item, extra, reader)
     expires_ms, expiry = _end(item, extra)
     user, _, problem = reader.read(raw)
