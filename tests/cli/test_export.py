@@ -175,8 +175,9 @@ def test_redacted_exports_do_not_come_back(
     save(shop, ANA, 42, token="a secret")
     result = cli("export", "-b", shop.url, "--redact")
     assert ("a secret" in result.stdout, ANA in result.stdout) == (False, False)
-    again = put(cli, back.url, stdin=result.stdout)
-    assert (again.code, back.everything()) == (7, {})
+    again = put(cli, back.url, "-o", "json", stdin=result.stdout)
+    assert (again.json()["summary"]["failed"], again.code, back.everything()) == (1, 7, {})
+    assert "no line of it is a session" in again.stderr
 
 
 def test_the_corpus_goes_out_and_comes_back(

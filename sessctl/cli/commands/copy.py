@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from sessctl.admin.copy import Copy
 from sessctl.admin.follow import Follow
 from sessctl.admin.journal import Keep
-from sessctl.admin.placing import Placing
+from sessctl.admin.placing import Conflict, Placing
 from sessctl.admin.plan import Permissions, make_plan
 from sessctl.cli import limit_options as limits
 from sessctl.cli import query_options as q
@@ -28,7 +29,6 @@ from sessctl.cli.outcomes import counted
 from sessctl.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from sessctl.admin.placing import Conflict
     from sessctl.admin.plan import Plan
     from sessctl.cli.outcomes import Outcomes
     from sessctl.cli.run import Run
@@ -76,7 +76,7 @@ def copy(
         user=user, expired=expired, active=active, expires_within=expires_within,
         older_than=older_than, idle=idle, larger_than=larger_than, everything=all_, where=where,
     )  # fmt: skip
-    settle = conflict_of(conflict)
+    how = _How(conflict_of(conflict), move=move, follow=follow, exact=exact)
     backend, other = run.backend(), run.other_backend(to)
     dry_run = run.options.dry_run
     outcomes = outcomes_for(run, move=move, follow=follow)
@@ -89,76 +89,68 @@ def copy(
                 "the source and the target are one store", hint="-b is the source, --to the target"
             )
         q.check_fields(query, source)
-        code = _copy(
-            run, (backend, source), (other, target), query, settle, outcomes,
-            move=move, follow=follow, exact=exact,
-        )  # fmt: skip
+        code = _copy(run, (backend, source), (other, target), query, how, outcomes)
     outcomes.end()
     return code
 
 
+@dataclass(frozen=True, slots=True)
+class _How:
+    settle: Conflict
+    move: bool
+    follow: bool
+    exact: bool
+
+    @property
+    def undo(self) -> str:
+        """What the plan says about the way back."""
+        if self.move:
+            return "journal of what leaves the source"
+        if self.follow or self.settle is not Conflict.SKIP:
+            return "journal of what is replaced or ended there"
+        return "none needed"
+
+
 def _copy(
-    run: Run,
-    source: Side,
-    target: Side,
-    query: Query,
-    settle: Conflict,
-    outcomes: Outcomes,
-    *,
-    move: bool,
-    follow: bool,
-    exact: bool,
+    run: Run, source: Side, target: Side, query: Query, how: _How, outcomes: Outcomes
 ) -> ExitCode:
     dry_run = run.options.dry_run
     allowed = Permissions(frozenset(run.options.force) | {"share"})  # any share may be copied
-    plan = make_plan(source[1], query, allowed, exact=exact)
-    _show(run, source, target, query, plan, settle, move=move)
+    plan = make_plan(source[1], query, allowed, exact=how.exact)
+    _show(run, source, target, query, plan, how)
     taken = None if dry_run else journal_of(run, "copy", *target, query)
-    left = journal_of(run, "copy", *source, query) if move and not dry_run else None
-    placing = Placing(target[1], conflict=settle, journal=taken, dry_run=dry_run)
-    work = (Follow if follow and not dry_run else Copy)(
+    left = journal_of(run, "copy", *source, query) if how.move and not dry_run else None
+    placing = Placing(target[1], conflict=how.settle, journal=taken, dry_run=dry_run)
+    work = (Follow if how.follow and not dry_run else Copy)(
         source[1], target[1], placing, target_journal=taken, source_journal=left, is_dry=dry_run
     )
     work.check(plan, allowed)
-    if move:
+    if how.move:
         check_journal_room(run, plan, Keep.FULL)
     if not dry_run and plan.matches:
-        _ask(run, source, target, plan, settle, move=move)
+        _ask(run, source, target, plan, how)
     if isinstance(work, Follow):
         work.say = run.note
-    total = plan.matches if plan.exact and not follow else None
-    return carry_out(
-        run,
-        work,
-        work.run(query),
-        outcomes,
-        target,
-        source,
-        total=total,
-        verb="move" if move else "copy",
-    )
+    total = plan.matches if plan.exact and not how.follow else None
+    verb = "move" if how.move else "copy"
+    return carry_out(run, work, work.run(query), outcomes, target, source, total=total, verb=verb)
 
 
-def _show(
-    run: Run, source: Side, target: Side, query: Query, plan: Plan, settle: Conflict, *, move: bool
-) -> None:
+def _show(run: Run, source: Side, target: Side, query: Query, plan: Plan, how: _How) -> None:
     backend, store = target
     where = store.identity
     more = [
         ("to", f"{backend_label(backend, store)} ({where.engine} {where.address})"),
         ("layout", f"{source[1].layout.name} to {store.layout.name}"),
-        ("conflict", SETTLED[settle]),
+        ("conflict", SETTLED[how.settle]),
     ]
-    undo = "none needed" if settle == "skip" else "journal of what is replaced"
-    if move:
-        undo = "journal of what leaves the source"
-    show_plan(run, *source, query, plan, undo, more=more)
+    show_plan(run, *source, query, plan, how.undo, more=more)
 
 
-def _ask(run: Run, source: Side, target: Side, plan: Plan, settle: Conflict, *, move: bool) -> None:
+def _ask(run: Run, source: Side, target: Side, plan: Plan, how: _How) -> None:
     """One name is typed at the most: that of the store which loses sessions, or is protected."""
     names = f"from {backend_label(*source)} to {backend_label(*target)}"
-    question = f"{'Move' if move else 'Copy'} {counted(plan.count)} {names}?"
-    chosen = source if move and (source[0].protected or not target[0].protected) else target
-    loses = plan.live if move or settle != "skip" else 0
+    question = f"{'Move' if how.move else 'Copy'} {counted(plan.count)} {names}?"
+    chosen = source if how.move and (source[0].protected or not target[0].protected) else target
+    loses = plan.live if how.move or how.settle is not Conflict.SKIP else 0
     confirm(run, *chosen, question, live=loses)

@@ -23,7 +23,7 @@ from sessctl.cli.copying import (
 )
 from sessctl.cli.options import command
 from sessctl.cli.outcomes import counted
-from sessctl.errors import ExitCode, UnreadableInput, UsageError
+from sessctl.errors import ExitCode, UsageError
 from sessctl.text import short_id
 
 if TYPE_CHECKING:
@@ -100,7 +100,8 @@ def _import(
         run, work, work.run(query), outcomes, target, total=plan.matches, verb="import"
     )
     if not plan.matches and work.summary.counts["failed"]:
-        raise UnreadableInput("no line of it is a session", hint="`sessctl export` writes them")
+        run.warn("no line of it is a session; `sessctl export` writes them")
+        return ExitCode.UNREADABLE
     return code
 
 
