@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from sessctl.admin.api import expire, prune_journals, purge, restore, resume
+    from sessctl.admin.copy_api import (
+        copy_sessions,
+        diff_stores,
+        export_sessions,
+        import_sessions,
+    )
     from sessctl.admin.create import create
     from sessctl.admin.data import set_data
     from sessctl.admin.plan import Permissions
@@ -36,9 +42,13 @@ __all__ = [
     "SessctlError",
     "Session",
     "__version__",
+    "copy_sessions",
     "create",
     "decode_cookie",
+    "diff_stores",
     "expire",
+    "export_sessions",
+    "import_sessions",
     "open_store",
     "prune_journals",
     "purge",
@@ -57,9 +67,13 @@ _HOME = {
     "Secret": "sessctl.text",
     "SessctlError": "sessctl.errors",
     "Session": "sessctl.session",
+    "copy_sessions": "sessctl.admin.copy_api",
     "create": "sessctl.admin.create",
     "decode_cookie": "sessctl.cookies.api",
+    "diff_stores": "sessctl.admin.copy_api",
     "expire": "sessctl.admin.api",
+    "export_sessions": "sessctl.admin.copy_api",
+    "import_sessions": "sessctl.admin.copy_api",
     "open_store": "sessctl.stores.opening",
     "prune_journals": "sessctl.admin.api",
     "purge": "sessctl.admin.api",

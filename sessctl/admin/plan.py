@@ -51,6 +51,21 @@ class Plan:
     all_expired: bool = False  # judged for `--expired`: not one session of the store is not over
     zone_doubt: str = ""  # judged for `--expired`: why the store's dates may mean something else
 
+    def add(self, session: Session, now_ms: int) -> None:
+        """Count one more match."""
+        self.matches += 1
+        self.size_bytes += session.size_bytes
+        state = session.state(now_ms)
+        self.live += state is State.ACTIVE
+        self.unknown += state is State.UNKNOWN
+        self.by_cookie_date += session.expiry is Expiry.COOKIE_DATE
+        if len(self.samples) < 3:
+            self.samples.append(session.sid)
+        ends = session.expires_ms
+        if ends is not None:
+            self.oldest_ms = ends if self.oldest_ms is None else min(self.oldest_ms, ends)
+            self.newest_ms = ends if self.newest_ms is None else max(self.newest_ms, ends)
+
     @property
     def count(self) -> int:
         """All matches: counted, or, where `exact` is False, about."""
@@ -68,10 +83,14 @@ class Plan:
         return self.live / total if total else 0.0
 
     @property
+    def size_of_all(self) -> int:
+        """About what all matches take, in bytes: those that were counted are the sample."""
+        return int(self.size_bytes / self.matches * self.count) if self.matches else 0
+
+    @property
     def journal_bytes(self) -> int:
         """About what the journal of whole sessions will take."""
-        mean = self.size_bytes / self.matches if self.matches else 0.0
-        return int(mean * self.journal_ratio * self.count)
+        return int(self.size_of_all * self.journal_ratio)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +144,7 @@ def make_plan(store: Store, query: Query, permissions: Permissions, *, exact: bo
         if plan.matches >= COUNT_LIMIT - 1 and not exact:
             plan.exact = False
             break
-        _count(plan, session, now_ms)
+        plan.add(session, now_ms)
         if not first or (len(first) < space.SAMPLE and plan.size_bytes <= space.SAMPLE_BYTES):
             first.append(session)
     plan.journal_ratio = space.ratio_of(store, first)
@@ -167,21 +186,6 @@ def _estimate(store: Store, query: Query, plan: Plan) -> int:
     return max(plan.matches, round(plan.store_total * hits / max(plan.sampled, 1)))
 
 
-def _count(plan: Plan, session: Session, now_ms: int) -> None:
-    plan.matches += 1
-    plan.size_bytes += session.size_bytes
-    state = session.state(now_ms)
-    plan.live += state is State.ACTIVE
-    plan.unknown += state is State.UNKNOWN
-    plan.by_cookie_date += session.expiry is Expiry.COOKIE_DATE
-    if len(plan.samples) < 3:
-        plan.samples.append(session.sid)
-    ends = session.expires_ms
-    if ends is not None:
-        plan.oldest_ms = ends if plan.oldest_ms is None else min(plan.oldest_ms, ends)
-        plan.newest_ms = ends if plan.newest_ms is None else max(plan.newest_ms, ends)
-
-
 def _check_expiries(plan: Plan, permissions: Permissions) -> None:
     """Guards 3 and 4: an expiry that is read in a wrong zone or unit condemns the living."""
     if plan.median_ms is not None and not _PLAUSIBLE_MS[0] <= plan.median_ms < _PLAUSIBLE_MS[1]:
@@ -192,13 +196,7 @@ def _check_expiries(plan: Plan, permissions: Permissions) -> None:
         )
     if "zone" in permissions.forced:
         return
-    if plan.zone_doubt:
-        raise GuardRefused(
-            "zone",
-            f"the zone of the store's dates is not certain: {plan.zone_doubt}",
-            hint="set `expires_zone` of the backend to the zone that the application writes in, "
-            "or --force=zone",
-        )
+    check_zone(plan.zone_doubt, permissions)
     if plan.all_expired:
         raise GuardRefused(
             "zone",
@@ -221,6 +219,37 @@ def check_query(query: Query) -> None:
         )
 
 
+def check_cascades(store: Store, permissions: Permissions) -> None:
+    """A delete in this store ends its session and nothing else. Raises GuardRefused."""
+    if store.capabilities.cascades and "cascade" not in permissions.forced:
+        raise GuardRefused(
+            "cascade",
+            f"a delete sets off more than itself: {store.capabilities.cascades}",
+            hint="--force=cascade if that is wanted",
+        )
+
+
+def check_recognised(plan: Plan, store: Store, permissions: Permissions) -> None:
+    """Guard 6: some of the first values are sessions of the layout. Raises GuardRefused."""
+    if plan.sampled and not plan.recognised and "wrong-store" not in permissions.forced:
+        raise GuardRefused(
+            "wrong-store",
+            f"none of the first {plan.sampled} values is a {store.layout.name} session",
+            hint="check prefix, table and layout; --force=wrong-store if this is the right store",
+        )
+
+
+def check_zone(doubt: str, permissions: Permissions) -> None:
+    """Guard 3: a date means the instant that we take it for. Raises GuardRefused."""
+    if doubt and "zone" not in permissions.forced:
+        raise GuardRefused(
+            "zone",
+            f"the zone of the store's dates is not certain: {doubt}",
+            hint="set `expires_zone` of the backend to the zone that the application writes in, "
+            "or --force=zone",
+        )
+
+
 def check_guards(plan: Plan, store: Store, permissions: Permissions, *, by_rule: bool) -> None:
     """Guards 2 and 6, cascades and `--expect`, before the first write.
 
@@ -230,19 +259,10 @@ def check_guards(plan: Plan, store: Store, permissions: Permissions, *, by_rule:
     Raises:
         GuardRefused: names the guard and what lifts it.
     """
-    forced, ceiling = permissions.forced, permissions.max_delete
-    if store.capabilities.cascades and "cascade" not in forced:
-        raise GuardRefused(
-            "cascade",
-            f"a delete sets off more than itself: {store.capabilities.cascades}",
-            hint="--force=cascade if that is wanted",
-        )
-    if by_rule and plan.sampled and not plan.recognised and "wrong-store" not in forced:
-        raise GuardRefused(
-            "wrong-store",
-            f"none of the first {plan.sampled} values is a {store.layout.name} session",
-            hint="check prefix, table and layout; --force=wrong-store if this is the right store",
-        )
+    ceiling = permissions.max_delete
+    check_cascades(store, permissions)
+    if by_rule:
+        check_recognised(plan, store, permissions)
     _check_expiries(plan, permissions)
     if plan.live > LIVE_LIMIT and ceiling is None:
         raise GuardRefused(

@@ -9,6 +9,8 @@ from sessctl.text import short_id
 from sessctl.timespec import from_ms
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sessctl.admin.plan import Plan
     from sessctl.cli.run import Run
     from sessctl.config.model import Backend
@@ -24,9 +26,20 @@ def backend_label(backend: Backend, store: Store) -> str:
 
 
 def show_plan(
-    run: Run, backend: Backend, store: Store, query: Query, plan: Plan, undo: str
+    run: Run,
+    backend: Backend,
+    store: Store,
+    query: Query,
+    plan: Plan,
+    undo: str,
+    *,
+    more: Iterable[tuple[str, str]] = (),
 ) -> None:
-    """Everything a person needs to see before saying yes, on standard error."""
+    """Everything a person needs to see before saying yes, on standard error.
+
+    Args:
+        more: further rows, before the way back.
+    """
     if run.options.quiet:
         return
     where = store.identity
@@ -55,7 +68,14 @@ def show_plan(
         rows.append(("expiry", f"{_utc(plan.oldest_ms)} to {_utc(plan.newest_ms)}"))
     if plan.samples:
         rows.append(("samples", ", ".join(short_id(sid) for sid in plan.samples)))
-    rows.append(("undo", undo))
+    rows += [*more, ("undo", undo)]
+    show_rows(run, rows)
+
+
+def show_rows(run: Run, rows: Iterable[tuple[str, str]]) -> None:
+    """Rows of a plan; not with -q."""
+    if run.options.quiet:
+        return
     for name, text in rows:
         run.streams.say((f"  {name:<10} ", "key"), text)
 

@@ -73,9 +73,8 @@ def _root_help(command: Any, ctx: Any) -> Iterator[str]:
     yield from _rows((name, COMMANDS[name].summary) for name in rest)
     yield from _options(command, ctx, brief=())
     yield ""
-    yield "First steps: sessctl demo. Topics: sessctl help. Spelled also: " + ", ".join(
-        f"{alias} ({name})" for alias, name in ALIASES.items()
-    )
+    yield "First steps: sessctl demo. Topics: sessctl help."
+    yield "Spelled also: " + ", ".join(f"{alias} ({name})" for alias, name in ALIASES.items())
 
 
 def _row(path: str) -> Row | None:

@@ -156,13 +156,19 @@ def backend_of(run: Run, journal: Journal) -> Backend:
 
 
 def undo_command(
-    run: Run, backend: Backend, *, lapsed: bool = False, journal: Path | None = None
+    run: Run,
+    backend: Backend,
+    *,
+    lapsed: bool = False,
+    journal: Path | None = None,
+    named: bool = False,
 ) -> str:
-    """What to type to undo this run; `journal` where it is not the newest."""
+    """What to type to undo this run; `journal` where it is not the newest, `named` where the
+    backend is not the one that is meant without -b."""
     words = ["restore", "--last" if journal is None else str(journal)]
     if lapsed:
         words.append("--lapsed")
-    return _typed(run, backend, words)
+    return _typed(run, backend, words, named=named)
 
 
 def resume_command(run: Run, backend: Backend, journal: Path, *, max_delete: int | None) -> str:
@@ -174,7 +180,7 @@ def resume_command(run: Run, backend: Backend, journal: Path, *, max_delete: int
     return _typed(run, backend, words)
 
 
-def _typed(run: Run, backend: Backend, words: list[str]) -> str:
+def _typed(run: Run, backend: Backend, words: list[str], *, named: bool = False) -> str:
     """A command line, with the backend where it has no name to be found by."""
     import shlex
 
@@ -183,7 +189,7 @@ def _typed(run: Run, backend: Backend, words: list[str]) -> str:
     words = ["sessctl", *words]
     if run.options.config:
         words += ["--config", run.options.config]
-    if not backend.name and run.options.backend:
+    if not backend.name and (run.options.backend or named):
         words += ["-b", parse_url(backend.url).typed]
     elif run.options.several_backends:
         words += ["-b", backend.name]

@@ -177,6 +177,8 @@ GROUPS: dict[str, dict[str, tuple[Any, Any]]] = {
         "max_pause": _text(
             "--max-pause", help="Give up a pause after this (10m).", panel=P, metavar="DURATION"
         ),
+    },
+    "recheck": {
         "recheck": _text(
             "--recheck",
             help="Then look again for what requests in flight wrote back.",
@@ -195,7 +197,7 @@ GROUPS: dict[str, dict[str, tuple[Any, Any]]] = {
 }
 GUARDS = ("share", "zone", "no-ttl", "wrong-store", "cascade", "journal", "old-journal")
 _ALWAYS = ("general",)
-_OWN = ("pace",)  # of a few commands: not to be said before the command
+_OWN = ("pace", "recheck")  # of a few commands: not to be said before the command
 
 
 def command(*groups: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

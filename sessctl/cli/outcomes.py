@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 FORMATS = ("table", "wide", "json", "jsonl", "csv", "tsv", "name")
 KEYS = ("sid", "outcome", "reason")
 REMOVED = ("deleted", "gone", "changed", "failed", "unconfirmed")
+COPIED = ("copied", "replaced", "present", "kept", "lapsed", "failed")
 CHANGED = ("stored", "present", "changed", "gone", "failed")
 TOUCHED = ("touched", "present", "changed", "gone", "lapsed", "failed")
 RESTORED = ("restored", "present", "newer", "lapsed", "failed")
@@ -30,7 +31,10 @@ _ASIDE = {
     "unconfirmed": "unconfirmed",
     "re-created": "written back by requests in flight",
     "failed": "failed",
+    "replaced": "replaced",
+    "ended": "ended at the source, and so ended here",
     "present": "already there",
+    "kept": "another is there and stays",
     "newer": "newer, left alone",
     "lapsed": "expired, skipped",
 }
@@ -63,6 +67,7 @@ class Outcomes:
         terminal = run.streams.stdout_is_terminal
         self._people = output in ("table", "wide") or (output is None and terminal)
         self._counts_only = counts_only and output is None and not self._people
+        self._names = output == "name"
         self._writer: Writer | None = None
         if self._counts_only:
             self._writer = Writer(run, "tsv", "Counts", ("outcome", "count"))
@@ -74,10 +79,13 @@ class Outcomes:
         for result in results:
             word = (rename or {}).get(result.outcome.value, result.outcome.value)
             if self._writer is not None and not self._counts_only:
+                if self._names and not result.sid:
+                    continue  # a line of a file that is no session has no name
                 item = outcome_item(result.sid, word, result.reason, redact=self._run.redacting)
                 self._writer.item(item)
             elif result.reason and len(self._samples.setdefault(word, [])) < _SAMPLES:
-                self._samples[word].append(f"{short_id(result.sid)}: {result.reason}")
+                named = f"{short_id(result.sid)}: " if result.sid else ""
+                self._samples[word].append(f"{named}{result.reason}")
 
     def conclude(
         self,
@@ -87,14 +95,19 @@ class Outcomes:
         headline: str,
         complete: bool = True,
         journal: Path | None = None,
+        source: Store | None = None,
+        source_journal: Path | None = None,
     ) -> None:
-        """One backend is done: a sentence for people, and its part of the summary."""
+        """One backend is done: a sentence for people, and its part of the summary.
+
+        Args:
+            source: another store that the run was about, and the journal of what it did there.
+        """
         for word, count in counts.items():
             self._counts[word] = self._counts.get(word, 0) + count
         self._complete = self._complete and complete
-        self._notes |= store.remarks.notes
-        if journal is not None:
-            self._journals.append(str(journal))
+        self._notes |= store.remarks.notes | (source.remarks.notes if source else {})
+        self._journals += [str(path) for path in (journal, source_journal) if path is not None]
         if self._people:
             self._run.streams.line((headline, "accent"))
         else:

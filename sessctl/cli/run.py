@@ -169,7 +169,7 @@ class Run:
         for backend in backends:
             if not backend.name and parse_url(backend.url).password is not None:
                 self.warn(
-                    "a password in -b shows in the process list; use SESSCTL_BACKEND or a config"
+                    "a password in a URL shows in the process list; use SESSCTL_BACKEND or a config"
                 )
 
     def backend(self) -> Backend:
@@ -178,6 +178,14 @@ class Run:
         if len(found) > 1:
             raise UsageError("this command takes one backend", hint="give -b once")
         return found[0]
+
+    def other_backend(self, wanted: str) -> Backend:
+        """A backend that an option of its own names (`--to`): a name or a URL."""
+        from sessctl.config.opening import choose_backend
+
+        found = choose_backend(self.config, wanted)
+        self._warn_of_passwords([found])
+        return found
 
     @contextmanager
     def store(self, backend: Backend, *, write: bool = False) -> Iterator[Store]:

@@ -155,6 +155,48 @@ COMMANDS: dict[str, Row] = {
         (0, 2, 3, 4, 5, 6),
         ("journal", "purge"),
     ),
+    "copy": Row(
+        "copy:copy",
+        "Copy sessions to another backend, in its layout; --move to cut.",
+        (
+            "sessctl copy --to TARGET --dry-run",
+            "sessctl copy --to TARGET --active --follow",
+            "sessctl copy --to TARGET --user 42 --move",
+        ),
+        (0, 2, 3, 4, 5, 6),
+        ("diff", "export", "restore"),
+    ),
+    "diff": Row(
+        "diff:diff",
+        "Compare two sessions, cookies or files, or two backends; exit 1 if they differ.",
+        (
+            "sessctl diff SID session.json",
+            "sessctl diff COOKIE COOKIE",
+            "sessctl diff -b demo -b OTHER",
+        ),
+        (0, 1, 2, 3, 5, 7),
+        ("show", "copy"),
+    ),
+    "export": Row(
+        "export:export",
+        "Write whole sessions as JSON Lines, for `import` to take back.",
+        (
+            "sessctl export --out-file sessions.jsonl",
+            "sessctl export --user 42 > sessions.jsonl",
+        ),
+        (0, 2, 3),
+        ("import", "copy"),
+    ),
+    "import": Row(
+        "import_sessions:import_sessions",
+        "Put exported sessions into a backend.",
+        (
+            "sessctl import sessions.jsonl --dry-run",
+            "sessctl import sessions.jsonl --conflict newer",
+        ),
+        (0, 2, 3, 4, 5, 6, 7),
+        ("export", "restore"),
+    ),
     "journal": Row(
         "journal:",
         "Look at the undo files, check them, remove old ones.",
@@ -301,6 +343,6 @@ COMMANDS: dict[str, Row] = {
         (0, 2),
     ),
 }
-ALIASES = {"ls": "list", "rm": "expire", "forge": "sign"}
+ALIASES = {"ls": "list", "rm": "expire", "forge": "sign", "migrate": "copy"}
 # On top of the help, in this order.
 FIRST = ("list", "show", "decode", "verify", "sign", "expire", "purge", "restore", "replay", "demo")

@@ -35,6 +35,11 @@ class Outcome(StrEnum):
     NEWER = "newer"  # something else is there: left alone
     RECREATED = "re-created"  # ended, and written back by a request that was in flight
     LAPSED = "lapsed"  # its expiry has passed on the server
+    COPIED = "copied"  # stands in the target, read back and compared
+    REPLACED = "replaced"  # so does this one, over another that was there
+    MOVED = "moved"  # copied or there already, and gone from the source
+    KEPT = "kept"  # the target has another one of this id, which stays
+    ENDED = "ended"  # it ended at the source, and so did its copy
 
 
 class Result(tuple[str, Outcome, str | None]):
@@ -68,6 +73,7 @@ class Capabilities:
     orders_by_expiry: bool = False  # has `Store.by_expiry`
     confirms_writes: bool = False  # has `ConfirmingStore.confirmed`
     counts_fast: bool = False  # an exact count costs little beside a purge
+    tells_room: bool = False  # has `RoomyStore.room`
     zone_doubt: str = ""  # why dates without a zone may be read wrongly, in words; guarded
     cascades: str = ""  # what else a delete would set off, in words; guarded
 
@@ -78,6 +84,20 @@ class Lag:
 
     replica: str
     seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a store still takes in without pushing anything out (S13).
+
+    `free_bytes` counts up to 90 % of a limit on memory, or to the last free block of a disk; None:
+    there is no limit. `overhead_bytes` is what a session costs beside its value.
+    """
+
+    free_bytes: int | None
+    overhead_bytes: int
+    evicted: int = 0  # keys thrown out for others since the server began
+    limit: str = ""  # in words
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +273,18 @@ class ConfirmingStore(Store, Protocol):
 
     def confirmed(self, replicas: int, within_ms: int) -> int:
         """How many replicas have all that was written so far; waits for so many, so long.
+
+        Raises:
+            StoreError: this user may not ask.
+        """
+        ...
+
+
+class RoomyStore(Store, Protocol):
+    """A store that tells what it has room for: one whose `capabilities` say `tells_room`."""
+
+    def room(self) -> Room:
+        """Room at this moment.
 
         Raises:
             StoreError: this user may not ask.

@@ -37,7 +37,7 @@ class Reader:
     """Reads values of one layout: `read` is the fast look of a listing, `decode` all of it."""
 
     def __init__(self, layout: Layout, budget: Budget = DEFAULT) -> None:
-        self._layout = layout
+        self.layout = layout
         self._serializer = serializer(layout.serializer)
         self.budget = budget
         self._seal = Seal(layout.ciphers, layout.store_secrets) if layout.ciphers else None
@@ -76,7 +76,7 @@ class Reader:
         if written is None:
             return None, Expiry.NEVER
         expires_ms = None
-        if self._layout.inner_is_ms:
+        if self.layout.inner_is_ms:
             if isinstance(written, int) and not isinstance(written, bool) and 0 < written <= MAX_MS:
                 expires_ms = written
         elif isinstance(written, str):
@@ -88,9 +88,9 @@ class Reader:
 
         A value without the date, or that does not decode, has none that could be moved.
         """
-        if not (self._layout.inner_rules and self._layout.inner_expiry):
+        if not (self.layout.inner_rules and self.layout.inner_expiry):
             return raw
-        *path, last = self._layout.inner_expiry.split(".")
+        *path, last = self.layout.inner_expiry.split(".")
         try:
             value = self._serializer.decode(self.opened(raw), self.budget).data
             place = value
@@ -105,7 +105,7 @@ class Reader:
             return raw
 
     def _as_inner(self, ends_ms: int | None) -> int | str | None:
-        if ends_ms is None or self._layout.inner_is_ms:
+        if ends_ms is None or self.layout.inner_is_ms:
             return ends_ms
         return from_ms(ends_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -118,7 +118,7 @@ class Reader:
         notes = value.notes
         if text is raw and self._seal is not None and self._seal.has_secrets:
             notes = (*notes, "not encrypted, though the backend has store_secrets")
-        extra = {key: value.data[key] for key in self._layout.envelope if key in value.data}
+        extra = {key: value.data[key] for key in self.layout.envelope if key in value.data}
         data = {key: item for key, item in value.data.items() if key not in extra}
         return Decoded(data, extra, notes)
 
@@ -139,9 +139,9 @@ class Reader:
         """Raises SerializerError for data that is no object, or that has a key of the library."""
         if not isinstance(data, dict):
             raise SerializerError("the data of a session is an object")
-        for key in self._layout.envelope:
+        for key in self.layout.envelope:
             if key in data:
-                raise SerializerError(f"'{key}' belongs to {self._layout.name}, not to the data")
+                raise SerializerError(f"'{key}' belongs to {self.layout.name}, not to the data")
 
     def recognises(self, raw: bytes) -> bool:
         """The value has the library's own mark, not just the right syntax."""
@@ -149,7 +149,7 @@ class Reader:
             found = self._peek_envelope(raw)
         except SerializerError:
             return False
-        mark, envelope = self._layout.mark, self._layout.envelope
+        mark, envelope = self.layout.mark, self.layout.envelope
         if mark is not dict:
             return any(isinstance(item, mark) for item in found)
         return not envelope or (isinstance(found[0], dict) and None not in found)
@@ -190,7 +190,7 @@ class Reader:
         decoding and writing them again takes for 150 000.
         """
         start, key = self._split_at
-        if len(self._layout.envelope) != 1:
+        if len(self.layout.envelope) != 1:
             return None  # some of it stands elsewhere
         if not raw.startswith(start) or not raw.isascii():
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from sessctl.cli.table import ALIASES, COMMANDS, FIRST
 from sessctl.demo.sessions import build_demo
 from sessctl.errors import ExitCode
 from tests.support.cli import PIPES, TERMINAL, Cli
+from tests.support.engines import SqliteEngine, with_layout
 from tests.support.little_apps import logging_in
 from tests.support.raw_http import RawServer
 
@@ -214,8 +216,14 @@ def at_demo(cli: Cli, tmp_path: Path, app: RawServer) -> Any:
     cli("expire", shop.hostile_sid, "--yes")
     stopped = cli("purge", "--expired", "--max-delete", "1", "--yes", "-o", "json")
     journal = stopped.json()["summary"]["journal"]
+    (cli.home / "session.json").write_bytes(cli("show", shop.sid, "-o", "json").stdout_bytes)
+    (cli.home / "sessions.jsonl").write_bytes(cli("export", "--user", "42").stdout_bytes)
+    target = SqliteEngine(tmp_path / "target.db")
+    other = with_layout(f"sqlite:///{tmp_path}/other.db", target.layout)
+    shutil.copy(shop.database, tmp_path / "other.db")
     words = {
-        "SID": shop.sid, "COOKIE": shop.cookie, "JOURNAL": journal, "REF": "env:SESSION_SECRET",
+        "SID": shop.sid, "TARGET": target.url, "OTHER": other,
+        "COOKIE": shop.cookie, "JOURNAL": journal, "REF": "env:SESSION_SECRET",
         "URL": app.url,
     }  # fmt: skip
     env = {

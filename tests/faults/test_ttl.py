@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sessctl import copy_sessions
 from sessctl.admin.journal import JournalWriter, list_journals, open_journal
 from sessctl.admin.plan import Permissions
 from sessctl.admin.removal import Removal
@@ -79,13 +80,11 @@ def purge_and_restore(subject: RedisSubject, folder: Path, counts: Counter[str])
                 counts.update(result.outcome.value for result in page)
 
 
-def copy(subject: RedisSubject, counts: Counter[str]) -> None:
-    """To another database, by freeze, thaw and put, as a copy does it."""
+def copy(subject: RedisSubject, folder: Path, counts: Counter[str]) -> None:
+    """To another database."""
     target = subject.url.replace("/0?", "/1?")
     with subject.open() as store, open_store(target, write=True) as other:
-        for session in store.scan(Query()):
-            frozen = {"sid": session.sid, **store.freeze(session)}
-            counts.update(r.outcome.value for r in other.put([other.thaw(frozen)]))
+        counts.update(copy_sessions(store, other, journals=folder).counts)
 
 
 def run_rounds(subject: RedisSubject, folder: Path, rng: Random, *, rounds: int) -> None:
@@ -94,7 +93,7 @@ def run_rounds(subject: RedisSubject, folder: Path, rng: Random, *, rounds: int)
     for number in range(rounds):
         ends = brief(subject, rng)
         if number % 2:
-            copy(subject, counts)
+            copy(subject, folder, counts)
             alive += check(subject, ends, db=1)
         else:
             purge_and_restore(subject, folder / str(number), counts)
@@ -102,12 +101,13 @@ def run_rounds(subject: RedisSubject, folder: Path, rng: Random, *, rounds: int)
         subject.client.flushall()
     # And once more, to the end: nothing is left.
     ends = brief(subject, rng)
-    copy(subject, counts)
+    copy(subject, folder, counts)
     purge_and_restore(subject, folder / "last", counts)
     wait_until_over(subject)
     assert check(subject, {}) == check(subject, {}, db=1) == 0
     print(f"{rounds * AT_ONCE} brief lives: {dict(counts)}, {alive} alive afterwards, 0 immortal")
     assert counts["stored"] > rounds
+    assert counts["copied"] > rounds
     assert alive > rounds
 
 

@@ -117,6 +117,19 @@ def test_an_encrypted_cookie_is_read_without_any_cryptography(tmp_path: Path, fo
     assert modules.isdisjoint({*CRYPTO, *EVERYTHING} - {"msgspec"})
 
 
+def test_a_diff_of_cookies_needs_no_driver(tmp_path: Path) -> None:
+    one, two = (sign_cookie({"n": n}, "keyboard cat", "cookie-session")[0].value for n in (1, 2))
+    modules = loaded(tmp_path, "diff", one, two, expect=1)
+    assert modules.isdisjoint({*DRIVERS, *NETWORK, *RENDERING, *HEAVY})
+
+
+def test_a_copy_loads_the_drivers_of_its_two_stores(tmp_path: Path, file_url: str) -> None:
+    SqliteEngine(tmp_path / "other.db").client.close()
+    other = file_url.replace("shop.db", "other.db")
+    modules = loaded(tmp_path, "copy", "-b", file_url, "--to", other, "--yes")
+    assert modules.isdisjoint({"redis", "pymongo", "psycopg", "sessctl.admin.ledger", *RENDERING})
+
+
 def test_decode_of_a_stored_value_needs_no_driver(tmp_path: Path) -> None:
     modules = loaded(tmp_path, "decode", stored(1).decode())
     assert modules.isdisjoint({*EVERYTHING} - {"msgspec"})

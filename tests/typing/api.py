@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, assert_type
+from typing import IO, Any, assert_type
 
 from sessctl import (
     Access,
@@ -14,9 +14,13 @@ from sessctl import (
     Secret,
     SessctlError,
     Session,
+    copy_sessions,
     create,
     decode_cookie,
+    diff_stores,
     expire,
+    export_sessions,
+    import_sessions,
     open_store,
     prune_journals,
     purge,
@@ -27,6 +31,7 @@ from sessctl import (
     touch,
     verify_cookie,
 )
+from sessctl.admin.copy import CopySummary
 from sessctl.cookies.base import Cookie, DecodedCookie, Verdict
 from sessctl.stores.base import Outcome, Result, Store
 
@@ -100,3 +105,12 @@ def access() -> Store:
         assert_type(error.code, str)
         assert_type(error.hint, str | None)
         raise
+
+
+def change_stores(old: Store, new: Store, file: IO[bytes], folder: Path) -> None:
+    done = copy_sessions(old, new, Query(user="42"), journals=folder, conflict="newer", move=True)
+    assert_type(done, CopySummary)
+    assert_type(done.counts, Counter[str])
+    assert_type(export_sessions(old, file), int)
+    assert_type(import_sessions(file, new, journals=folder), CopySummary)
+    assert_type([change.sid for change in diff_stores(old, new)], list[str])

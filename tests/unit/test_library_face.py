@@ -189,3 +189,19 @@ def test_only_what_is_used_is_loaded(code: str, absent: list[str]) -> None:
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+def test_changing_stores_in_five_lines(tmp_path: Path) -> None:
+    old, new = SqliteEngine(tmp_path / "old"), SqliteEngine(tmp_path / "new")
+    old.save(b"abc", value("42"), now_ms() + 60_000)
+    before = old.everything()
+    with old.open(write=True) as source, new.open(write=True) as target:
+        done = sessctl.copy_sessions(source, target, journals=tmp_path / "j", move=True)
+        assert (done.counts, done.complete, new.everything()) == ({"moved": 1}, True, before)
+        assert restore(source, done.source_journal).counts == {"restored": 1}
+        assert not list(sessctl.diff_stores(source, target))
+        with pytest.raises(ValueError, match="nonsense"):
+            sessctl.copy_sessions(source, target, journals=tmp_path / "j", conflict="nonsense")
+    assert old.everything() == before
+    old.client.close()
+    new.client.close()

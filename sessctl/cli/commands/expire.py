@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _SIGNALLED = (ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.PIPE_CLOSED)
 
 
-@command("connection", "backends", "output", "safety", "pace")
+@command("connection", "backends", "output", "safety", "pace", "recheck")
 def expire(
     run: Run,
     *,

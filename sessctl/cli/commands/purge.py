@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 _GRACE = "60s"
 
 
-@command("connection", "output", "safety", "pace")
+@command("connection", "output", "safety", "pace", "recheck")
 def purge(
     run: Run,
     *,

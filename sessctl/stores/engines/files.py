@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from sessctl.errors import JournalError, Refused, SerializerError, SessctlError, UsageError
 from sessctl.limits import DEFAULT
 from sessctl.session import Expiry, Need, Problem, Query, Session
-from sessctl.stores.base import Capabilities, Identity, Remarks
+from sessctl.stores.base import Capabilities, Identity, Remarks, Room
 from sessctl.stores.engines.files_directory import Directory, NotAFile, Stamp, reason_of
 from sessctl.stores.engines.files_expiry import FileExpiry
 from sessctl.stores.engines.files_names import FileNames, Kind, masked
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from sessctl.stores.url import StoreUrl
 
 _PAGE = 500
+_BLOCK = 4096  # of nearly every file system
 _LEFT_AFTER_S = 60.0  # a younger one belongs to a sessctl that is at work
 
 
@@ -48,7 +49,7 @@ class FilesStore:
         self.layout = layout
         self.identity = Identity("file", str(path), "", layout.extension, path.name)
         self.remarks = Remarks()
-        self.capabilities = Capabilities(expires_by_itself=False, stores_seen=True)
+        self.capabilities = Capabilities(expires_by_itself=False, stores_seen=True, tells_room=True)
         self._directory = directory
         self._names = FileNames(layout)
         self._reader = Reader(layout)
@@ -93,6 +94,10 @@ class FilesStore:
 
     def lags(self) -> list[Lag]:
         return []
+
+    def room(self) -> Room:
+        """What is free on the disk; each file takes a block at least."""
+        return Room(self._directory.free_bytes(), _BLOCK, limit="what the disk has free")
 
     # -- reading ----------------------------------------------------------------------------------
 

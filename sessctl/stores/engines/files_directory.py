@@ -109,6 +109,11 @@ class Directory:
         if not os.access(".", os.W_OK | os.X_OK, dir_fd=self._fd, effective_ids=True):
             raise AccessDenied(f"no right to change the directory {escape(str(self.path))}")
 
+    def free_bytes(self) -> int | None:
+        """What an ordinary user may still write; None where the file system does not say."""
+        found = os.fstatvfs(self._fd)
+        return found.f_bavail * found.f_frsize if found.f_blocks else None
+
     @contextmanager
     def entries(self) -> Iterator[Iterator[os.DirEntry[str]]]:
         """Everything in it, as the system reads it: not sorted, and not kept in memory.

@@ -153,9 +153,9 @@ class MongoDocuments:
             return original
         document: dict[str, Any] = {"_id": session.sid}
         if self._kind is RawBSONDocument:  # texts are the library's default
-            document[self._layout.data] = _object(session.raw)
+            document[self._layout.data] = _object(self._texts.opened(session.raw))
         else:
-            document[self._layout.data] = _text(self._closed(session.raw))
+            document[self._layout.data] = _text(self._closed(self._texts.opened(session.raw)))
         if session.expires_ms is not None:
             document[self._layout.expires] = DatetimeMS(session.expires_ms)
         return RawBSONDocument(_encoded(document), OPTIONS)

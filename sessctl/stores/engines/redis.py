@@ -17,6 +17,7 @@ from sessctl.stores.engines.redis_connect import Target
 from sessctl.stores.engines.redis_keys import Keys
 from sessctl.stores.engines.redis_lag import replica_lags
 from sessctl.stores.engines.redis_pages import RedisPages
+from sessctl.stores.engines.redis_room import room_of
 from sessctl.stores.engines.redis_writes import DELETE_PAGE, NO_TTL, RedisWriter
 from sessctl.stores.reader import Reader
 from sessctl.stores.survey import places_of_keys
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from sessctl.stores.access import Access
-    from sessctl.stores.base import Lag, Pair
+    from sessctl.stores.base import Lag, Pair, Room
     from sessctl.stores.engines.redis_node import Channel
     from sessctl.stores.engines.redis_nodes import Nodes
     from sessctl.stores.engines.redis_pages import Sieve
@@ -58,7 +59,9 @@ class RedisStore:
         self.layout = layout
         self.identity = identity
         self.remarks = remarks
-        self.capabilities = Capabilities(expires_by_itself=True, confirms_writes=True)
+        self.capabilities = Capabilities(
+            expires_by_itself=True, confirms_writes=True, tells_room=True
+        )
         self._prefix = encode_id(layout.before_sid)
         self._reader = Reader(layout)
         self._keys = Keys(nodes)
@@ -108,6 +111,10 @@ class RedisStore:
         """`INFO replication` of each primary: seconds since a replica last acknowledged."""
         told = self._keys.everywhere("INFO", "replication")
         return [lag for one in told for lag in replica_lags(one)]
+
+    def room(self) -> Room:
+        """`INFO` of each primary: the one with the least room, as if all were as full."""
+        return room_of(self._keys.everywhere("INFO"))
 
     # -- reading ----------------------------------------------------------------------------------
 

@@ -150,6 +150,11 @@ class Layout:
             )
         return dict(value)
 
+    @property
+    def keeps_endless(self) -> bool:
+        """A session can be stored that never ends by itself."""
+        return True
+
     def may_be_at(self, columns: frozenset[str]) -> bool:
         """A place with these columns or fields, or of none, could hold such sessions."""
         return not columns
@@ -211,6 +216,10 @@ class TableLayout(Layout):
     fills: Mapping[str, Fill] = field(default_factory=dict)
     user_column: str | None = None
 
+    @property
+    def keeps_endless(self) -> bool:
+        return self.null_is_never
+
     def zone_on(self, database: str) -> str | None:
         """The zone of dates without one, in this kind of database."""
         zone = self.expires_zone
@@ -265,6 +274,10 @@ class FileLayout(Layout):
     extension: str = ""
     seen: str
     max_age: str
+
+    @property
+    def keeps_endless(self) -> bool:
+        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
