@@ -40,7 +40,7 @@ SecretFrom = Annotated[
     list[str] | None,
     _value(
         "--secret-from",
-        help="env: file: dotenv: keyring: prompt stdin, ID=env:; newest first.",
+        help="env: file: dotenv: keyring: cmd: prompt stdin, ID=env:; newest first.",
         metavar="REF",
     ),
 ]

@@ -31,6 +31,7 @@ class Run:
         self.environ = streams.environ
         self.cwd = cwd or Path.cwd()
         self.options = Options()
+        self.printed: dict[str, bytes] = {}  # by the programs of `cmd:` references
         self.writes = False  # a store is being changed: a closed pipe is 141 then, not 0
         self._config: Config | None = None
 

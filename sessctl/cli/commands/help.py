@@ -152,6 +152,8 @@ def _secrets() -> Iterator[str]:
         "  file:PATH             a file; one line feed at its end is dropped",
         "  dotenv:PATH#NAME      a variable of a .env file, which is not exported",
         "  keyring:SERVICE/USER  the system's keyring (pip install 'sessctl[keyring]')",
+        "  cmd:PROGRAM ARGS      what a program prints, no shell: cmd:pass show shop/key; not in a",
+        "                        project file, as a clone must run nothing",
         "  prompt                typed, without echo",
         "  stdin                 standard input",
         "Several secrets are a rotation, newest first: the first signs, all verify.",
