@@ -92,7 +92,7 @@ def output_of(text: str, environ: Mapping[str, str], *, timeout_s: float = TIMEO
 def _run(words: list[str], environ: Mapping[str, str], timeout_s: float) -> _Answer:
     """Raises OSError where it cannot be started, TimeoutError where it does not end."""
     # In our own process group: in another one it could not ask on the terminal.
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603 - the user's own words, and no shell
         words,
         env=dict(environ),
         stdin=subprocess.DEVNULL,

@@ -182,7 +182,9 @@ def _undo() -> Iterator[str]:
         "",
         "A damaged journal restores nothing; --salvage brings back what can be read, exit 5.",
         "--journal=ids keeps ids and digests: proof of an erasure, no way back. --no-journal keeps",
-        "nothing. A journal holds live credentials: its folder is yours alone (0700).",
+        "nothing. A journal holds live credentials: its folder is yours alone (0700), and",
+        "--journal-key-file PATH encrypts it (pip install 'sessctl[crypto]'). Whoever restores,",
+        "resumes or shows it needs that file: (umask 077; openssl rand -out PATH 32) makes one.",
     )
 
 
