@@ -10,6 +10,7 @@ import typer
 from sessctl.cli import cookie_options as c
 from sessctl.cli.items import COOKIE_KEYS, cookie_item
 from sessctl.cli.options import command
+from sessctl.cookies.api import judge
 from sessctl.cookies.base import Verdict
 from sessctl.cookies.registry import detect
 from sessctl.errors import (
@@ -171,9 +172,7 @@ def _read(
     verdict, secret, unverified = None, None, list[str]()
     try:
         if how.secrets:
-            verdict = chosen.verify(
-                pasted.value, how.secrets, context, now=how.now, max_age=how.max_age
-            )
+            verdict = judge(found, how.secrets, now=how.now, max_age=how.max_age)
     except MissingExtra as exc:
         if judges:
             raise
