@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sessctl.admin.api import expire, prune_journals, purge, restore, resume
     from sessctl.admin.plan import Permissions
     from sessctl.cookies.api import decode_cookie, sign_cookie, verify_cookie
+    from sessctl.cookies.wordlist import search_wordlist
     from sessctl.errors import SessctlError
     from sessctl.session import Query, Session
     from sessctl.stores.access import Access
@@ -40,6 +41,7 @@ __all__ = [
     "purge",
     "restore",
     "resume",
+    "search_wordlist",
     "sign_cookie",
     "verify_cookie",
 ]
@@ -58,6 +60,7 @@ _HOME = {
     "purge": "sessctl.admin.api",
     "restore": "sessctl.admin.api",
     "resume": "sessctl.admin.api",
+    "search_wordlist": "sessctl.cookies.wordlist",
     "sign_cookie": "sessctl.cookies.api",
     "verify_cookie": "sessctl.cookies.api",
 }

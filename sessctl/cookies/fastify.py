@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from sessctl.cookies.base import CookieContext
-    from sessctl.cookies.guessing import Guess
+    from sessctl.cookies.guessing import Mac
     from sessctl.text import Secret
 
 _DIGEST = "hash of the signature: sha1, sha256, sha384, sha512 (sha256)"
@@ -67,9 +67,9 @@ class FastifyCookie:
             return Verdict(VerdictWord.BAD_SIGNATURE, Signature.INVALID, decoded)
         return Verdict(VerdictWord.VALID, Signature.VALID, decoded, index)
 
-    def guesser(self, value: str, context: CookieContext) -> Guess:
+    def plain_mac(self, value: str, context: CookieContext) -> Mac:
         digest = signed_text.digest_of(context, "sha256")
-        return signed_text.guesser_of(*self._split(value, context), digest)
+        return signed_text.plain_mac(*self._split(value, context), digest)
 
     def batch_judge(self, secrets: Sequence[Secret]) -> None:
         return None

@@ -1,14 +1,15 @@
 """Trying secrets on one cookie: what can be worked out once is, before the first of them.
 
-`guesser` gives a function from a secret to yes or no. A format that has a fast one offers it by a
-method of that name (`Guessable`); of any other its `verify` is asked, once a secret.
+`guesser` gives a function from a secret to yes or no. A format whose signature is one HMAC under
+the secret says so by its method `plain_mac`, any other that has a fast way by a method `guesser`;
+of those without either `verify` is asked, once a secret.
 """
 
 from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from sessctl.cookies.base import Signature, VerdictWord
 from sessctl.errors import CookieError, UsageError
@@ -24,6 +25,27 @@ if TYPE_CHECKING:
 _INNER = bytes(byte ^ 0x36 for byte in range(256))  # RFC 2104
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 _NOBODY_S = b"\x00" * 32  # a secret that made no cookie
+
+
+class Mac(NamedTuple):
+    """An HMAC: what was signed, what came out, and the hash."""
+
+    message: bytes
+    mac: bytes
+    digest: str
+
+
+@runtime_checkable
+class PlainlySigned(Protocol):
+    """A format whose signature is one HMAC under the secret itself."""
+
+    def plain_mac(self, value: str, context: CookieContext) -> Mac:
+        """The HMAC of a value that is one of this format, and signed.
+
+        Raises:
+            CookieError: no secret can have made this signature.
+        """
+        ...
 
 
 @runtime_checkable
@@ -48,7 +70,9 @@ def guesser(format: CookieFormat, value: str, context: CookieContext) -> Guess:
         UsageError: it has no signature, or none that a secret makes: a key pair's, say.
         MissingExtra: the format needs the extra `crypto`.
     """
-    _check(format, value, context)
+    check_guessable(format, value, context)
+    if isinstance(format, PlainlySigned):
+        return hmac_guesser(*format.plain_mac(value, context))
     if isinstance(format, Guessable):
         return format.guesser(value, context)
     now = datetime.now(UTC)
@@ -79,7 +103,7 @@ def hmac_guesser(message: bytes, mac: bytes, digest: str) -> Guess:
     return guess
 
 
-def _check(format: CookieFormat, value: str, context: CookieContext) -> None:
+def check_guessable(format: CookieFormat, value: str, context: CookieContext) -> None:
     """The signature is there, and a secret can have made it. Raises as `guesser`."""
     verdict = format.verify(value, [Secret.of_a_list(_NOBODY_S)], context, now=datetime.now(UTC))
     why = f" ({'; '.join(verdict.notes)})" if verdict.notes else ""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from sessctl.cookies.base import CookieContext
-    from sessctl.cookies.guessing import Guess
+    from sessctl.cookies.guessing import Mac
     from sessctl.limits import Budget
     from sessctl.text import Secret
 
@@ -92,14 +92,14 @@ class Jwt:
         word, notes = (problem[0], (problem[1],)) if problem else (VerdictWord.VALID, ())
         return Verdict(word, Signature.VALID, token.decoded, index, notes)
 
-    def guesser(self, value: str, context: CookieContext) -> Guess:
-        from sessctl.cookies.guessing import hmac_guesser
+    def plain_mac(self, value: str, context: CookieContext) -> Mac:
+        from sessctl.cookies.guessing import Mac
 
         token = _parse(value, context.budget)
         if not token.signature:
             raise CookieError("its signature is not base64url: no secret made it")
         digest = f"sha{str(token.header['alg'])[2:]}"  # HS256, as was checked
-        return hmac_guesser(token.signed, token.signature, digest)
+        return Mac(token.signed, token.signature, digest)
 
     def batch_judge(self, secrets: Sequence[Secret]) -> None:
         return None  # each payload is different

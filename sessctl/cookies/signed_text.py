@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sessctl.cookies.base import CookieContext
-    from sessctl.cookies.guessing import Guess
+    from sessctl.cookies.guessing import Mac
     from sessctl.text import Secret
 
 _SURROGATE = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # the rest stands for bytes (PEP 383)
@@ -57,13 +57,11 @@ def fitting(
     return None
 
 
-def guesser_of(
-    text: str, signature: str, digest: str = "sha256", *, url_safe: bool = False
-) -> Guess:
-    """What tries secrets on a signature. Raises CookieError where no secret can have made it."""
-    from sessctl.cookies.guessing import hmac_guesser
+def plain_mac(text: str, signature: str, digest: str = "sha256", *, url_safe: bool = False) -> Mac:
+    """The HMAC of a signed text. Raises CookieError where no secret can have made it."""
+    from sessctl.cookies.guessing import Mac
 
-    return hmac_guesser(encode_id(text), mac_of(signature, digest, url_safe=url_safe), digest)
+    return Mac(encode_id(text), mac_of(signature, digest, url_safe=url_safe), digest)
 
 
 def mac_of(signature: str, digest: str, *, url_safe: bool = False) -> bytes:

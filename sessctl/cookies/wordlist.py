@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import os
 import selectors
-import signal
 import subprocess
 import sys
 import time
@@ -29,7 +28,7 @@ from sessctl.cookies.registry import cookie_format
 from sessctl.errors import SessctlError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
     from pathlib import Path
     from typing import BinaryIO
 
@@ -50,7 +49,7 @@ class _Piece(NamedTuple):
 
 class WordlistSearch:
     """One search. `line` is the number of the line that fits, once it is found; `tried` counts
-    words; `rate` is about how many a core tries in a second.
+    words; `rate` is about how many a core tries in a second; a short list takes one job.
 
     Raises:
         CookieError, UsageError, MissingExtra: as `guessing.guesser`.
@@ -82,7 +81,7 @@ class WordlistSearch:
         size = int(self.rate * _PIECE_S) * _WORD_BYTES
         self._pieces = _pieces(words, max(1, min(size, _MAX_PIECE)))
 
-    def run(self) -> Iterator[int]:
+    def run(self) -> Generator[int, None, None]:
         """Try the list, yielding how many bytes of it are done, until a line fits or it ends.
 
         A generator that is closed, or an exception in it, ends every process that it has started.
@@ -91,6 +90,7 @@ class WordlistSearch:
         second = next(self._pieces, None)
         ahead = [piece for piece in (first, second) if piece is not None]
         if self.jobs == 1 or second is None:  # not worth a process
+            self.jobs = 1
             for piece in _chain(ahead, self._pieces):
                 if self._judge(piece, *search(self._guess, piece.data)):
                     return
@@ -105,7 +105,7 @@ class WordlistSearch:
             self.line = piece.first + index
         return index is not None
 
-    def _in_processes(self, pieces: Iterator[_Piece]) -> Iterator[int]:
+    def _in_processes(self, pieces: Iterator[_Piece]) -> Generator[int, None, None]:
         workers: list[_Worker] = []
         try:
             with selectors.DefaultSelector() as waiting:
@@ -145,6 +145,7 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # a traceback must not quote a word
+            start_new_session=True,  # Ctrl-C is for us, who end them
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -289,7 +290,6 @@ def _work(questions: IO[bytes], answers: IO[bytes]) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started us
     try:
         _work(sys.stdin.buffer, sys.stdout.buffer)
     except BrokenPipeError:

@@ -158,6 +158,11 @@ def _secrets() -> Iterator[str]:
         "  stdin                 standard input",
         "Several secrets are a rotation, newest first: the first signs, all verify.",
         "ID=REFERENCE gives a secret the id by which some cookies name theirs: 2=env:NEW_PASSWORD.",
+        "",
+        "Is a secret one that can be guessed? With a cookie of your own app:",
+        "  sessctl verify COOKIE --wordlist FILE     exit 0: not in the list; 1: it is, and the",
+        "                        number of its line; the secret itself is never printed",
+        "  sessctl verify COOKIE --export hashcat    a line for hashcat, and its mode",
     )
 
 
