@@ -290,7 +290,5 @@ def _work(questions: IO[bytes], answers: IO[bytes]) -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with suppress(BrokenPipeError):
         _work(sys.stdin.buffer, sys.stdout.buffer)
-    except BrokenPipeError:
-        os._exit(0)
