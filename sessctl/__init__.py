@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sessctl.admin.plan import Permissions
     from sessctl.admin.touch import touch
     from sessctl.cookies.api import decode_cookie, sign_cookie, verify_cookie
+    from sessctl.cookies.wordlist import search_wordlist
     from sessctl.errors import SessctlError
     from sessctl.session import Query, Session
     from sessctl.stores.access import Access
@@ -54,6 +55,7 @@ __all__ = [
     "purge",
     "restore",
     "resume",
+    "search_wordlist",
     "set_data",
     "sign_cookie",
     "touch",
@@ -80,6 +82,7 @@ _HOME = {
     "restore": "sessctl.admin.api",
     "resume": "sessctl.admin.api",
     "set_data": "sessctl.admin.data",
+    "search_wordlist": "sessctl.cookies.wordlist",
     "sign_cookie": "sessctl.cookies.api",
     "touch": "sessctl.admin.touch",
     "verify_cookie": "sessctl.cookies.api",

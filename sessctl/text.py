@@ -178,6 +178,14 @@ class Secret:
         self.key_id = key_id
         _remember(self._value)
 
+    @classmethod
+    def of_a_list(cls, value: bytes) -> Secret:
+        """One of the millions of words that are tried: not kept in mind to be hidden, as `redact`
+        would black out half a dictionary. It is nobody's to print either."""
+        found = cls.__new__(cls)
+        found._value, found.reference, found.key_id = value, "", None
+        return found
+
     def reveal(self) -> bytes:
         """The bytes themselves. Do not keep them."""
         return self._value

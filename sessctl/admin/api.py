@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sessctl.admin.clock import measure_skew
 from sessctl.admin.journal import (
+    JournalKey,
     JournalWriter,
     Keep,
     check_room,
@@ -41,6 +42,7 @@ def purge(
     *,
     journals: Path,
     keep: Keep = Keep.FULL,
+    key_file: Path | None = None,
     permissions: Permissions | None = None,
     grace: timedelta = _GRACE,
 ) -> Summary:
@@ -53,6 +55,8 @@ def purge(
         store: opened with `write=True`.
         journals: the folder for the journal, which is made readable for its owner alone.
         keep: whole sessions, or their ids and digests only, which undoes nothing.
+        key_file: encrypts the journal; all its bytes, 32 at the least, are the key. It is needed
+            to restore and to resume.
         permissions: what is allowed beyond the ordinary: ceilings, lifted guards.
         grace: how long past its expiry a session must be, for `Query(expired=True)`.
 
@@ -60,7 +64,9 @@ def purge(
         UsageError: an empty query.
         GuardRefused: a guard said no; nothing was changed.
         JournalError: what could not be journalled was not deleted.
+        MissingExtra: a key file, and no cryptography.
     """
+    key = _key(key_file)
     check_query(query)
     if query.expired:
         query = replace(query, grace_ms=round(grace.total_seconds() * 1000))
@@ -68,10 +74,16 @@ def purge(
     asked, query = query, _with_skew(store, query)
     _check(store, query, allowed, journals, keep, by_rule=True)
     head = head_for(store, "purge", query, backend=store.identity.label, again=asked)
-    return _purge(store, query, JournalWriter(journals, head, keep=keep), allowed)
+    return _purge(store, query, JournalWriter(journals, head, keep=keep, key=key), allowed)
 
 
-def resume(store: Store, journal: Path, *, permissions: Permissions | None = None) -> Summary:
+def resume(
+    store: Store,
+    journal: Path,
+    *,
+    key_file: Path | None = None,
+    permissions: Permissions | None = None,
+) -> Summary:
     """Go on with a purge that did not come to its end, in its own journal.
 
         summary = purge(store, Query(expired=True), journals=Path("journals"))
@@ -85,7 +97,7 @@ def resume(store: Store, journal: Path, *, permissions: Permissions | None = Non
             written by another run.
         GuardRefused, JournalError: as for `purge`.
     """
-    source = open_journal(journal)
+    source = open_journal(journal, key=_key(key_file))
     query = _with_skew(store, query_to_resume(source, store))
     allowed = permissions or Permissions()
     _check(store, query, allowed, journal.parent, source.keep, by_rule=True)
@@ -99,6 +111,7 @@ def expire(
     user: str | None = None,
     journals: Path,
     keep: Keep = Keep.FULL,
+    key_file: Path | None = None,
     permissions: Permissions | None = None,
 ) -> Summary:
     """End named sessions, or all of a user, even while they are being renewed.
@@ -110,7 +123,8 @@ def expire(
     query = Query(sids=tuple(sids), user=user)
     allowed = permissions or Permissions()
     head = head_for(store, "expire", query, backend=store.identity.label)
-    removal = Removal(store, JournalWriter(journals, head, keep=keep), permissions=allowed)
+    journal = JournalWriter(journals, head, keep=keep, key=_key(key_file))
+    removal = Removal(store, journal, permissions=allowed)
     results = removal.expire(sids, user)
     _check(store, query, allowed, journals, keep, by_rule=user is not None)
     return _finish(removal, results)
@@ -123,6 +137,7 @@ def restore(
     ttl: timedelta | None = None,
     lapsed: bool = False,
     salvage: bool = False,
+    key_file: Path | None = None,
 ) -> Restore:
     """Put back what a journalled run removed; nothing newer is overwritten.
 
@@ -133,12 +148,15 @@ def restore(
         ttl: a new lifetime for all, from now.
         lapsed: expired ones too, as they were.
         salvage: pass over damaged lines of the journal; `undo.lost` says what was lost.
+        key_file: of an encrypted journal.
 
     Raises:
         Refused: the journal is of another store, or keeps ids only.
         JournalError: it cannot be read, or is damaged: then nothing was put back.
+        UsageError: it is encrypted, and there is no key file or another one.
     """
-    undo = Restore(store, open_journal(journal, salvage=salvage), ttl=ttl, lapsed=lapsed)
+    source = open_journal(journal, salvage=salvage, key=_key(key_file))
+    undo = Restore(store, source, ttl=ttl, lapsed=lapsed)
     undo.check_store()
     undo.plan()  # unpacks every page: what is damaged is found before the first write
     for _ in undo.run():
@@ -156,6 +174,10 @@ def prune_journals(folder: Path, older_than: timedelta) -> list[Path]:
     """
     old = old_journals(folder, older_than, datetime.now(UTC))
     return [one.path for one in remove_journals(old)]
+
+
+def _key(file: Path | None) -> JournalKey | None:
+    return None if file is None else JournalKey.from_file(file)
 
 
 def _check(

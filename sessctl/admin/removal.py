@@ -170,7 +170,7 @@ class Removal:
         ended = (
             [one["sid"] for one, outcome in zip(page.sessions, page.outcomes, strict=True)
              if outcome in (Outcome.DELETED, Outcome.UNCONFIRMED)]
-            for page in open_journal(self._journal.path).pages()
+            for page in open_journal(self._journal.path, key=self._journal.key).pages()
             if page.outcomes is not None and page.number > earlier
         )  # fmt: skip
         for sids in list(ended) if persistent else ended:  # ending them again writes more pages

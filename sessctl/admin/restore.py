@@ -66,6 +66,7 @@ class Restore:
 
     Raises:
         Refused: the journal keeps ids only.
+        UsageError: it is encrypted, and was opened without its key.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Restore:
         lapsed: bool = False,
         certain_only: bool = False,
     ) -> None:
+        journal.check_key()
         if journal.keep is Keep.IDS:
             raise Refused(
                 f"nothing can be brought back from {journal.path}: it keeps ids and digests only",

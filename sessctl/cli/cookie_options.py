@@ -42,7 +42,7 @@ SecretFrom = Annotated[
     list[str] | None,
     _value(
         "--secret-from",
-        help="env: file: dotenv: keyring: prompt stdin, ID=env:; newest first.",
+        help="env: file: dotenv: keyring: cmd: prompt stdin, ID=env:; newest first.",
         metavar="REF",
     ),
 ]
@@ -69,6 +69,24 @@ MaxAge = Annotated[
     str | None, _value("--max-age", help="Refuse older cookies.", metavar="DURATION")
 ]
 At = Annotated[str | None, _value("--at", help="Judge as of this instant.", metavar="TIME")]
+Wordlist = Annotated[
+    str | None,
+    _value(
+        "--wordlist",
+        help="Is the secret in this list? Exit 1 if it is; - for stdin.",
+        metavar="FILE",
+    ),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs", help="Processes for a list (all cores).", rich_help_panel=_PANEL, metavar="N",
+        min=1, max=1024, show_default=False,
+    ),
+]  # fmt: skip
+Export = Annotated[
+    str | None, _value("--export", help="Print the signature for hashcat.", metavar="hashcat")
+]
 _BATCH_LINE = 1 << 20
 
 

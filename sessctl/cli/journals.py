@@ -14,8 +14,9 @@ from sessctl.admin.journal import (
     old_journals,
     remove_journals,
 )
+from sessctl.admin.journal.sealing import GROWTH
 from sessctl.cli.confirm import backend_label
-from sessctl.errors import GuardRefused, JournalError, Refused, UsageError, did_you_mean
+from sessctl.errors import GuardRefused, JournalError, UsageError, did_you_mean
 from sessctl.timespec import format_duration, format_size, from_ms
 
 if TYPE_CHECKING:
@@ -27,32 +28,27 @@ if TYPE_CHECKING:
     from sessctl.stores.base import Store
 
 
-def choose_keep(
-    run: Run, query: Query, word: str | None, *, no_journal: bool, key_file: str | None
-) -> Keep | None:
+def choose_keep(run: Run, query: Query, word: str | None, *, no_journal: bool) -> Keep | None:
     """What the journal is to keep; None: there is to be none.
 
     Raises:
-        UsageError: no such word, or --journal or --recheck together with --no-journal.
-        Refused: encryption is asked for, which this version has not: nothing is written plain.
+        UsageError: no such word; or --journal, --recheck or --journal-key-file together with
+            --no-journal; or the key is none.
+        MissingExtra: it cannot be encrypted, so nothing is written.
         GuardRefused: --no-journal is for expired sessions; otherwise it takes --force=journal.
     """
-    if key_file is not None:
-        raise Refused(
-            "this version cannot encrypt a journal, so nothing was written",
-            hint="--journal=ids keeps no data; else put the journal folder on an encrypted disk",
-        )
     if word is not None and word not in list(Keep):
         raise UsageError(
             f"no kind of journal '{word}'",
             hint=did_you_mean(word, Keep, all_are="--journal takes"),
         )
+    key = run.journal_key  # before anything is looked at
     if not no_journal:
         return Keep(word or Keep.FULL)
-    if word is not None:
+    if word is not None or key is not None:
         raise UsageError(
             "a journal and no journal are both asked for",
-            hint="give --journal or --no-journal, not both",
+            hint="give --journal or --no-journal, not both; a key file is for a journal",
         )
     if not query.expired and "journal" not in run.options.force:
         raise GuardRefused(
@@ -91,23 +87,28 @@ def journal_for(
         return None
     label = backend_label(backend, store)
     head = head_for(store, command, query, backend=label, force=run.options.force, again=again)
-    return JournalWriter(journal_directory(run), head, keep=keep)
+    return JournalWriter(journal_directory(run), head, keep=keep, key=run.journal_key)
 
 
 def check_journal_room(run: Run, plan: Plan, keep: Keep | None) -> None:
     """There is room for a journal of whole sessions. Raises GuardRefused before anything is
     written."""
     if keep is Keep.FULL:
-        check_room(journal_directory(run), plan.journal_bytes)
+        check_room(journal_directory(run), _journal_bytes(run, plan))
 
 
-def undo_line(plan: Plan, keep: Keep | None) -> str:
+def _journal_bytes(run: Run, plan: Plan) -> int:
+    return round(plan.journal_bytes * (1 if run.journal_key is None else GROWTH))
+
+
+def undo_line(run: Run, plan: Plan, keep: Keep | None) -> str:
     """What the plan says about the way back."""
     if keep is None:
         return "none (--no-journal)"
     if keep is Keep.IDS:
         return "none (--journal=ids keeps ids and digests only)"
-    return f"journal of about {format_size(plan.journal_bytes)}" if plan.matches else "journal"
+    size = f" of about {format_size(_journal_bytes(run, plan))}" if plan.matches else ""
+    return f"journal{size}{'' if run.journal_key is None else ', encrypted'}"
 
 
 def prune_old(run: Run, store: Store, *, spare: Path | None = None) -> None:
@@ -187,6 +188,8 @@ def _typed(run: Run, backend: Backend, words: list[str], *, named: bool = False)
     from sessctl.stores.registry import parse_url
 
     words = ["sessctl", *words]
+    if run.options.journal_key_file:
+        words += ["--journal-key-file", run.options.journal_key_file]
     if run.options.config:
         words += ["--config", run.options.config]
     if not backend.name and (run.options.backend or named):

@@ -22,11 +22,6 @@ KeepJournal = Annotated[
     _option("--journal", help="Journal whole sessions, or ids only.", metavar="full|ids"),
 ]
 NoJournal = Annotated[bool, _option("--no-journal", help="Without a way back.")]
-# Hidden while it can only be refused; who asks for encryption must never get a plain journal.
-KeyFile = Annotated[
-    str | None,
-    _option("--journal-key-file", help="Encrypt the journal.", metavar="PATH", hidden=True),
-]
 Exact = Annotated[bool, _option("--exact", help="Count every match for the plan.")]
 Resume = Annotated[
     str | None,

@@ -55,6 +55,7 @@ class Options:
     pause_file: str | None = None
     max_pause: str | None = None
     recheck: str | None = None
+    journal_key_file: str | None = None
     no_input: bool = False
     quiet: int = 0
     verbose: int = 0
@@ -186,6 +187,14 @@ GROUPS: dict[str, dict[str, tuple[Any, Any]]] = {
             metavar="DURATION",
         ),
     },
+    "journal": {
+        "journal_key_file": _text(
+            "--journal-key-file",
+            help="Encrypt the journal, or read one that is.",
+            panel=S,
+            metavar="PATH",
+        ),
+    },
     "general": {
         "no_input": _flag("--no-input", help="Never prompt.", panel="General"),
         "quiet": _counter("-q", help="Say less on standard error.", panel="General"),
@@ -197,7 +206,7 @@ GROUPS: dict[str, dict[str, tuple[Any, Any]]] = {
 }
 GUARDS = ("share", "zone", "no-ttl", "wrong-store", "cascade", "journal", "old-journal")
 _ALWAYS = ("general",)
-_OWN = ("pace", "recheck")  # of a few commands: not to be said before the command
+_OWN = ("pace", "recheck", "journal")  # of a few commands: not to be said before the command
 
 
 def command(*groups: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -39,19 +39,19 @@ class Progress:
         self._task: Any = None
         self._draws = run.streams.stderr_is_terminal and not run.options.quiet
 
-    def advance(self, count: int) -> None:
-        """`count` more are done."""
+    def advance(self, count: int, *, rate: str = "") -> None:
+        """`count` more are done; `rate` says how fast, where that is not plain from the count."""
         self._done += count
         now = time.monotonic()
         if self._draws:
             if self._bar is None and now - self._started > _QUIET_FOR_S:
                 self._start()
             if self._bar is not None:
-                self._bar.update(self._task, completed=self._done)
+                self._bar.update(self._task, completed=self._done, rate=rate)
         elif self._run.options.verbose and now - self._said > _CI_EVERY_S:
             self._said = now
-            rate = self._done / (now - self._started)
-            self._run.streams.say(f"{self._label}: {self._done} done, {rate:.0f}/s")
+            rate = rate or f"{self._done / (now - self._started):.0f}/s"
+            self._run.streams.say(f"{self._label}: {self._done} done, {rate}")
 
     def _start(self) -> None:
         from rich.console import Console  # 31 ms, and only for runs that take a while

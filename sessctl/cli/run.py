@@ -16,6 +16,7 @@ from sessctl.timespec import parse_duration
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from sessctl.admin.journal.sealing import JournalKey
     from sessctl.cli.streams import Streams
     from sessctl.config.model import Backend, Config
     from sessctl.stores.base import Lag, Store
@@ -31,6 +32,7 @@ class Run:
         self.environ = streams.environ
         self.cwd = cwd or Path.cwd()
         self.options = Options()
+        self.printed: dict[str, bytes] = {}  # by the programs of `cmd:` references
         self.writes = False  # a store is being changed: a closed pipe is 141 then, not 0
         self._config: Config | None = None
 
@@ -44,7 +46,13 @@ class Run:
             raise UsageError(
                 f"no colour mode '{colour}'", hint="--color takes auto, always or never"
             )
-        for name, sample in (("config", "PATH"), ("timeout", "10s"), ("out_file", "PATH")):
+        samples = {
+            "config": "PATH",
+            "timeout": "10s",
+            "out_file": "PATH",
+            "journal_key_file": "PATH",
+        }
+        for name, sample in samples.items():
             if getattr(options, name) == "":
                 option = f"--{name.replace('_', '-')}"
                 raise UsageError(f"{option} is empty", hint=f"{option} {sample}")
@@ -232,6 +240,16 @@ class Run:
         from sessctl.config.opening import backend_secrets  # 16 ms with msgspec
 
         return backend_secrets(backend, environ=self.environ, asker=self)
+
+    @cached_property
+    def journal_key(self) -> JournalKey | None:
+        """The key of --journal-key-file, read once. Raises UsageError, or MissingExtra."""
+        given = self.options.journal_key_file
+        if given is None:
+            return None
+        from sessctl.admin.journal.sealing import JournalKey
+
+        return JournalKey.from_file(Path(given))
 
     # -- people -----------------------------------------------------------------------------------
 

@@ -62,8 +62,9 @@ COMMANDS: dict[str, Row] = {
         (
             "sessctl verify COOKIE --secret-from env:SESSION_SECRET",
             "sessctl verify COOKIE --secret-from file:new.key --secret-from file:old.key",
+            "sessctl verify COOKIE --wordlist rockyou.txt",
         ),
-        (0, 1, 2, 7),
+        (0, 1, 2, 7, 130),
         ("decode", "sign"),
     ),
     "detect": Row(

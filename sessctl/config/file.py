@@ -2,8 +2,9 @@
 
 Nearest wins, and per backend the nearest definition wins whole: `--config` or SESSCTL_CONFIG alone;
 else `sessctl.toml` or `[tool.sessctl]` of pyproject.toml from here up to the repository's root,
-then the user's own file. Two sections differ, as a repository is not to be trusted with them:
-`[redact]` is that of all files together, and `[journal]` of a project file is ignored.
+then the user's own file. Some things differ, as a repository is not to be trusted with them:
+`[redact]` is that of all files together, `[journal]` of a project file is ignored, and a program
+(`cmd:`) in one is refused.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from sessctl.config.model import (
     RedactSettings,
 )
 from sessctl.config.paths import user_config_path
-from sessctl.config.secrets import is_reference, refuse_unknown
+from sessctl.config.secrets import is_reference, refuse_unknown, runs_a_program
 from sessctl.errors import ConfigError, SessctlError, UsageError, did_you_mean
 from sessctl.stores.url import FILE_SCHEMES, parse_store_url
 from sessctl.text import Secret
@@ -241,6 +242,24 @@ def _check_references(key: str, backend: Backend, source: Source) -> None:
             raise ConfigError(f"{key}: {exc.message}", hint=exc.hint).at(
                 file=str(source.path)
             ) from None
+    if any(map(runs_a_program, backend.every_reference)):
+        _check_programs(key, source)
+
+
+def _check_programs(key: str, source: Source) -> None:
+    """Programs run only where the user himself has written them: a clone must run nothing."""
+    if source.is_project:
+        raise ConfigError(
+            f"{key} names a program to run (cmd:), which a project file may not",
+            hint="write this backend into your own config (`sessctl config path` names it), or "
+            "give --secret-from cmd:...",
+        ).at(file=str(source.path))
+    notes: list[str] = []
+    if not _is_trusted(source.path, notes):
+        raise ConfigError(
+            f"{key} names a program to run (cmd:), in a file that others can change",
+            hint=f"chmod 600 {source.path}, and own it",
+        ).at(file=str(source.path))
 
 
 def _check_inline_secrets(key: str, backend: Backend, source: Source, notes: list[str]) -> None:

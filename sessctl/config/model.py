@@ -59,6 +59,12 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
         return [*self.secrets, *self.store_secrets, *passwords]
 
     @property
+    def every_reference(self) -> list[str]:
+        """All that may be a reference: secrets, passwords, user names."""
+        users = [one for one in (self.username, self.sentinel_username) if one is not None]
+        return [*self.named_secrets, *users]
+
+    @property
     def cookie_parameters(self) -> dict[str, str]:
         """What the cookie's format is configured with."""
         found = {"salt": self.salt, "digest": self.digest}

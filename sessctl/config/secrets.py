@@ -1,5 +1,6 @@
 """References to secrets: `env:NAME`, `file:PATH`, `dotenv:PATH#NAME`, `keyring:SERVICE/USER`,
-`prompt`, `stdin`. A configuration and the flags ending in `-from` name a secret and hold none.
+`cmd:PROGRAM ARGS`, `prompt`, `stdin`. A configuration and the flags ending in `-from` name a secret
+and hold none.
 
 `ID=REFERENCE` gives the secret an id, for cookies that say which of several secrets they need:
 `2=env:NEW_PASSWORD`.
@@ -11,7 +12,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from sessctl.errors import ConfigError, MissingExtra, UsageError, did_you_mean
+from sessctl.config.program import is_there, output_of, split_command
+from sessctl.errors import MissingExtra, UsageError, did_you_mean
 from sessctl.text import Secret
 
 if TYPE_CHECKING:
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 
 _SCHEMES = ("env", "file", "dotenv", "keyring", "cmd")
 _WORDS = ("prompt", "stdin")
-_FORMS = "env:NAME, file:PATH, dotenv:PATH#NAME, keyring:SERVICE/USER, prompt or stdin"
+_FORMS = (
+    "env:NAME, file:PATH, dotenv:PATH#NAME, keyring:SERVICE/USER, cmd:PROGRAM ARGS, prompt or stdin"
+)
 # Meant as a reference, and shown in an error; anything else could be the secret itself.
 _SCHEME_LIKE = re.compile(r"(?:\d{1,9}=)?[a-z]{1,12}:")
 _KEY_ID = re.compile(r"([A-Za-z0-9_.-]{1,64})=(.+)", re.DOTALL)
@@ -34,6 +38,11 @@ class Asker(Protocol):
 
     def stdin(self) -> bytes:
         """All of standard input."""
+        ...
+
+    @property
+    def printed(self) -> dict[str, bytes]:
+        """What the programs of `cmd:` references have printed: each runs once, and is kept here."""
         ...
 
 
@@ -66,8 +75,6 @@ def check_form(reference: str) -> None:
     """Raise UsageError for a reference that can lead nowhere; nothing is fetched."""
     _, reference = split_key_id(reference)
     scheme, colon, rest = reference.partition(":")
-    if scheme == "cmd":
-        raise ConfigError("'cmd:' references are not in this version yet", hint=f"write {_FORMS}")
     if colon and not rest:
         raise UsageError(f"'{scheme}:' names nothing", hint=f"write {_FORMS}")
     if scheme == "dotenv" and not all(rest.rpartition("#")):
@@ -76,6 +83,13 @@ def check_form(reference: str) -> None:
         raise UsageError(
             "a keyring reference names a service and a user", hint="keyring:SERVICE/USER"
         )
+    if scheme == "cmd":
+        split_command(rest)
+
+
+def runs_a_program(text: str) -> bool:
+    """It is a `cmd:` reference."""
+    return split_key_id(text)[1].startswith("cmd:")
 
 
 def resolve(
@@ -83,8 +97,9 @@ def resolve(
 ) -> Secret:
     """Fetch what a reference names.
 
-    One line feed at the end of a file or of standard input is dropped; blanks are kept, as they
-    are part of the key. What is no text is a key in bytes, and taken whole.
+    One line feed at the end of a file, of standard input or of what a program printed is dropped;
+    blanks are kept, as they are part of the key. What is no text is a key in bytes, and taken
+    whole.
 
     Raises:
         UsageError: not a reference, and then it is not quoted: it could be the secret. Or there is
@@ -116,11 +131,16 @@ def _fetch(reference: str, environ: Mapping[str, str], asker: Asker, label: str)
         return _chomp(_read(rest))
     if scheme == "dotenv":
         return _from_dotenv(rest)
+    if scheme == "cmd":
+        if rest not in asker.printed:
+            asker.printed[rest] = output_of(rest, environ)
+        return _chomp(asker.printed[rest])
     return _from_keyring(rest)
 
 
 def describe(reference: str, *, environ: Mapping[str, str]) -> str:
-    """A reference with whether it is set: `env:NAME (set)`. An inline secret is `***`."""
+    """A reference with whether it leads anywhere, as far as that shows without fetching it:
+    `env:NAME (set)`. An inline secret is `***`."""
     if not is_reference(reference):
         return "***"
     scheme, _, rest = split_key_id(reference)[1].partition(":")
@@ -129,6 +149,10 @@ def describe(reference: str, *, environ: Mapping[str, str]) -> str:
         return f"{reference} ({'not set' if value is None else 'set' if value else 'empty'})"
     if scheme == "file":
         return f"{reference} ({'found' if Path(rest).expanduser().is_file() else 'missing'})"
+    if scheme == "cmd":
+        return f"{reference} ({'program found' if is_there(rest, environ) else 'missing'})"
+    if scheme == "keyring" and not _has_keyring():
+        return f"{reference} (extra 'keyring' missing)"
     return reference
 
 
@@ -166,9 +190,41 @@ def _from_keyring(rest: str) -> str:
     service, _, user = rest.rpartition("/")
     try:
         import keyring  # type: ignore[import-not-found,unused-ignore] # 44 ms, an extra
+        from keyring.errors import (  # type: ignore[import-not-found,unused-ignore]
+            KeyringError,
+            KeyringLocked,
+            NoKeyringError,
+        )
     except ImportError:
         raise MissingExtra(f"keyring:{rest}", "keyring") from None
-    value: str | None = keyring.get_password(service, user)
+    try:
+        value: str | None = keyring.get_password(service, user)
+    except KeyringLocked:
+        raise UsageError(
+            f"the keyring is locked, so nothing for '{service}' can be read",
+            hint="unlock it (log in to the desktop, or start its daemon) and run it again",
+        ) from None
+    except NoKeyringError:
+        raise UsageError(
+            "this machine has no keyring that could be asked",
+            hint="`python -m keyring diagnose` tells why; file:PATH and cmd:PROGRAM need none",
+        ) from None
+    except KeyringError as exc:
+        raise UsageError(
+            f"the keyring failed ({type(exc).__name__})", hint="`python -m keyring diagnose`"
+        ) from None
     if value is None:
-        raise UsageError(f"the keyring has nothing for '{service}' and user '{user}'")
+        raise UsageError(
+            f"the keyring has nothing for '{service}' and user '{user}'",
+            hint=f"keyring set {service} {user}",
+        )
     return value
+
+
+def _has_keyring() -> bool:
+    from importlib.util import find_spec
+
+    try:
+        return find_spec("keyring") is not None
+    except ValueError:  # sys.modules says that there is none
+        return False

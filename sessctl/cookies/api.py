@@ -11,6 +11,7 @@ from sessctl.cookies.base import CookieContext
 from sessctl.cookies.paste import is_cookie_name
 from sessctl.cookies.picking import pick
 from sessctl.cookies.registry import best_of, cookie_format, detect
+from sessctl.cookies.rotation import rotation_note
 from sessctl.errors import UsageError, did_you_mean
 from sessctl.limits import DEFAULT, Budget
 from sessctl.text import Secret
@@ -87,13 +88,8 @@ def verify_cookie(
     """
     found = find(text, format, name=name, companion=companion, parameters=parameters, budget=budget)
     check_max_age(found.format, max_age)
-    verdict = found.format.verify(
-        found.pasted.value,
-        as_secrets(secrets),
-        found.context,
-        now=now or datetime.now(UTC),
-        max_age=max_age,
-    )
+    now = now or datetime.now(UTC)
+    verdict = judge(found, as_secrets(secrets), now=now, max_age=max_age)
     return replace(verdict, notes=(*found.pasted.notes, *verdict.notes))
 
 
@@ -185,6 +181,17 @@ def find(
     if settings:
         context = replace(context, parameters=settings)
     return Found(chosen, reader, context, matches)
+
+
+def judge(
+    found: Found, secrets: Sequence[Secret], *, now: datetime, max_age: timedelta | None
+) -> Verdict:
+    """The format's verdict; its notes say whether an older secret than the newest one fits."""
+    verdict = found.format.verify(
+        found.pasted.value, secrets, found.context, now=now, max_age=max_age
+    )
+    older = rotation_note(found.format, verdict, secrets)
+    return replace(verdict, notes=(*verdict.notes, *older)) if older else verdict
 
 
 def _context(

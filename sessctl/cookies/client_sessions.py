@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sessctl.cookies.base import CookieContext
+    from sessctl.cookies.guessing import Guess
     from sessctl.text import Secret
 
 _PARTS = re.compile(
@@ -158,6 +159,19 @@ class ClientSessions:
         mac = _mac(parts.signed, keys, digest)
         value = f"{_text(iv)}.{_text(ciphertext)}.{parts.created_ms}.{duration_ms}.{_text(mac)}"
         return [Cookie(name, value)]
+
+    def guesser(self, value: str, context: CookieContext) -> Guess:
+        parts, digest = _split(value, context), _algorithms(context)[1]
+
+        def guess(secret: bytes) -> bool:
+            key = hmac_digest(secret, b"cookiesession-signature", "sha256")
+            return _mac(parts.signed, Keys(b"", key, 0), digest) == parts.mac
+
+        return guess
+
+    def signing_index(self, secrets: Sequence[Secret]) -> int:
+        named = {one.key_id: place for place, one in enumerate(secrets)}
+        return named.get("signature", 0)  # of a pair of keys; the library has no rotation
 
     def _times(self, parts: Parts) -> DecodedCookie:
         end_ms = parts.created_ms + parts.duration_ms

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from sessctl.cookies.base import CookieContext
+    from sessctl.cookies.guessing import Mac
     from sessctl.limits import Budget
     from sessctl.text import Secret
 
@@ -83,6 +84,10 @@ class CookieParser:
         if index is None:
             return Verdict(VerdictWord.BAD_SIGNATURE, Signature.INVALID, decoded)
         return Verdict(VerdictWord.VALID, Signature.VALID, decoded, index)
+
+    def plain_mac(self, value: str, context: CookieContext) -> Mac:
+        text, signature = _split(value, context.budget)
+        return signed_text.plain_mac(text, signature or "")
 
     def batch_judge(self, secrets: Sequence[Secret]) -> None:
         return None  # each payload is different

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sessctl.cookies.base import CookieContext
+    from sessctl.cookies.guessing import Mac
     from sessctl.text import Secret
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
@@ -95,6 +96,11 @@ class CookieSession:
             notes = () if context.name else (f"judged as '{name}': the name is signed; --name",)
             return Verdict(VerdictWord.BAD_SIGNATURE, Signature.INVALID, decoded, notes=notes)
         return _timed(Verdict(VerdictWord.VALID, Signature.VALID, decoded, index), now, max_age)
+
+    def plain_mac(self, value: str, context: CookieContext) -> Mac:
+        text = f"{context.name or self.cookie_name}={value}"
+        digest = signed_text.digest_of(context, "sha1")
+        return signed_text.plain_mac(text, context.companion or "", digest, url_safe=True)
 
     def batch_judge(self, secrets: Sequence[Secret]) -> None:
         return None  # each payload is different

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from sessctl.cookies.base import CookieContext
+    from sessctl.cookies.guessing import Mac
     from sessctl.text import Secret
 
 _DIGEST = "hash of the signature: sha1, sha256, sha384, sha512 (sha256)"
@@ -64,8 +65,11 @@ class FastifyCookie:
         index = signed_text.fitting(text, signature, secrets, digest)
         if index is None:
             return Verdict(VerdictWord.BAD_SIGNATURE, Signature.INVALID, decoded)
-        notes = ("signed with an older secret: the app is told to renew it",) if index else ()
-        return Verdict(VerdictWord.VALID, Signature.VALID, decoded, index, notes)
+        return Verdict(VerdictWord.VALID, Signature.VALID, decoded, index)
+
+    def plain_mac(self, value: str, context: CookieContext) -> Mac:
+        digest = signed_text.digest_of(context, "sha256")
+        return signed_text.plain_mac(*self._split(value, context), digest)
 
     def batch_judge(self, secrets: Sequence[Secret]) -> None:
         return None

@@ -35,6 +35,7 @@ from sessctl.cookies.iron_seal import (
     is_seal,
     opened,
     parse,
+    seal_guesser,
     sealed,
 )
 from sessctl.cookies.jose import instant, shown
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sessctl.cookies.base import CookieContext
+    from sessctl.cookies.guessing import Guess
     from sessctl.text import Secret
 
 _SKEW_MS = 60_000
@@ -104,6 +106,9 @@ class _Iron:
                 decoded = replace(decoded, sid=self._sid(decoded.payload))
                 return Verdict(word, Signature.VALID, decoded, index, notes)
         return Verdict(VerdictWord.BAD_SIGNATURE, Signature.INVALID, decoded)
+
+    def guesser(self, value: str, context: CookieContext) -> Guess:
+        return seal_guesser(self._parse(value, context), Settings.of(context.parameters))
 
     def batch_judge(self, secrets: Sequence[Secret]) -> None:
         return None  # each payload is different
@@ -198,6 +203,11 @@ class IronSession(_Iron):
         # Nothing signs what stands behind, and version 9 does not look at it any more.
         return text.partition("~")[0]
 
+    def signing_index(self, secrets: Sequence[Secret]) -> int:
+        ids = [one.key_id or "" for one in secrets]
+        numbers = [int(one) if _NUMBER.fullmatch(one) else -1 for one in ids]
+        return numbers.index(max(numbers))
+
     def _sealing(self, secrets: Sequence[Secret]) -> tuple[Secret, str]:
         named = [one for one in secrets if one.key_id is not None]
         if not named:
@@ -207,7 +217,7 @@ class IronSession(_Iron):
                 "the ids of iron-session's passwords are numbers, and the highest seals",
                 hint="--secret-from 2=env:NEW --secret-from 1=env:OLD",
             )
-        newest = max(named, key=lambda one: int(one.key_id or "0"))
+        newest = secrets[self.signing_index(secrets)]
         return newest, newest.key_id or ""
 
 

@@ -21,6 +21,7 @@ from sessctl.errors import CookieError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sessctl.cookies.guessing import Guess
     from sessctl.text import Secret
 
 PREFIX = "Fe26.2"
@@ -109,6 +110,21 @@ def parse(text: str) -> Seal:
 def is_genuine(seal: Seal, password: Secret, settings: Settings) -> bool:
     """Whether the MAC is right; texts are compared, as the library does."""
     return compare_digest(_mac(seal, password, settings), seal.mac.encode("utf-8", "replace"))
+
+
+def seal_guesser(seal: Seal, settings: Settings) -> Guess:
+    """What tries passwords on a seal's MAC: 0.1 million a second and core with one round."""
+    signed = seal.signed.encode("utf-8", "surrogateescape")
+    salt = seal.mac_salt.encode("utf-8", "surrogateescape")
+    wanted = seal.mac.encode("utf-8", "replace")
+
+    def guess(password: bytes) -> bool:
+        key = password
+        if salt:
+            key = hashlib.pbkdf2_hmac("sha1", password, salt, settings.mac_rounds, _MAC_KEY_BYTES)
+        return to_b64url(hmac_digest(key, signed, "sha256")).encode() == wanted
+
+    return guess
 
 
 def opened(seal: Seal, password: Secret, settings: Settings) -> bytes | None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from sessctl.cookies.base import CookieContext
+    from sessctl.cookies.guessing import Mac
     from sessctl.limits import Budget
     from sessctl.text import Secret
 
@@ -90,6 +91,15 @@ class Jwt:
         problem = _judge_claims(token, context, now=now, leeway_s=leeway_s, max_age=max_age)
         word, notes = (problem[0], (problem[1],)) if problem else (VerdictWord.VALID, ())
         return Verdict(word, Signature.VALID, token.decoded, index, notes)
+
+    def plain_mac(self, value: str, context: CookieContext) -> Mac:
+        from sessctl.cookies.guessing import Mac
+
+        token = _parse(value, context.budget)
+        if not token.signature:
+            raise CookieError("its signature is not base64url: no secret made it")
+        digest = f"sha{str(token.header['alg'])[2:]}"  # HS256, as was checked
+        return Mac(token.signed, token.signature, digest)
 
     def batch_judge(self, secrets: Sequence[Secret]) -> None:
         return None  # each payload is different

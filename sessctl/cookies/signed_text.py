@@ -8,7 +8,7 @@ Source: cookie-signature 1.2.2 `index.js`, @fastify/cookie 11.0.2 `signer.js`.
 from __future__ import annotations
 
 import re
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from hmac import compare_digest
 from hmac import digest as hmac_digest
 from typing import TYPE_CHECKING
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sessctl.cookies.base import CookieContext
+    from sessctl.cookies.guessing import Mac
     from sessctl.text import Secret
 
 _SURROGATE = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # the rest stands for bytes (PEP 383)
 _UNESCAPED = "-_.!~*'()"  # what encodeURIComponent leaves alone beside letters and digits
 # Characters of a signature in base64 without padding.
 _LENGTHS = {27: "sha1", 43: "sha256", 64: "sha384", 86: "sha512"}
+_STANDARD = str.maketrans("-_", "+/")
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -53,6 +55,28 @@ def fitting(
         if compare_digest(signature_of(text, secret, digest), given):
             return index
     return None
+
+
+def plain_mac(text: str, signature: str, digest: str = "sha256", *, url_safe: bool = False) -> Mac:
+    """The HMAC of a signed text. Raises CookieError where no secret can have made it."""
+    from sessctl.cookies.guessing import Mac
+
+    return Mac(encode_id(text), mac_of(signature, digest, url_safe=url_safe), digest)
+
+
+def mac_of(signature: str, digest: str, *, url_safe: bool = False) -> bytes:
+    """The bytes of an encoded signature. Raises CookieError where the library writes none such."""
+    found = digest_by_shape(signature, url_safe=url_safe)
+    if found is not None and found != digest:
+        raise CookieError(
+            f"a signature of {len(signature)} characters, which is {found} and not {digest}",
+            hint=f"if the app is set up so: --digest {found}",
+        )
+    plain = signature.translate(_STANDARD) if url_safe else signature
+    mac = b"" if found is None else b64decode(plain + "=" * (-len(plain) % 4))
+    if not mac or b64encode(mac).rstrip(b"=").decode() != plain:
+        raise CookieError("its signature is not base64 as the library writes it: no secret made it")
+    return mac
 
 
 def digest_of(context: CookieContext, default: str) -> str:

@@ -219,10 +219,10 @@ BAD = {
         "lifetime: '1 month' is not a duration",
         "90s",
     ),
-    "reference of a later version": (
+    "program in a project file": (
         '[backends.a]\nurl = "redis://h"\nsecrets = ["cmd:pass show x"]',
-        "'cmd:' references are not in this version yet",
-        "env:NAME",
+        "backends.a names a program to run (cmd:), which a project file may not",
+        "your own config",
     ),
     "dotenv without a variable": (
         '[backends.a]\nurl = "redis://h"\npassword = "dotenv:.env"',

@@ -93,12 +93,6 @@ WRONG: dict[str, tuple[list[str], int, str, str]] = {
     "no file": (["list", "-b", "sqlite:///no.db"], 3, "store.unreachable", "does not exist"),
     "a folder": (["list", "-b", "sqlite:////tmp"], 3, "store.unreachable", "is not a file"),
     "mongodb path": (["list", "-b", "mongodb://h/a/b"], 2, "usage", "no valid database"),
-    "keyring": (
-        ["verify", "s%3Aa.b", "--secret-from", "keyring:shop/key"],
-        2,
-        "extra.missing",
-        "needs the extra 'keyring'",
-    ),
     "bad duration": (["list", "--expires-within", "soon", "-b", GONE], 2, "usage", "soon"),
     "bad size": (["list", "--larger-than", "big", "-b", GONE], 2, "usage", "big"),
     "bad timeout": (["list", "--timeout", "fast", "-b", GONE], 2, "usage", "fast"),

@@ -213,6 +213,7 @@ def at_demo(cli: Cli, tmp_path: Path, app: RawServer) -> Any:
     (cli.home / "orders.yaml").write_bytes(cli("replay", "new").stdout_bytes)
     for name in ("new.key", "old.key"):
         (cli.home / name).write_text(secret)
+    (cli.home / "rockyou.txt").write_text("123456\npassword\n")
     cli("expire", shop.hostile_sid, "--yes")
     stopped = cli("purge", "--expired", "--max-delete", "1", "--yes", "-o", "json")
     journal = stopped.json()["summary"]["journal"]

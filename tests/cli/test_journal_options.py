@@ -80,7 +80,8 @@ def test_ids_only_is_small(cli: Cli, shop: SqliteEngine) -> None:
         (["--journal=id"], 2, "did you mean 'ids'?"),
         (["--journal", ""], 2, "no kind of journal ''"),
         (["--journal=ids", "--no-journal"], 2, "give --journal or --no-journal, not both"),
-        (["--journal-key-file", "key"], 4, "cannot encrypt a journal"),
+        (["--journal-key-file", "no-key"], 2, "cannot read the journal key no-key"),
+        (["--journal-key-file="], 2, "--journal-key-file is empty"),
     ],
 )
 def test_nothing_happens_when_the_journal_is_asked_for_wrongly(

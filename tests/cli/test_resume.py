@@ -205,7 +205,7 @@ def test_guards_and_questions_are_those_of_any_purge(
     "words",
     [
         ["--expired"], ["--all"], ["--user", "42"], ["--idle", "1h"], ["--grace", "1m"],
-        ["--journal=full"], ["--no-journal"], ["--journal-key-file", "key"],
+        ["--journal=full"], ["--no-journal"],
     ],
 )  # fmt: skip
 def test_the_query_is_the_journal_s_own(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from random import Random
 
+    from sessctl.admin.journal import JournalKey
     from sessctl.stores.base import Store
     from tests.support.engines import Engine, FilesEngine, RedisEngine, SqliteEngine
     from tests.support.sql_engines import MariaEngine, PostgresEngine
@@ -444,10 +445,10 @@ def journals(home: Path) -> list[Path]:
     return list_journals(home / "state" / "sessctl" / "journals")
 
 
-def journalled(subject: Subject, path: Path) -> Contents:
+def journalled(subject: Subject, path: Path, key: JournalKey | None = None) -> Contents:
     """Every session of a journal, whatever became of it."""
     found: Contents = {}
-    for page in open_journal(path).pages():
+    for page in open_journal(path, key=key).pages():
         found.update(subject.frozen(item) for item in page.sessions)
     return found
 

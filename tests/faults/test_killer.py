@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sessctl.admin.journal import open_journal
+from sessctl.admin.journal import JournalKey, open_journal
 from tests.faults.killer import Victim
 from tests.faults.stores import RedisSubject, check_nothing_lost, journalled, journals
 from tests.support.cli import Cli
@@ -38,29 +38,36 @@ JOURNAL_BYTES = 300_000  # about, of so many
 class Hunt:
     """One whole run, measured; then as many that are killed."""
 
-    def __init__(self, subject: Subject, folder: Path, rng: Random) -> None:
+    def __init__(
+        self, subject: Subject, folder: Path, rng: Random, key_file: Path | None = None
+    ) -> None:
         self.subject, self._folder, self._rng = subject, folder, rng
+        self._key = None if key_file is None else JournalKey.from_file(key_file)
+        self._sealing = [] if key_file is None else ["--journal-key-file", str(key_file)]
         self.seen: Counter[str] = Counter()
         self.original = subject.fill(SESSIONS, rng)
-        with Victim(*subject.purge, "-b", subject.url, home=folder / "whole") as whole:
+        with Victim(
+            *subject.purge, *self._sealing, "-b", subject.url, home=folder / "whole"
+        ) as whole:
             assert whole.wait_for_journal(1)
             self._start_s = time.monotonic() - whole.started
             assert whole.wait() == 0, whole.stderr
             self._pages_s = time.monotonic() - whole.started - self._start_s
         journal = journals(folder / "whole")[0]
         self._size = journal.stat().st_size
-        self._pages = sum(1 for _ in open_journal(journal).pages())
+        self._pages = sum(1 for _ in open_journal(journal, key=self._key).pages())
         assert self._pages >= 3
         done = sessctl(
-            "restore", "--last", "--yes", *subject.lapsed, "-b", subject.url, home=folder / "whole"
-        )
+            "restore", "--last", "--yes", *subject.lapsed, *self._sealing, "-b", subject.url,
+            home=folder / "whole",
+        )  # fmt: skip
         assert (done.code, subject.contents() == self.original) == (0, True), done.stderr
 
     def kill(self, number: int, of: int) -> None:
         """Moment `number` of so many, spread over the run; everything is as it was afterwards."""
         home = self._folder / f"home-{number}"
         subject, rng = self.subject, self._rng
-        with Victim(*subject.purge, "-b", subject.url, home=home) as victim:
+        with Victim(*subject.purge, *self._sealing, "-b", subject.url, home=home) as victim:
             if number % 20 == 0:
                 code = victim.kill(after_s=rng.random() * self._start_s)  # before its first write
             else:
@@ -82,7 +89,7 @@ class Hunt:
         if not found or not found[0].read_bytes().count(b"\n"):
             self.seen["before the first page"] += 1
             return {}
-        journal = open_journal(found[0])
+        journal = open_journal(found[0], key=self._key)
         pages = list(journal.pages())
         ended = journal.summary().complete
         if code != -9 or ended:
@@ -91,11 +98,12 @@ class Hunt:
             self.seen["in mid-run"] += 1
             self.seen["of these with an uncertain page"] += any(p.outcomes is None for p in pages)
             self.seen["of these with a torn line"] += bool(journal.notes)
-        return journalled(self.subject, found[0])
+        return journalled(self.subject, found[0], self._key)
 
     def _restore(self, home: Path) -> None:
         cli = Cli(home)
         command = ["restore", "--last", "--yes", *self.subject.lapsed, "-b", self.subject.url]
+        command += self._sealing
         once = cli(*command)
         assert once.code == 0, once.stderr
         assert self.subject.contents() == self.original
@@ -105,26 +113,31 @@ class Hunt:
         assert self.subject.contents() == self.original
 
 
-def kill_and_resume(subject: Subject, folder: Path, rng: Random, *, part: float) -> str:
+def kill_and_resume(
+    subject: Subject, folder: Path, rng: Random, *, part: float, key_file: Path | None = None
+) -> str:
     """A purge is killed, another process goes on in its journal: all is gone, all comes back."""
+    key = None if key_file is None else JournalKey.from_file(key_file)
+    sealing = [] if key_file is None else ["--journal-key-file", str(key_file)]
     original = subject.fill(SESSIONS, rng)
-    with Victim(*subject.purge, "-b", subject.url, home=folder) as victim:
+    with Victim(*subject.purge, *sealing, "-b", subject.url, home=folder) as victim:
         alive = victim.wait_for_journal(int(part * JOURNAL_BYTES))
         victim.kill(after_s=rng.random() * 0.02)
     subject.quiesce()
     (path,) = journals(folder)
-    left, before = len(subject.contents()), open_journal(path)
+    left, before = len(subject.contents()), open_journal(path, key=key)
     if before.summary().complete:
         return f"over before the kill ({alive})"
-    limits = ["--yes", "--max-delete", "1000000"]
+    limits = ["--yes", "--max-delete", "1000000", *sealing]
     done = Cli(folder)("purge", "--resume", path, *limits, "-b", subject.url)
     assert done.code == 0, done.stderr
     again = Cli(folder)(*subject.purge, "--dry-run", "-b", subject.url)
     assert "Would end 0 sessions." in again.stderr
-    after = open_journal(path)
+    after = open_journal(path, key=key)
     assert after.summary().complete
-    assert check_nothing_lost(subject, original, journalled(subject, path)) == subject.contents()
-    back = Cli(folder)("restore", path, "--yes", *subject.lapsed, "-b", subject.url,
+    saved = journalled(subject, path, key)
+    assert check_nothing_lost(subject, original, saved) == subject.contents()
+    back = Cli(folder)("restore", path, "--yes", *subject.lapsed, *sealing, "-b", subject.url,
                        "--confirm", label(subject))  # fmt: skip
     assert back.code == 0, back.stderr
     assert subject.contents() == original
@@ -152,8 +165,10 @@ def test_killed_and_resumed_at_forty_moments(subject, tmp_path, rng) -> None:
         print(f"{subject.name}: {kill_and_resume(subject, home, rng, part=rng.uniform(0, 0.9))}")
 
 
-def hunt(subject: Subject, folder: Path, rng: Random, *, moments: int) -> None:
-    run = Hunt(subject, folder, rng)
+def hunt(
+    subject: Subject, folder: Path, rng: Random, *, moments: int, key_file: Path | None = None
+) -> None:
+    run = Hunt(subject, folder, rng, key_file)
     for number in range(2 * moments):
         if number >= moments and run.seen["in mid-run"] >= moments // 2:
             break
@@ -166,6 +181,35 @@ def test_killed_at_any_moment_nothing_is_lost(subject, tmp_path, rng) -> None:
     # On a server two restores of 3 000 rows, one by one, take 2 s; files are synced one by one.
     moments = {"files": 3, "redis": 6}.get(subject.name, 4)
     hunt(subject, tmp_path, rng, moments=moments)
+
+
+@pytest.fixture
+def key_file(tmp_path: Path, rng: Random) -> Path:
+    """A key for journals."""
+    path = tmp_path / "journal.key"
+    path.write_bytes(rng.randbytes(32))
+    path.chmod(0o600)
+    return path
+
+
+@pytest.mark.parametrize("subject", ["sqlite"], indirect=True)
+def test_killed_while_it_encrypts_its_journal(subject, tmp_path, rng, key_file) -> None:
+    hunt(subject, tmp_path, rng, moments=3, key_file=key_file)
+
+
+@pytest.mark.parametrize("subject", ["sqlite"], indirect=True)
+def test_a_killed_purge_goes_on_in_its_encrypted_journal(subject, tmp_path, rng, key_file) -> None:
+    home = tmp_path / "home"
+    print(kill_and_resume(subject, home, rng, part=0.5, key_file=key_file))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("subject", ["sqlite"], indirect=True)
+def test_killed_at_a_hundred_moments_of_an_encrypted_journal(
+    subject, tmp_path, rng, key_file
+) -> None:
+    hunt(subject, tmp_path, rng, moments=100, key_file=key_file)
 
 
 @pytest.mark.long

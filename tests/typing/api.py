@@ -26,6 +26,7 @@ from sessctl import (
     purge,
     restore,
     resume,
+    search_wordlist,
     set_data,
     sign_cookie,
     touch,
@@ -84,6 +85,10 @@ def sessions() -> None:
         assert_type(results[0].outcome, Outcome)
 
 
+def guessing(cookie: str) -> None:
+    assert_type(search_wordlist(cookie, Path("rockyou.txt"), jobs=2), int | None)
+
+
 def ending(store: Store) -> None:
     folder = Path("journals")
     allowed = Permissions(max_delete=10)
@@ -96,6 +101,8 @@ def ending(store: Store) -> None:
         assert_type(resume(store, summary.journal).complete, bool)
     assert_type(prune_journals(folder, timedelta(days=30)), list[Path])
     assert_type(expire(store, user="42", journals=folder).complete, bool)
+    key = Path("journal.key")
+    assert_type(expire(store, ["abc"], journals=folder, key_file=key).ended, int)
 
 
 def access() -> Store:

@@ -24,6 +24,7 @@ from sessctl import (
     purge,
     restore,
     resume,
+    search_wordlist,
     sign_cookie,
     verify_cookie,
 )
@@ -205,3 +206,27 @@ def test_changing_stores_in_five_lines(tmp_path: Path) -> None:
     assert old.everything() == before
     old.client.close()
     new.client.close()
+
+
+def test_a_list_of_secrets_is_tried_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "words").write_text("123456\nkeyboard cat\n")
+    weak, strong = (sign_cookie("abc", one)[0].value for one in ("keyboard cat", "a-random-one"))
+    assert search_wordlist(weak, tmp_path / "words") == 2
+    assert search_wordlist(strong, tmp_path / "words") is None
+
+
+def test_an_encrypted_journal_in_five_lines(tmp_path: Path) -> None:
+    shop = SqliteEngine(tmp_path / "shop.db")
+    shop.save(b"abc", value(), now_ms() + 60_000)
+    key = tmp_path / "key"
+    key.write_bytes(b"k" * 32)
+    key.chmod(0o600)
+    with open_store(shop.url, write=True) as store:
+        done = expire(store, ["abc"], journals=tmp_path / "journals", key_file=key)
+        assert (done.ended, shop.everything()) == (1, {})
+        assert done.journal is not None
+        with pytest.raises(UsageError, match="is encrypted"):
+            restore(store, done.journal)
+        assert restore(store, done.journal, key_file=key).counts["restored"] == 1
+    assert len(shop.everything()) == 1
+    shop.client.close()

@@ -18,6 +18,8 @@ CANARY = "CANARY-hunter2-9f3e"
 class Nobody:
     """Nobody to ask."""
 
+    printed: dict[str, bytes] = {}
+
     def prompt(self, label: str) -> str:
         raise ConfirmationNeeded(f"nobody can be asked for the {label}")
 

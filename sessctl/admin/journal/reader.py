@@ -5,18 +5,32 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sessctl.admin.journal import line as lines
 from sessctl.admin.journal.line import Line
 from sessctl.admin.journal.sessions import Keep, unpack
-from sessctl.errors import JournalError
+from sessctl.errors import JournalError, UsageError
 from sessctl.stores.base import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
     from typing import BinaryIO
+
+    from sessctl.admin.journal.sealing import JournalKey, Segment
+
+
+class _Place(NamedTuple):
+    """Where a line stands, to be read once more."""
+
+    number: int
+    at: int
+    segment: Segment | None
+
+    @classmethod
+    def of(cls, line: Line) -> _Place:
+        return cls(line.number, line.at, line.segment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +70,16 @@ class Summary:
 class Journal:
     """A journal on disk. `notes` and `damage` (by line number) fill while it is read.
 
-    With `salvage` damaged lines are passed over; else the first one ends the reading.
+    With `salvage` damaged lines are passed over; else the first one ends the reading. Of an
+    encrypted one without its `key` the head says when, which command and which store, and nothing
+    else can be read but `line_count`.
     """
 
     path: Path
     head: dict[str, Any]
     salvage: bool = False
+    key: JournalKey | None = None
+    encrypted: bool = False
     notes: list[str] = field(default_factory=list)
     damage: dict[int, str] = field(default_factory=dict)
     _unreadable: set[int] = field(default_factory=set)  # pages whose line is whole
@@ -71,11 +89,31 @@ class Journal:
         """What is kept of a session; only `Keep.FULL` brings it back."""
         return Keep(self.head.get("keep", Keep.FULL))
 
+    @property
+    def is_closed(self) -> bool:
+        """It is encrypted, and there is no key to read it with."""
+        return self.encrypted and self.key is None
+
+    def check_key(self) -> None:
+        """Raise UsageError for a journal that cannot be read without a key."""
+        if self.is_closed:
+            raise UsageError(
+                f"the journal {self.path} is encrypted",
+                hint="--journal-key-file PATH names its key",
+            )
+
+    def line_count(self) -> int:
+        """How many whole lines there are; the chain is checked, and nothing has to be opened."""
+        with _opened(self.path) as file:
+            damage = self.damage if self.salvage else None
+            return sum(1 for _ in lines.read_lines(file, self.path, self.notes, damage))
+
     def pages(self) -> Iterator[Page]:
         """Every page with its outcomes, in order.
 
         Raises:
             JournalError: a line other than the last is damaged, or one is missing.
+            UsageError: the journal is encrypted, and there is no key.
         """
         for page, done in self._pairs():
             if (found := self._page(page, done)) is not None:
@@ -86,11 +124,13 @@ class Journal:
 
         A session that stands in two pages comes first as it was last: it was renewed in between.
         """
-        places = [(p.number, p.at, done.at if done else None) for p, done in self._pairs()]
+        places = [
+            (_Place.of(page), _Place.of(done) if done else None) for page, done in self._pairs()
+        ]
         with _opened(self.path) as file:
-            for number, at, done_at in reversed(places):
-                page = self._line_at(file, number, at)
-                done = None if done_at is None else self._line_at(file, number + 1, done_at)
+            for page_at, done_at in reversed(places):
+                page = self._line_at(file, page_at)
+                done = None if done_at is None else self._line_at(file, done_at)
                 if (found := self._page(page, done)) is not None:
                     yield found
 
@@ -140,17 +180,20 @@ class Journal:
             yield waiting, None
 
     def _lines(self) -> Iterator[Line]:
+        self.check_key()
         with _opened(self.path) as file:
             damage = self.damage if self.salvage else None
-            yield from lines.read_lines(file, self.path, self.notes, damage)
+            yield from lines.read_lines(file, self.path, self.notes, damage, key=self.key)
 
-    def _line_at(self, file: BinaryIO, number: int, at: int) -> Line:
-        file.seek(at)
+    def _line_at(self, file: BinaryIO, place: _Place) -> Line:
+        file.seek(place.at)
         raw = file.readline()
         found = lines.decode(raw)
+        if not isinstance(found, str) and place.segment is not None:
+            found = lines.unsealed(found, place.segment)
         if isinstance(found, str):  # it was whole a moment ago
-            raise lines.damaged(self.path, number, found)
-        return Line(number, at, at + len(raw), "", found)
+            raise lines.damaged(self.path, place.number, found)
+        return Line(place.number, place.at, place.at + len(raw), "", found)
 
     def _page(self, line: Line, done: Line | None) -> Page | None:
         """The page unpacked; None where it is beyond reading and that is passed over."""
@@ -172,15 +215,17 @@ class Journal:
             return None
 
 
-def open_journal(path: Path, *, salvage: bool = False) -> Journal:
+def open_journal(path: Path, *, salvage: bool = False, key: JournalKey | None = None) -> Journal:
     """Read the head of a journal.
 
     Args:
         salvage: pass over damaged lines; what they said stands in `damage`.
+        key: of an encrypted journal; one that is not encrypted is read without it.
 
     Raises:
         JournalError: it cannot be read, or is no journal of this version. Without a head nobody
             knows whose sessions these are: that cannot be passed over.
+        UsageError: the key is another one.
     """
     with _opened(path) as file:
         first = next(lines.read_lines(file, path, []), None)
@@ -188,15 +233,19 @@ def open_journal(path: Path, *, salvage: bool = False) -> Journal:
         raise JournalError(
             f"{path} is not a sessctl journal", hint="`sessctl journal list` names them"
         )
-    head = first.content
-    if head["format"] != lines.FORMAT:
+    head, encrypted = first.content, "salt" in first.content
+    if head["format"] != (lines.ENCRYPTED_FORMAT if encrypted else lines.FORMAT):
         raise JournalError(
-            f"{path} has journal format {head['format']}, this version reads {lines.FORMAT}",
+            f"{path} has journal format {head['format']}, "
+            f"this version reads {lines.FORMAT} and, encrypted, {lines.ENCRYPTED_FORMAT}",
             hint="use the version of sessctl that wrote it, or a newer one",
         )
+    if encrypted and key is not None:
+        with _opened(path) as file:
+            head = next(lines.read_lines(file, path, [], key=key)).content
     if head.get("keep", Keep.FULL) not in list(Keep) or not isinstance(head.get("store", {}), dict):
         raise lines.damaged(path, 1, "not a head of this version")
-    return Journal(path, head, salvage)
+    return Journal(path, head, salvage, key, encrypted)
 
 
 @contextmanager

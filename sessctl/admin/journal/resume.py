@@ -33,7 +33,9 @@ def query_to_resume(journal: Journal, store: Store) -> Query:
     Raises:
         Refused: the journal is of another command, store or layout, or has come to its end.
         JournalError: it is damaged.
+        UsageError: it is encrypted, and there is no key.
     """
+    journal.check_key()
     head = journal.head
     select = head.get("select")
     if head.get("command") != "purge" or not isinstance(select, dict):
@@ -57,10 +59,16 @@ def reopen(journal: Journal, store: Store) -> JournalWriter:
     """Append to the journal of an interrupted run.
 
     Raises:
-        Refused: another run is writing it, or it has come to its end.
+        Refused: another run is writing it, or it has come to its end; or there is a key, and the
+            journal is not encrypted.
         JournalError: it is damaged, others may read it, it cannot be written.
     """
     path = journal.path
+    if journal.key is not None and not journal.encrypted:
+        raise Refused(
+            f"the journal {path} is not encrypted, and what is added to it would not be either",
+            hint="leave --journal-key-file out, or begin a new run",
+        )
     try:
         flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         fd = os.open(path, flags)
@@ -74,9 +82,9 @@ def reopen(journal: Journal, store: Store) -> JournalWriter:
             _write_again(fd, tail)
         except OSError as exc:
             raise disk_error(path, exc) from None
-        writer = JournalWriter(path.parent, journal.head, keep=journal.keep)
+        writer = JournalWriter(path.parent, journal.head, keep=journal.keep, key=journal.key)
         run = str(journal.head.get("run"))
-        writer.go_on(fd, path, run=run, pages=tail.pages, previous=tail.digest)
+        writer.go_on(fd, path, run=run, pages=tail.pages, lines=tail.lines, previous=tail.digest)
         writer.note(
             "resumed", resumed=iso(store.now_ms()), tool=f"sessctl {__version__}", torn=tail.torn
         )
@@ -103,6 +111,7 @@ class _Tail:
     end: int
     digest: str
     pages: int
+    lines: int
     torn: bool
     doubtful: int  # from this offset on, an fsync that failed may have lost bytes
 
@@ -112,7 +121,7 @@ def _tail(fd: int, journal: Journal) -> _Tail:
     last: Line | None = None
     pages, complete, page_before, page = 0, False, 0, 0
     with os.fdopen(os.dup(fd), "rb") as file:
-        for last in read_lines(file, journal.path, journal.notes):
+        for last in read_lines(file, journal.path, journal.notes, key=journal.key):
             if last.kind == "page":
                 pages, complete = max(pages, last.content["n"]), False
                 page_before, page = page, last.at
@@ -123,7 +132,9 @@ def _tail(fd: int, journal: Journal) -> _Tail:
         raise _ended(journal.path)
     if last is None:
         raise JournalError(f"{journal.path} is not a sessctl journal")
-    return _Tail(last.end, last.digest, pages, torn=size > last.end, doubtful=page_before)
+    return _Tail(
+        last.end, last.digest, pages, last.number, torn=size > last.end, doubtful=page_before
+    )
 
 
 def _write_again(fd: int, tail: _Tail) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sessctl.admin.journal import line
 from sessctl.admin.journal.lock import lock
+from sessctl.admin.journal.sealing import GROWTH, OPEN, SEALED, new_salt, salt_as_text
 from sessctl.admin.journal.sessions import Keep, pack
 from sessctl.admin.journal.space import check_page_room
 from sessctl.config.paths import private_folder
@@ -23,16 +24,25 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from sessctl.admin.journal.sealing import JournalKey, Segment
     from sessctl.session import Session
     from sessctl.stores.base import Result, Store
 
 
 class JournalWriter:
     """Appends one run to a new file, which is created with the first page; or to that of a run
-    that was interrupted (`journal.resume.reopen`)."""
+    that was interrupted (`journal.resume.reopen`). With a key every line is encrypted."""
 
-    def __init__(self, directory: Path, head: dict[str, Any], *, keep: Keep = Keep.FULL) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        head: dict[str, Any],
+        *,
+        keep: Keep = Keep.FULL,
+        key: JournalKey | None = None,
+    ) -> None:
         self.keep = keep
+        self.key = key
         self.run = secrets.token_hex(4)
         started = datetime.now(UTC)
         name = re.sub(r"[^A-Za-z0-9_.-]+", "-", str(head.get("backend") or "store"))[:40]
@@ -41,7 +51,7 @@ class JournalWriter:
         self.sessions = 0
         self.size_bytes = 0
         self._head = {
-            "format": line.FORMAT,
+            "format": line.FORMAT if key is None else line.ENCRYPTED_FORMAT,
             "run": self.run,
             "started": iso(to_ms(started)),
             "keep": str(keep),
@@ -49,16 +59,24 @@ class JournalWriter:
         }
         self._fd = -1
         self._pages = 0
+        self._lines = 0
+        self._segment: Segment | None = None
         self._previous = ""
         self._broken = False
         self.earlier_pages = 0  # written by the run that is resumed
 
-    def go_on(self, fd: int, path: Path, *, run: str, pages: int, previous: str) -> None:
-        """Append to a journal that is there: locked, whole, `pages` long, `previous` its last
-        line's digest."""
+    def go_on(
+        self, fd: int, path: Path, *, run: str, pages: int, lines: int, previous: str
+    ) -> None:
+        """Append to a journal that is there: locked, whole, so many pages and lines long,
+        `previous` its last line's digest. An encrypted one goes on in a segment of its own."""
         self._fd, self.path, self.run = fd, path, run
         self._pages = self.earlier_pages = pages
-        self._previous = previous
+        self._lines, self._previous = lines, previous
+        if self.key is not None:
+            salt = new_salt()
+            self._append("segment", {"salt": salt_as_text(salt)})
+            self._segment = self.key.segment(run, salt)
 
     @property
     def is_open(self) -> bool:
@@ -76,7 +94,7 @@ class JournalWriter:
         """
         packed = pack(store, sessions, self.keep)
         if not self._broken:
-            check_page_room(self.path, len(packed))
+            check_page_room(self.path, round(len(packed) * (GROWTH if self.key else 1)))
         if not (self.is_open or self._broken):
             self._create()
         self._pages += 1
@@ -134,11 +152,26 @@ class JournalWriter:
         except OSError as exc:
             self._broken = True  # there may be a file now, without its head
             raise disk_error(self.path, exc) from None
-        self._append("head", self._head, sync=True)
+        self._append("head", self._sealed_head(), sync=True)
+
+    def _sealed_head(self) -> dict[str, Any]:
+        """The head as it is written. In an encrypted journal only a part of it is in the open."""
+        if self.key is None:
+            return self._head
+        salt = new_salt()
+        segment = self.key.segment(self.run, salt)
+        body = {name: self._head[name] for name in OPEN if name in self._head}
+        box = segment.seal(1, {"kind": "head", **self._head})
+        self._segment = segment
+        return {**body, "salt": salt_as_text(salt), "box": box}
 
     def _append(self, kind: str, body: dict[str, Any], *, sync: bool = False) -> None:
         if self._broken:
             raise JournalError(f"the journal {self.path} failed earlier in this run")
+        self._lines += 1
+        if self._segment is not None and kind != "head":
+            box = self._segment.seal(self._lines, {"kind": kind, **body})
+            kind, body = SEALED, {"line": self._lines, "box": box}
         written = line.encode(kind, body, self._previous)
         try:
             view = memoryview(written)

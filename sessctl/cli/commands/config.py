@@ -91,7 +91,7 @@ def validate(run: Run) -> ExitCode:
         check_backend(backend)
         for reference in backend.named_secrets:
             shown = describe(reference, environ=run.environ)
-            if shown.endswith(("(not set)", "(empty)", "(missing)")):
+            if shown.endswith(("(not set)", "(empty)", "missing)")):
                 warnings.append(f"{backend.name}: {shown}")
     for warning in warnings:
         run.warn(warning)

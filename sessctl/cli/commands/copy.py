@@ -40,7 +40,7 @@ _PANEL = "Copy"
 Side = tuple["Backend", "Store"]
 
 
-@command("connection", "output", "safety", "pace")
+@command("connection", "output", "safety", "journal", "pace")
 def copy(
     run: Run,
     *,

@@ -10,6 +10,7 @@ import typer
 from sessctl.cli import cookie_options as c
 from sessctl.cli.items import COOKIE_KEYS, cookie_item
 from sessctl.cli.options import command
+from sessctl.cookies.api import judge
 from sessctl.cookies.base import Verdict
 from sessctl.cookies.registry import detect
 from sessctl.errors import (
@@ -115,14 +116,22 @@ def verify(
     secret: c.SecretValue = None,
     max_age: c.MaxAge = None,
     at: c.At = None,
+    wordlist: c.Wordlist = None,
+    jobs: c.Jobs = None,
+    export: c.Export = None,
 ) -> ExitCode:
     """Judge cookies. Exit 0 only if every one is valid."""
     from sessctl.cli.cookie_batch import PlainCookies
 
-    output = run.output_format(FORMATS, terminal="table", pipe="jsonl")
     named, given = bool(run.options.backend), bool(secret_from or secret)
     backend = None if given and not named else c.backend_at_hand(run, wanted=named)
     settings = c.Settings(format, name, companion, salt, digest, parameter, secret_from, secret)
+    if wordlist is not None or jobs is not None or export is not None:
+        from sessctl.cli.weak_secret import Guessing, examine
+
+        asked = Guessing(wordlist, jobs, export, ages=(max_age, at) != (None, None))
+        return examine(run, backend, settings, cookie, asked)
+    output = run.output_format(FORMATS, terminal="table", pipe="jsonl")
     how = c.judging(
         run, backend, settings, max_age=max_age, at=at, takes_stdin=cookie in (None, "-")
     )
@@ -171,9 +180,7 @@ def _read(
     verdict, secret, unverified = None, None, list[str]()
     try:
         if how.secrets:
-            verdict = chosen.verify(
-                pasted.value, how.secrets, context, now=how.now, max_age=how.max_age
-            )
+            verdict = judge(found, how.secrets, now=how.now, max_age=how.max_age)
     except MissingExtra as exc:
         if judges:
             raise

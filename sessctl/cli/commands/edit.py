@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sessctl.stores.base import Store
 
 
-@command("connection", "output", "safety")
+@command("connection", "output", "safety", "journal")
 def edit(
     run: Run,
     *,

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _SIGNALLED = (ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.PIPE_CLOSED)
 
 
-@command("connection", "backends", "output", "safety", "pace", "recheck")
+@command("connection", "backends", "output", "safety", "journal", "pace", "recheck")
 def expire(
     run: Run,
     *,
@@ -53,7 +53,6 @@ def expire(
     expect: limits.Expect = None,
     journal: limits.KeepJournal = None,
     no_journal: limits.NoJournal = False,
-    journal_key_file: limits.KeyFile = None,
 ) -> ExitCode:
     """End sessions. Exit 1 if none of the named ones exists, 5 if one could not be ended."""
     sids = read_sids(run, sid or [])
@@ -63,7 +62,7 @@ def expire(
             hint="sessctl expire SID, or sessctl expire --user 42",
         )
     query = Query(sids=tuple(sids), user=user)
-    keep = choose_keep(run, query, journal, no_journal=no_journal, key_file=journal_key_file)
+    keep = choose_keep(run, query, journal, no_journal=no_journal)
     if sids and run.options.several_backends:
         raise UsageError(
             "several backends go with --user", hint="a session id belongs to one backend"
@@ -118,7 +117,7 @@ def _expire(
         plan = make_plan(store, query, allowed)
         if not plan.matches:
             raise _missing(query).at(backend=label)
-        show_plan(run, backend, store, query, plan, undo_line(plan, keep))
+        show_plan(run, backend, store, query, plan, undo_line(run, plan, keep))
         check_guards(plan, store, allowed, by_rule=query.user is not None)
         check_journal_room(run, plan, keep)
         if dry_run:

@@ -152,10 +152,17 @@ def _secrets() -> Iterator[str]:
         "  file:PATH             a file; one line feed at its end is dropped",
         "  dotenv:PATH#NAME      a variable of a .env file, which is not exported",
         "  keyring:SERVICE/USER  the system's keyring (pip install 'sessctl[keyring]')",
+        "  cmd:PROGRAM ARGS      what a program prints, no shell: cmd:pass show shop/key; not in a",
+        "                        project file, as a clone must run nothing",
         "  prompt                typed, without echo",
         "  stdin                 standard input",
         "Several secrets are a rotation, newest first: the first signs, all verify.",
         "ID=REFERENCE gives a secret the id by which some cookies name theirs: 2=env:NEW_PASSWORD.",
+        "",
+        "Is a secret one that can be guessed? With a cookie of your own app:",
+        "  sessctl verify COOKIE --wordlist FILE     exit 0: not in the list; 1: it is, and the",
+        "                        number of its line; the secret itself is never printed",
+        "  sessctl verify COOKIE --export hashcat    a line for hashcat, and its mode",
     )
 
 
@@ -180,7 +187,9 @@ def _undo() -> Iterator[str]:
         "",
         "A damaged journal restores nothing; --salvage brings back what can be read, exit 5.",
         "--journal=ids keeps ids and digests: proof of an erasure, no way back. --no-journal keeps",
-        "nothing. A journal holds live credentials: its folder is yours alone (0700).",
+        "nothing. A journal holds live credentials: its folder is yours alone (0700), and",
+        "--journal-key-file PATH encrypts it (pip install 'sessctl[crypto]'). Whoever restores,",
+        "resumes or shows it needs that file: (umask 077; openssl rand -out PATH 32) makes one.",
     )
 
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _COPIED_AT_ONCE = 2**20
 
 
-@command("connection", "output", "safety", "pace")
+@command("connection", "output", "safety", "journal", "pace")
 def import_sessions(
     run: Run,
     *,

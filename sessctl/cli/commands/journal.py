@@ -9,7 +9,7 @@ from sessctl.cli.columns import write_table
 from sessctl.cli.journals import age_s, journal_directory
 from sessctl.cli.options import command
 from sessctl.cli.output import Writer, chosen_fields
-from sessctl.errors import ExitCode, JournalError
+from sessctl.errors import ExitCode, JournalError, UsageError
 from sessctl.timespec import format_duration, format_size
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ KEYS = (
     "problem",
     "keep",
     "age_s",
+    "encrypted",
 )
 _TABLE = (
     "started_at", "age_s", "command", "backend", "query", "sessions", "size_bytes", "keep",
@@ -37,7 +38,7 @@ _TABLE = (
 FORMATS = ("table", "wide", "json", "jsonl", "csv", "tsv", "name")
 
 
-@command("connection", "output")
+@command("connection", "output", "journal")
 def list_command(run: Run) -> ExitCode:
     """The journals, newest first."""
     output = run.output_format(FORMATS, terminal="table", pipe="tsv")
@@ -62,12 +63,12 @@ def _item(run: Run, path: Path) -> dict[str, Any] | None:
     item["journal"] = str(path)
     try:
         item["size_bytes"] = path.stat().st_size
-        journal = open_journal(path)
-        found = journal.summary()
+        journal = open_journal(path, key=run.journal_key)
+        found = None if journal.is_closed else journal.summary()
         age = age_s(run, journal)
     except FileNotFoundError:  # pruned by another run a moment ago
         return None
-    except JournalError as exc:
+    except (JournalError, UsageError) as exc:  # damaged, or of another key
         item["problem"] = {"code": exc.code, "message": exc.message}
         return item
     head = journal.head
@@ -76,16 +77,19 @@ def _item(run: Run, path: Path) -> dict[str, Any] | None:
         "command": head.get("command"),
         "backend": head.get("backend"),
         "query": head.get("query"),
-        "sessions": found.sessions,
-        "complete": found.complete,
+        "sessions": found.sessions if found else None,
+        "complete": found.complete if found else None,
         "keep": str(journal.keep),
         "age_s": int(age),
+        "encrypted": journal.encrypted,
     }
     return item
 
 
 def _cell(item: dict[str, Any], key: str) -> str:
     value = item[key]
+    if key == "keep" and item["encrypted"]:
+        return f"{value}, encrypted"
     if key == "size_bytes":
         return format_size(value)
     if key == "age_s" and value is not None:

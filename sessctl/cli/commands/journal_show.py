@@ -29,7 +29,7 @@ FORMATS = ("table", "wide", "json", "jsonl", "csv", "tsv", "name")
 UNCERTAIN = "uncertain"  # the run died before it wrote down what became of the session
 
 
-@command("connection", "output")
+@command("connection", "output", "journal")
 def show(
     run: Run,
     *,
@@ -37,7 +37,7 @@ def show(
 ) -> ExitCode:
     """Show a journal: no session's data, whatever it keeps."""
     output = run.output_format(FORMATS, terminal="table", pipe="tsv")
-    journal = open_journal(Path(path))
+    journal = open_journal(Path(path), key=run.journal_key)
     found = journal.summary()  # the whole chain is checked before anything is printed
     if output in ("table", "wide"):
         fields = chosen_fields(run, KEYS) if run.options.fields else KEYS[:3]
@@ -94,6 +94,7 @@ def _summary(journal: Journal, found: Summary) -> dict[str, Any]:
         "counts": _counts(found),
         "size_bytes": journal.path.stat().st_size,
         "notes": journal.notes,
+        "encrypted": journal.encrypted,
     }
 
 
@@ -110,7 +111,8 @@ def _block(journal: Journal, found: Summary) -> Iterator[Line]:
     yield row("of", f"{head.get('command')}: {head.get('query')}")
     yield row("backend", f"{head.get('backend')} ({where}, {head.get('layout')})")
     yield row("started", str(head.get("started")))
-    yield row("keeps", "whole sessions" if journal.keep == "full" else "ids and digests only")
+    kept = "whole sessions" if journal.keep == "full" else "ids and digests only"
+    yield row("keeps", f"{kept}, encrypted" if journal.encrypted else kept)
     pages = "1 page" if found.pages == 1 else f"{found.pages:,} pages"
     size = format_size(journal.path.stat().st_size)
     yield row("sessions", f"{counted(found.sessions)} in {pages}, {size}")

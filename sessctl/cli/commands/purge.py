@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 _GRACE = "60s"
 
 
-@command("connection", "output", "safety", "pace", "recheck")
+@command("connection", "output", "safety", "journal", "pace", "recheck")
 def purge(
     run: Run,
     *,
@@ -65,7 +65,6 @@ def purge(
     expect: limits.Expect = None,
     journal: limits.KeepJournal = None,
     no_journal: limits.NoJournal = False,
-    journal_key_file: limits.KeyFile = None,
     exact: limits.Exact = False,
     resume: limits.Resume = None,
 ) -> ExitCode:  # fmt: skip
@@ -79,16 +78,16 @@ def purge(
     source = None
     if resume is None:
         check_query(query)
-        keep = choose_keep(run, query, journal, no_journal=no_journal, key_file=journal_key_file)
+        keep = choose_keep(run, query, journal, no_journal=no_journal)
         backend = run.backend()
     else:
-        others = (grace, journal, journal_key_file)
+        others = (grace, journal)
         if not query.is_empty or no_journal or any(word is not None for word in others):
             raise UsageError(
                 "--resume asks the journal's own query, and writes to that journal",
                 hint="leave the flags of the query and of the journal out",
             )
-        source = open_journal(Path(resume))
+        source = open_journal(Path(resume), key=run.journal_key)
         keep, backend = source.keep, backend_of(run, source)
     limited = _Limits(max_delete, expect, exact)
     outcomes = Outcomes(run, outcome_words(run), counts_only=True, dry_run=run.options.dry_run)
@@ -122,7 +121,7 @@ def _purge(
     allowed = permissions(run, backend, max_delete=limited.max_delete, expect=limited.expect)
     plan = make_plan(store, query, allowed, exact=limited.exact)
     added = "" if source is None else f", added to {source.path}"
-    show_plan(run, backend, store, query, plan, undo_line(plan, keep) + added)
+    show_plan(run, backend, store, query, plan, undo_line(run, plan, keep) + added)
     _note_leftovers(run, store, query, plan)
     check_guards(plan, store, allowed, by_rule=True)
     check_journal_room(run, plan, keep)

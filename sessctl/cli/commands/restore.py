@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _OLD_AFTER_S = 24 * 3600
 
 
-@command("connection", "output", "safety")
+@command("connection", "output", "safety", "journal")
 def restore(
     run: Run,
     *,
@@ -61,7 +61,8 @@ def restore(
     outcomes = Outcomes(
         run, ("would-restore",) if dry_run else RESTORED, counts_only=True, dry_run=dry_run
     )
-    source = open_journal(Path(journal), salvage=salvage) if journal else None
+    key = run.journal_key
+    source = open_journal(Path(journal), salvage=salvage, key=key) if journal else None
     backend = backend_of(run, source or _newest(run))
     with run.store(backend, write=not dry_run) as store:
         if source is None:
@@ -102,9 +103,9 @@ def _newest(run: Run, store: Store | None = None) -> Journal:
     of_it = f" of {store.identity.label}" if store is not None else ""
     for path in list_journals(directory):
         with suppress(JournalError):
-            found = open_journal(path)
+            found = open_journal(path)  # which store it is of stands in the open
             if store is None or found.head.get("store") == store.identity.as_dict():
-                return found
+                return open_journal(path, key=run.journal_key)
     raise UsageError(
         f"there is no journal{of_it} in {directory}", hint="sessctl restore PATH names one"
     )

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sessctl.cli.run import Run
 
 
-@command("connection", "output", "safety")
+@command("connection", "output", "safety", "journal")
 def set_data(
     run: Run,
     *,
