@@ -11,7 +11,13 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from sessctl.errors import ConfigError, MissingExtra, UsageError, did_you_mean
+from sessctl.errors import (
+    ConfigError,
+    ConfirmationNeeded,
+    MissingExtra,
+    UsageError,
+    did_you_mean,
+)
 from sessctl.text import Secret
 
 if TYPE_CHECKING:
@@ -35,6 +41,16 @@ class Asker(Protocol):
     def stdin(self) -> bytes:
         """All of standard input."""
         ...
+
+
+class Nobody:
+    """An asker where there is nobody to ask, and nothing to be read."""
+
+    def prompt(self, label: str) -> str:
+        raise ConfirmationNeeded(f"the {label} has to be typed", hint="env:NAME needs nobody")
+
+    def stdin(self) -> bytes:
+        raise ConfirmationNeeded("a secret stands on standard input, which is not read here")
 
 
 def is_reference(text: str) -> bool:
@@ -95,13 +111,14 @@ def resolve(
         raise UsageError("not a reference to a secret", hint=f"write {_FORMS}")
     check_form(reference)
     key_id, reference = split_key_id(reference)
-    found = Secret(_fetch(reference, environ, asker, label), reference, key_id=key_id)
+    found = Secret(fetch(reference, environ, asker, label), reference, key_id=key_id)
     if not found.reveal():
         raise UsageError(f"the {label} from {reference} is empty")
     return found
 
 
-def _fetch(reference: str, environ: Mapping[str, str], asker: Asker, label: str) -> bytes | str:
+def fetch(reference: str, environ: Mapping[str, str], asker: Asker, label: str) -> bytes | str:
+    """What a well-formed reference names, as it is. Raises UsageError if there is nothing."""
     scheme, _, rest = reference.partition(":")
     if reference == "prompt":
         return asker.prompt(label)
