@@ -27,9 +27,7 @@ def list_backends(run: Run) -> ExitCode:
         fields = chosen_fields(run, KEYS)
         write_table(run, fields, ([cell(item[key]) for key in fields] for item in items))
         if not items:
-            run.note(
-                "no backend is configured; `sessctl config init` looks for one"
-            )
+            run.note("no backend is configured; `sessctl config init` looks for one")
         return ExitCode.OK
     writer = Writer(run, output, "BackendList", KEYS, name="name")
     for item in items:
