@@ -171,11 +171,18 @@ COMMANDS: dict[str, Row] = {
     ),
     "config": Row(
         "config:",
-        "Look at the configuration.",
-        ("sessctl config show",),
-        (0, 2),
-        ("backends",),
+        "Look at the configuration, make one, change it.",
+        ("sessctl config init", "sessctl config show"),
+        (0, 1, 2, 4),
+        ("backends", "doctor"),
         {
+            "init": Row(
+                "config_init:init",
+                "Propose backends from the project's own files, and write them.",
+                ("sessctl config init --dry-run", "sessctl config init"),
+                (0, 1, 2, 4),
+                ("config show", "doctor", "backends ping"),
+            ),
             "show": Row(
                 "config:show",
                 "Show the merged configuration and where each value came from.",

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 class Source:
     """A file that takes part, and how people call it.
 
-    `folder` is put before relative paths in it; None: they count from where one stands.
+    `folder` is put before relative paths in it; None: they count from where one stands. `text` is
+    what it would hold; None: what it holds.
     """
 
     path: Path
@@ -49,33 +50,57 @@ class Source:
     table: tuple[str, ...] = ()  # where in the file: ("tool", "sessctl") in a pyproject.toml
     is_project: bool = False
     folder: Path | None = None
+    text: str | None = None
 
 
-def load_config(*, explicit: str | None, environ: Mapping[str, str], cwd: Path) -> Config:
+def load_config(
+    *,
+    explicit: str | None,
+    environ: Mapping[str, str],
+    cwd: Path,
+    instead: Source | None = None,
+) -> Config:
     """Read every source and merge them.
 
     Args:
         explicit: the path of `--config`; then, or with SESSCTL_CONFIG, this file alone counts.
+        instead: a file as it would be, to see whether it may be written.
 
     Raises:
         ConfigError: a file that was named is missing, TOML is broken, a key is unknown or has the
             wrong type, or secrets in a file lie open to other users.
     """
-    named = explicit if explicit is not None else environ.get("SESSCTL_CONFIG") or None
-    if named is not None:
-        path = Path(named).expanduser()
-        if not path.is_file():
-            raise ConfigError(f"no config file at {named}", hint="check --config or SESSCTL_CONFIG")
-        return _merge([Source(path, str(path))], [], environ)
     notes: list[str] = []
-    sources = [s for s in _project_sources(cwd) if _is_trusted(s.path, notes)]
-    user = user_config_path(environ)
-    if user.is_file():
-        sources.append(Source(user, "user config"))
+    sources = _sources(explicit, environ, cwd, notes)
+    if instead is not None:
+        others = [source for source in sources if source.path != instead.path]
+        sources = [instead, *others] if instead.is_project else [*others, instead]
     return _merge(sources, notes, environ)
 
 
-def _project_sources(cwd: Path) -> list[Source]:
+def _sources(
+    explicit: str | None, environ: Mapping[str, str], cwd: Path, notes: list[str]
+) -> list[Source]:
+    """The files that take part, nearest first."""
+    named = named_config(explicit, environ)
+    if named is not None:
+        if not named.is_file():
+            raise ConfigError(f"no config file at {named}", hint="check --config or SESSCTL_CONFIG")
+        return [Source(named, str(named))]
+    sources = [s for s in project_sources(cwd) if _is_trusted(s.path, notes)]
+    user = user_config_path(environ)
+    if user.is_file():
+        sources.append(Source(user, "user config"))
+    return sources
+
+
+def named_config(explicit: str | None, environ: Mapping[str, str]) -> Path | None:
+    """The one file of `--config` or SESSCTL_CONFIG."""
+    named = explicit if explicit is not None else environ.get("SESSCTL_CONFIG") or None
+    return None if named is None else Path(named).expanduser()
+
+
+def project_sources(cwd: Path) -> list[Source]:
     """sessctl.toml or pyproject.toml with our table, from here up to the repository's root."""
     for folder in (cwd, *cwd.parents):
         base = None if folder == cwd else folder
@@ -146,7 +171,8 @@ def _merge(sources: list[Source], notes: list[str], environ: Mapping[str, str]) 
 
 def _read(source: Source) -> dict[str, Any]:
     try:
-        table: Any = tomllib.loads(source.path.read_text(encoding="utf-8"))
+        text = source.path.read_text(encoding="utf-8") if source.text is None else source.text
+        table: Any = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
         raise ConfigError(
             f"not TOML: {str(exc)[:1].lower()}{str(exc)[1:]}",
@@ -264,7 +290,8 @@ def _check_inline_secrets(key: str, backend: Backend, source: Source, notes: lis
     in_url, is_local = _password_in(backend.url)
     if not inline and not in_url:
         return
-    if not source.path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+    mode = source.path.stat().st_mode if source.path.exists() else 0  # a new one is private
+    if not mode & (stat.S_IRGRP | stat.S_IROTH):
         return
     if source.is_project and is_local and not inline:  # git checks files out 0644
         notes.append(f"{source.path}: {key} holds a password that others can read")

@@ -266,7 +266,7 @@ class Connections:
         known = self._variables.with_value(value.value) if value.value else None
         if known is not None:
             return reference_to(known), f"{known.origin}, as at {origin}", None
-        note = f"{origin} holds {what} itself: move it to .env, and export {name} until then"
+        note = f"{origin} holds {what} itself, which is not copied: export it as {name}"
         return f"env:{name}", origin, note
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,8 @@ _SECRET_NAMES = (
     "SESSION_SECRET", "SESSION_SECRET_KEY", "COOKIE_SECRET", "EXPRESS_SESSION_SECRET",
     "NEXTAUTH_SECRET", "AUTH_SECRET", "APP_SECRET", "SECRET_KEY", "SECRET",
 )  # fmt: skip
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")  # of a backend
+_PATHS = ("url", "password", "secrets", "store_secrets")  # and references to files
 _UNITS = (("d", 86_400), ("h", 3_600), ("m", 60))
 
 
@@ -53,6 +56,14 @@ class Proposal:
     kind: str
     lines: list[Line]
     notes: list[str] = field(default_factory=list)
+
+    def anchor(self, root: Path) -> None:
+        """Make its paths whole, for a file that counts wherever one stands."""
+        whole = anchored(msgspec.convert(self.table(), Backend), root)
+        self.lines = [
+            line._replace(value=getattr(whole, line.key)) if line.key in _PATHS else line
+            for line in self.lines
+        ]
 
     def table(self) -> dict[str, Any]:
         """The keys as TOML has them; `columns.sid` stands in a table of its own."""
@@ -134,7 +145,7 @@ class _Proposer:
                 self._packages.setdefault(use.store, use.origin)
         files = [one.origin.file for one in evidence.variables]
         others = {group for file in files if (group := group_of(file)) not in (DEV, None)}
-        self._groups = [DEV, *sorted(group for group in others if group)]
+        self._groups = [DEV, *sorted(group for group in others if group and _NAME.fullmatch(group))]
 
     def proposals(self) -> Iterator[Proposal]:
         """The backends, those for development first."""
@@ -254,12 +265,14 @@ class _Proposer:
         notes = place.notes
         lines = [*place.lines, Line("layout", layout, tuple(map(str, seen)))]
         known = find_layout(layout).settings
-        settings = {**(use.settings if use else {}), **(session.settings if session else {})}
-        for key, value in settings.items():
-            name, _, unit = key.partition(":")
-            if name.partition(".")[0] in (*known, "cookie_name", "lifetime"):
+        settings: dict[str, Line] = {}
+        for said in (use, session):  # of two lifetimes the cookie's counts
+            for key, value in said.settings.items() if said else ():
+                name, _, unit = key.partition(":")
                 line = _setting(name, unit, value, variables)
-                lines += [line] if line else []
+                if line and name.partition(".")[0] in (*known, "cookie_name", "lifetime"):
+                    settings[name] = line
+        lines += settings.values()
         secrets = self._secrets(session_name, variables, notes)
         lines += [secrets] if secrets else []
         if use is not None and use.store_secrets:
@@ -290,7 +303,7 @@ def _references(
     for value in values:
         reference, origin, note = connections.reference(value, "SESSION_SECRET", "a secret")
         if note and isinstance(value, Text):  # a reference to nothing would be in the way
-            notes.append(note + f', and name it: {key} = ["env:SESSION_SECRET"]')
+            notes.append(f'{note}; then {key} = ["{reference}"]')
             continue
         notes += [note] if note else []
         found.append(reference)
