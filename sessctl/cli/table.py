@@ -190,6 +190,20 @@ COMMANDS: dict[str, Row] = {
                 (0, 2),
                 ("backends",),
             ),
+            "use": Row(
+                "config_change:use",
+                "Make a backend the default.",
+                ("sessctl config use demo", "sessctl config use demo --dry-run"),
+                (0, 2),
+                ("backends list", "config show"),
+            ),
+            "edit": Row(
+                "config_change:edit",
+                "Open the configuration in your editor; it is checked before it counts.",
+                ("sessctl config edit", "sessctl config edit --user"),
+                (0, 2, 4),
+                ("config validate",),
+            ),
             "path": Row(
                 "config:path",
                 "Print the files that are read, and the user's own path.",

@@ -71,6 +71,9 @@ def load_config(
             wrong type, or secrets in a file lie open to other users.
     """
     notes: list[str] = []
+    alone = named_config(explicit, environ)
+    if instead is not None and alone is not None:
+        return _merge([instead], notes, environ)
     sources = _sources(explicit, environ, cwd, notes)
     if instead is not None:
         others = [source for source in sources if source.path != instead.path]

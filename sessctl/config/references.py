@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from sessctl.config.secrets import Nobody, check_form, fetch, is_reference, split_key_id
-from sessctl.errors import SessctlError, UsageError
+from sessctl.config.secrets import check_form, fetch, is_reference, split_key_id
+from sessctl.errors import ConfirmationNeeded, SessctlError, UsageError
 from sessctl.stores.url import FILE_SCHEMES, parse_store_url
 
 if TYPE_CHECKING:
@@ -27,6 +27,19 @@ if TYPE_CHECKING:
 # Of these it is known at once, and without asking anybody, what they name.
 _URL_SCHEMES = ("env", "file", "dotenv")
 URL_FORMS = "env:NAME, file:PATH or dotenv:PATH#NAME"
+
+
+class Nobody:
+    """An asker where nobody can be asked, and nothing is read from standard input."""
+
+    def __init__(self) -> None:
+        self.printed: dict[str, bytes] = {}
+
+    def prompt(self, label: str) -> str:
+        raise ConfirmationNeeded(f"the {label} has to be typed", hint="env:NAME needs nobody")
+
+    def stdin(self) -> bytes:
+        raise ConfirmationNeeded("a secret is to come from standard input, which is not read here")
 
 
 def names_url(text: str) -> bool:

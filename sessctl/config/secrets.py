@@ -11,13 +11,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from sessctl.errors import (
-    ConfigError,
-    ConfirmationNeeded,
-    MissingExtra,
-    UsageError,
-    did_you_mean,
-)
+from sessctl.errors import ConfigError, MissingExtra, UsageError, did_you_mean
 from sessctl.text import Secret
 
 if TYPE_CHECKING:
@@ -41,16 +35,6 @@ class Asker(Protocol):
     def stdin(self) -> bytes:
         """All of standard input."""
         ...
-
-
-class Nobody:
-    """An asker where there is nobody to ask, and nothing to be read."""
-
-    def prompt(self, label: str) -> str:
-        raise ConfirmationNeeded(f"the {label} has to be typed", hint="env:NAME needs nobody")
-
-    def stdin(self) -> bytes:
-        raise ConfirmationNeeded("a secret stands on standard input, which is not read here")
 
 
 def is_reference(text: str) -> bool:

@@ -5,6 +5,7 @@ Comments and order are kept (tomlkit). What would not be accepted when it is rea
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sessctl.config.file import Source, load_config, named_config, project_sources
@@ -78,13 +79,12 @@ class ConfigFile:
 
     def check(self, *, explicit: str | None, environ: Mapping[str, str], cwd: Path) -> Config:
         """The configuration as it would be. Raises ConfigError as `load_config` does."""
-        from dataclasses import replace
-
-        instead = replace(self.source, text=self.text)
-        named = named_config(explicit, environ)
-        if named is not None and not named.exists():
-            explicit, environ = None, {**environ, "SESSCTL_CONFIG": ""}
-        return load_config(explicit=explicit, environ=environ, cwd=cwd, instead=instead)
+        return load_config(
+            explicit=explicit,
+            environ=environ,
+            cwd=cwd,
+            instead=replace(self.source, text=self.text),
+        )
 
     def write(self) -> None:
         """Put it in place, whole or not at all; a new file is for its owner alone.

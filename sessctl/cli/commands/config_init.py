@@ -33,14 +33,14 @@ def init(
     output = run.output_format(FORMATS, terminal="table", pipe="table")
     found = discover(run.cwd)
     target = _target(run, found, user=user)
-    there = run.config.backends
-    new = [one for one in found.proposals if one.name not in there]
+    config = target.check(explicit=run.options.config, environ=run.environ, cwd=run.cwd)
+    new = [one for one in found.proposals if one.name not in config.backends]
     if user or run.options.config:
         for one in new:
             one.anchor(found.root)
     default = None
     if new:
-        several = len(new) > 1 and not there and run.config.default_backend is None
+        several = len(new) > 1 and not config.backends
         default = new[0].name if several else None
         target.add(new, default=default)
         target.check(explicit=run.options.config, environ=run.environ, cwd=run.cwd)
