@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from sessctl.admin.api import expire, prune_journals, purge, restore, resume
+    from sessctl.admin.doctor.diagnose import diagnose
     from sessctl.admin.plan import Permissions
+    from sessctl.config.discovery.propose import discover
     from sessctl.cookies.api import decode_cookie, sign_cookie, verify_cookie
     from sessctl.errors import SessctlError
     from sessctl.session import Query, Session
@@ -34,6 +36,8 @@ __all__ = [
     "Session",
     "__version__",
     "decode_cookie",
+    "diagnose",
+    "discover",
     "expire",
     "open_store",
     "prune_journals",
@@ -52,6 +56,8 @@ _HOME = {
     "SessctlError": "sessctl.errors",
     "Session": "sessctl.session",
     "decode_cookie": "sessctl.cookies.api",
+    "diagnose": "sessctl.admin.doctor.diagnose",
+    "discover": "sessctl.config.discovery.propose",
     "expire": "sessctl.admin.api",
     "open_store": "sessctl.stores.opening",
     "prune_journals": "sessctl.admin.api",

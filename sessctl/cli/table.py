@@ -155,11 +155,25 @@ COMMANDS: dict[str, Row] = {
     ),
     "backends": Row(
         "backends:",
-        "Look at the configured backends.",
-        ("sessctl backends list",),
-        (0, 2),
-        ("config",),
+        "Look at the configured backends, and at their stores.",
+        ("sessctl backends list", "sessctl backends ping"),
+        (0, 2, 3),
+        ("config", "doctor"),
         {
+            "ping": Row(
+                "backends_ping:ping",
+                "Connect to the backends: who answers, how fast, what is there.",
+                ("sessctl backends ping", "sessctl backends ping -b demo -v"),
+                (0, 2, 3),
+                ("doctor", "detect"),
+            ),
+            "capabilities": Row(
+                "backends_capabilities:capabilities",
+                "Tell what the store of a backend can do, and what it cannot.",
+                ("sessctl backends capabilities", "sessctl backends capabilities -b demo -o json"),
+                (0, 2, 3),
+                ("backends ping",),
+            ),
             "list": Row(
                 "backends:list_backends",
                 "List the configured backends.",
@@ -219,6 +233,13 @@ COMMANDS: dict[str, Row] = {
                 ("config show",),
             ),
         },
+    ),
+    "doctor": Row(
+        "doctor:doctor",
+        "Is everything in working order: install, config, secrets, stores, journals.",
+        ("sessctl doctor", "sessctl doctor -b demo", "sessctl doctor -o json"),
+        (0, 1, 2, 3),
+        ("backends ping", "config validate"),
     ),
     "replay": Row(
         "replay:",
