@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Pong:
     """What came back.
 
-    `latency_ms`: one round trip on an open connection; `connect_ms`: what it took to get there.
+    `latency_ms`: one round trip on an open connection.
     `login`: the user's name, or `password` without one; None: nobody was asked. `layout`: what the
     backend names; `seen`: what its sessions look like, the likeliest first. `about`: how many
     sessions, an upper bound. `problem`: why the rest is missing; `reached` even so.
@@ -35,7 +35,6 @@ class Pong:
     reached: bool
     problem: SessctlError | None = None
     latency_ms: float | None = None
-    connect_ms: float | None = None
     server: Server | None = None
     login: str | None = None
     layout: str | None = None
@@ -73,15 +72,14 @@ def ping(
     name = name or address
     password = backend.password or place.password
     login = backend.username or place.username or ("password" if password else None)
-    started = time.perf_counter()
     try:
         with open_backend(
             backend, write=False, timeout_s=timeout_s, allow_stale=allow_stale,
             environ=environ, asker=asker,
         ) as store:  # fmt: skip
-            connected = time.perf_counter()
+            started = time.perf_counter()
             server = store.server()
-            answered = time.perf_counter()
+            latency_ms = (time.perf_counter() - started) * 1000
             skew, about = measure_skew(store, local_ms), store.estimate()
             named = store.layout.name if is_laid_out(backend) else None
             notes = tuple(store.remarks.notes)
@@ -94,6 +92,5 @@ def ping(
         return Pong(name, address, reached=reached, problem=exc, login=login)
     return Pong(
         name, address, reached=True, server=server, login=login, layout=named, seen=tuple(seen),
-        latency_ms=(answered - connected) * 1000, connect_ms=(connected - started) * 1000,
-        about=about, skew=skew, notes=notes,
+        latency_ms=latency_ms, about=about, skew=skew, notes=notes,
     )  # fmt: skip

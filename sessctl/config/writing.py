@@ -137,7 +137,9 @@ def added(
             item = _inline(value) if isinstance(value, dict) else tomlkit.item(value)
             entry.add(key, item.comment(escape(", ".join(sorted(origins)))))
         place["backends"].add(proposal.name, entry)
-    return tomlkit.dumps(document)
+    if proposals:
+        place["backends"][proposals[-1].name].add(tomlkit.nl())  # what follows stands apart
+    return tomlkit.dumps(document).rstrip("\n") + "\n"
 
 
 def _inline(values: dict[str, Any]) -> Any:

@@ -209,6 +209,7 @@ def at_demo(cli: Cli, tmp_path: Path, app: RawServer) -> Any:
     config = shop.config_path.read_text()
     cli.config(config)
     (cli.home / "orders.yaml").write_bytes(cli("replay", "new").stdout_bytes)
+    (cli.home / "package.json").write_text('{"dependencies": {"connect-redis": "9.0.0"}}')
     for name in ("new.key", "old.key"):
         (cli.home / name).write_text(secret)
     cli("expire", shop.hostile_sid, "--yes")
@@ -218,7 +219,9 @@ def at_demo(cli: Cli, tmp_path: Path, app: RawServer) -> Any:
         "SID": shop.sid, "COOKIE": shop.cookie, "JOURNAL": journal, "REF": "env:SESSION_SECRET",
         "URL": app.url,
     }  # fmt: skip
-    env = {"SESSION_SECRET": secret.rstrip("\n"), "APP_PASSWORD": "correct-horse-9"}
+    env = {
+        "SESSION_SECRET": secret.rstrip("\n"), "APP_PASSWORD": "correct-horse-9", "EDITOR": "true",
+    }  # fmt: skip
 
     def type_in(example: str) -> Result:
         piped = b""

@@ -27,7 +27,7 @@ def check_one(
     backend: Backend, *, timeout_s: float, environ: Mapping[str, str], asker: Asker
 ) -> Iterator[Check]:
     """Everything about one backend; nothing is written, and no error is raised."""
-    area = backend.name or "-b"
+    area = backend.name or url_of(backend).masked
     try:
         check_backend(backend)
         yield Check(area, "settings", Status.OK, f"settings are right ({backend.source})")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sessctl.cli.run import Run
 
 KEYS = (
-    "backend", "url", "reached", "latency_ms", "connect_ms", "server", "version", "login", "tls",
+    "backend", "url", "reached", "latency_ms", "server", "version", "login", "tls",
     "layout", "seen", "sessions", "clock_ahead_ms", "problem",
 )  # fmt: skip
 _TABLE = ("backend", "answer", "latency_ms", "server", "login", "tls", "layout", "sessions")
@@ -62,7 +62,7 @@ def _tell(run: Run, one: Pong) -> None:
         run.note(f"{one.backend}: {note}")
     if one.skew is not None and one.skew.note:
         run.note(f"{one.backend}: {one.skew.note}")
-    run.detail(f"{one.backend}: {one.address}, connected in {_ms(one.connect_ms)} ms")
+    run.detail(f"{one.backend}: {one.address}")
     for seen in one.seen:
         sure = "sure" if seen.sure else f"{seen.score} of 100"
         run.detail(f"{one.backend}: {seen.layout} at {seen.place} ({sure}): {seen.evidence}")
@@ -71,7 +71,7 @@ def _tell(run: Run, one: Pong) -> None:
 def _item(one: Pong) -> dict[str, Any]:
     server, problem = one.server, one.problem
     values = (
-        one.backend, one.address, one.reached, _ms(one.latency_ms), _ms(one.connect_ms),
+        one.backend, one.address, one.reached, _ms(one.latency_ms),
         server and server.name, server and server.version, one.login,
         server and server.tls and str(server.tls), one.layout,
         [seen.layout for seen in one.seen if seen.sure], one.about,

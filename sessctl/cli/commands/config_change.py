@@ -26,11 +26,11 @@ FORMATS = ("table", "json", "jsonl")
 def use(
     run: Run,
     *,
-    backend: Annotated[str, typer.Argument(help="A configured name.", metavar="BACKEND")],
+    name: Annotated[str, typer.Argument(help="A configured backend.", metavar="BACKEND")],
 ) -> ExitCode:
     """Make a backend the default, in the file that defines it: a name means nothing elsewhere."""
     output = run.output_format(FORMATS, terminal="table", pipe="table")
-    chosen = run.config.backend(backend)
+    chosen = run.config.backend(name)
     target = _file_of(run, chosen.source)
     target.set_default(chosen.name)
     after = _checked(run, target)

@@ -56,6 +56,7 @@ def _environment() -> Iterator[str]:
         "SESSCTL_CONFIG    read this config file only",
         "SESSCTL_REDACT    1: shorten ids and mask data everywhere, for CI",
         "SESSCTL_PAGER     instead of PAGER; cat switches paging off",
+        "VISUAL, EDITOR    what `sessctl config edit` opens",
         "NO_COLOR          no colour; FORCE_COLOR the opposite; flags beat both",
         "XDG_CONFIG_HOME   sessctl/config.toml is looked for here",
         "XDG_STATE_HOME    sessctl/journals is kept here",
@@ -154,6 +155,9 @@ def _secrets() -> Iterator[str]:
         "  keyring:SERVICE/USER  the system's keyring (pip install 'sessctl[keyring]')",
         "  prompt                typed, without echo",
         "  stdin                 standard input",
+        'The url of a backend may be env:, file: or dotenv: too: url = "dotenv:.env#REDIS_URL". The',
+        "variable holds the whole URL, password and all. Paths in a project's file count from its",
+        "folder. `sessctl config init` writes such references and never a secret.",
         "Several secrets are a rotation, newest first: the first signs, all verify.",
         "ID=REFERENCE gives a secret the id by which some cookies name theirs: 2=env:NEW_PASSWORD.",
     )

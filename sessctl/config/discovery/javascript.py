@@ -143,21 +143,29 @@ class Source:
         return names, place
 
     def _declared(self, place: int) -> dict[str, JsValue]:
-        token, names = self.at(place), {self.at(place).text: ""}
-        if token.text == "{":
-            names, place = self._braced(place)
-        elif token.kind != "name":
-            return {}
-        place += 1
-        while self.at(place).text not in ("=", ";", ",", ")", "") and self.at(place).text != "of":
-            place += 1  # a type: const store: Store = ...
-        if self.at(place).text != "=":
-            return {}
-        value = self.value(place + 1)[0]
-        return {
-            local: Member(value, name, token.line) if name else value
-            for local, name in names.items()
-        }
+        """`a = 1, { b, c: d } = e`."""
+        found: dict[str, JsValue] = {}
+        while True:
+            token, names = self.at(place), {self.at(place).text: ""}
+            if token.text == "{":
+                names, place = self._braced(place)
+            elif token.kind != "name":
+                return found
+            place = self._equals(place + 1)
+            if self.at(place).text != "=":
+                return found
+            value, place = self.value(place + 1)
+            for local, name in names.items():
+                found[local] = Member(value, name, token.line) if name else value
+            if self.at(place).text != ",":
+                return found
+            place += 1
+
+    def _equals(self, place: int) -> int:
+        """Where the `=` is; there may be a type before it: `const store: Store = ...`."""
+        while self.at(place).text not in ("=", ";", ",", ")", "of", ""):
+            place += 1
+        return place
 
     def resolved(self, value: JsValue, depth: int = 0) -> JsValue:
         """What a name stands for, as far as this file tells."""
