@@ -167,7 +167,7 @@ def test_programs_are_told_what_was_found_and_where(shop: Folder) -> None:
 def test_what_is_configured_stays_as_it_is_comments_too(shop: Folder) -> None:
     before = '# ours\n[backends.dev]  # hands off\nurl = "redis://elsewhere/3"\n\n[redact]\nalways = true\n'
     path = shop.cli.config(before)
-    shop.write(**{"__env__production": "REDIS_URL=rediss://cache.internal:6380\n"})
+    shop.write(__env__production="REDIS_URL=rediss://cache.internal:6380\n")
     result = shop.cli("config", "init", "--yes")
     after = path.read_text()
     assert after.startswith(before.partition("[redact]")[0])
@@ -180,7 +180,7 @@ def test_what_is_configured_stays_as_it_is_comments_too(shop: Folder) -> None:
 
 
 def test_several_backends_get_a_default(shop: Folder) -> None:
-    shop.write(**{"__env__staging": f"REDIS_URL=rediss://:{CANARY}@stage.internal:6380\n"})
+    shop.write(__env__staging=f"REDIS_URL=rediss://:{CANARY}@stage.internal:6380\n")
     shop.cli("config", "init", "--yes")
     assert shop.written()["default_backend"] == "dev"
     assert list(shop.written()["backends"]) == ["dev", "staging"]
@@ -287,7 +287,8 @@ import connectPg from "connect-pg-simple";
 import { Pool } from 'pg';
 const pool = new Pool({ connectionString: process.env.DATABASE_URL! });
 const PgStore = connectPg(session);
-export const store = new PgStore({ pool, tableName: 'user_sessions', schemaName: "auth", ttl: 3600 });
+export const store = new PgStore({
+  pool, tableName: 'user_sessions', schemaName: "auth", ttl: 3600 });
 """,
         "DATABASE_URL=postgres://shop:CANARY-hunter2@db.local/shop\n",
         {
@@ -364,7 +365,7 @@ def test_the_options_of_a_store_are_read_from_the_source(folder: Folder, package
     folder.depend("express-session", package)
     if package == "koa-redis":
         folder.depend("koa-generic-session", package)
-    folder.write(**{"server__ts": source, "__env": env})
+    folder.write(server__ts=source, __env=env)
     assert folder.proposed() == {"dev": expected}
 
 
@@ -467,4 +468,4 @@ def test_names_of_files_bring_nothing_to_the_screen_or_the_file(folder: Folder) 
     assert result.code == 0
     written = folder.written()
     assert list(written["backends"]) == ["dev"]
-    assert written["backends"]["dev"]["url"] == "env:REDIS_URL"
+    assert written["backends"]["dev"]["url"] == "redis://localhost:6379"  # the app's own default
