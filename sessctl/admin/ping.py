@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sessctl.admin.clock import Skew, measure_skew
 from sessctl.config.opening import is_laid_out, layouts_of, open_backend, url_of
-from sessctl.errors import SessctlError, StoreUnreachable
+from sessctl.errors import AccessDenied, SessctlError, StoreError, StoreUnreachable
 from sessctl.timespec import local_ms
 
 if TYPE_CHECKING:
@@ -87,8 +87,8 @@ def ping(
             backend, timeout_s=timeout_s, allow_stale=allow_stale, environ=environ, asker=asker
         )
     except SessctlError as exc:
-        reached = exc.code not in ("store.unreachable", "store.denied", "extra.missing")
-        reached = reached and not isinstance(exc, StoreUnreachable) and exc.exit_code != 2
+        silent = (StoreUnreachable, AccessDenied)
+        reached = isinstance(exc, StoreError) and not isinstance(exc, silent)
         return Pong(name, address, reached=reached, problem=exc, login=login)
     return Pong(
         name, address, reached=True, server=server, login=login, layout=named, seen=tuple(seen),

@@ -1,4 +1,4 @@
-"""`config use` and `config edit`: comments stay, and nothing broken takes a configuration's place."""
+"""`config use` and `config edit`: comments stay, nothing broken takes a file's place."""
 
 from __future__ import annotations
 

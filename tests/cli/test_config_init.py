@@ -1,4 +1,4 @@
-"""`sessctl config init`: what a project says is proposed with its origin; no secret is ever copied."""
+"""`sessctl config init`: what a project says, with its origin; no secret is ever copied."""
 
 from __future__ import annotations
 
@@ -165,7 +165,8 @@ def test_programs_are_told_what_was_found_and_where(shop: Folder) -> None:
 
 
 def test_what_is_configured_stays_as_it_is_comments_too(shop: Folder) -> None:
-    before = '# ours\n[backends.dev]  # hands off\nurl = "redis://elsewhere/3"\n\n[redact]\nalways = true\n'
+    before = '# ours\n[backends.dev]  # hands off\nurl = "redis://elsewhere/3"\n\n'
+    before += "[redact]\nalways = true\n"
     path = shop.cli.config(before)
     shop.write(__env__production="REDIS_URL=rediss://cache.internal:6380\n")
     result = shop.cli("config", "init", "--yes")

@@ -12,7 +12,7 @@ from sessctl.config.checking import check_backend
 from sessctl.config.opening import url_of
 from sessctl.config.references import Nobody
 from sessctl.config.secrets import is_reference, resolve, split_key_id
-from sessctl.errors import SessctlError
+from sessctl.errors import ExitCode, SessctlError
 from sessctl.stores.base import Tls
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ def check_one(
     yield from _secrets(area, backend, environ)
     found = ping(backend, timeout_s=timeout_s, environ=environ, asker=asker)
     if found.problem is not None:
-        yield _failed(area, "store", found.problem, unreachable=found.problem.exit_code == 3)
+        silent = not found.reached and found.problem.exit_code is ExitCode.UNREACHABLE
+        yield _failed(area, "store", found.problem, unreachable=silent)
         return
     yield from _store(area, backend, found)
 

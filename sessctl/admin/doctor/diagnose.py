@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,16 +27,16 @@ if TYPE_CHECKING:
 
 def diagnose(
     *,
+    environ: Mapping[str, str],
+    folder: Path,
     backends: Sequence[str] = (),
     config: str | None = None,
-    environ: Mapping[str, str] | None = None,
-    folder: Path | None = None,
     asker: Asker | None = None,
     timeout_s: float = 10.0,
 ) -> Iterator[Check]:
     """Look at the installation, the configuration, the journals' folder and every backend.
 
-        for check in diagnose():
+        for check in diagnose(environ=os.environ, folder=Path.cwd()):
             print(check.status, check.area, check.text, check.fix or "")
 
     Nothing is written, and no error is raised: what is wrong is a check that failed.
@@ -45,14 +44,13 @@ def diagnose(
     Args:
         backends: names or URLs; without them every configured one.
         config: this file alone, as `--config`.
-        environ, folder: the process's own, if they are not given.
+        environ, folder: where variables and a project's configuration are looked for.
         asker: asked for passwords that have to be typed; without one such a backend fails.
         timeout_s: of each backend.
     """
-    environ = os.environ if environ is None else environ
     broken: ConfigError | None = None
     try:
-        found = load_config(explicit=config, environ=environ, cwd=folder or Path.cwd())
+        found = load_config(explicit=config, environ=environ, cwd=folder)
     except ConfigError as exc:
         found, broken = Config(), exc
     wanted: list[Backend] = []

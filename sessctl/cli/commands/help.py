@@ -155,7 +155,7 @@ def _secrets() -> Iterator[str]:
         "  keyring:SERVICE/USER  the system's keyring (pip install 'sessctl[keyring]')",
         "  prompt                typed, without echo",
         "  stdin                 standard input",
-        'The url of a backend may be env:, file: or dotenv: too: url = "dotenv:.env#REDIS_URL". The',
+        'A url may be env:, file: or dotenv:, too, such as url = "dotenv:.env#REDIS_URL": the',
         "variable holds the whole URL, password and all. Paths in a project's file count from its",
         "folder. `sessctl config init` writes such references and never a secret.",
         "Several secrets are a rotation, newest first: the first signs, all verify.",

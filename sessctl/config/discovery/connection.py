@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from sessctl.config.discovery.env_files import is_secret_name
 from sessctl.config.discovery.evidence import Named, Origin, Text, Value, Variable
 from sessctl.config.discovery.libraries import KINDS, PORTS
 from sessctl.errors import SessctlError
@@ -25,6 +26,8 @@ _GROUPS = {
     "": DEV, "local": DEV, "dev": DEV, "development": DEV, "prod": "production",
     "production": "production", "stage": "staging", "staging": "staging",
 }  # fmt: skip
+# Words of a URL that lead to the store; what else an application's driver takes is not copied.
+_OPTIONS = ("sslmode", "ssl-mode", "tls", "ssl", "authSource", "replicaSet", "directConnection")
 # How the names of variables begin that tell a store in parts, and how they end.
 _BEGINNINGS = {
     "redis": ("REDIS_",), "postgresql": ("PG", "POSTGRES_", "DB_"), "mysql": ("MYSQL_", "DB_"),
@@ -165,7 +168,8 @@ class Connections:
         if place is None or kind is None or kind not in kinds:
             return None
         found, secret = Found(kind), place.password
-        place = self._outside(replace(place, password=None), found)
+        options = tuple(pair for pair in place.options if pair[0] in _OPTIONS)
+        place = self._outside(replace(place, password=None, options=options), found)
         found.lines.append(Line("url", place.typed, origins))
         if secret is not None:
             self._password(found, Text(secret.reveal_text(), _NOWHERE), origins[-1])
@@ -208,7 +212,9 @@ class Connections:
         if isinstance(value, Text):
             return value
         known = self._variables.get(value.name)
-        return value.default if known is None else Text(known.value, known.origin)
+        if known is None or is_secret_name(known.name):  # never written, whatever it is used for
+            return value.default if known is None else None
+        return Text(known.value, known.origin)
 
     def by_service(self, kinds: Sequence[str]) -> Found | None:
         """The one database of the compose file that is of the right kind."""

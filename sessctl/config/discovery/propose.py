@@ -314,6 +314,8 @@ def _references(
 def _setting(name: str, unit: str, value: Value, variables: Variables) -> Line | None:
     """A key of a backend; what a variable says counts as it stands in the file."""
     if isinstance(value, Named):
+        if env_files.is_secret_name(value.name):
+            return None
         known = variables.get(value.name)
         text = known.value if known else value.default.value if value.default else None
     else:
