@@ -36,7 +36,7 @@ def diagnose(
 ) -> Iterator[Check]:
     """Look at the installation, the configuration, the journals' folder and every backend.
 
-        for check in diagnose(environ=os.environ, folder=Path.cwd()):
+        for check in diagnose(environ=environ, folder=Path.cwd()):
             print(check.status, check.area, check.text, check.fix or "")
 
     Nothing is written, and no error is raised: what is wrong is a check that failed.
