@@ -157,8 +157,8 @@ def test_programs_are_told_what_was_found_and_where(shop: Folder) -> None:
     assert (item["backend"], item["outcome"]) == ("dev", "written")
     assert item["found"]["url"] == ["app.js:4", ".env:2"]
     assert item["notes"] == [
-        "app.js:7 holds a secret itself, which is not copied: export it as SESSION_SECRET; then "
-        'secrets = ["env:SESSION_SECRET"]'
+        "app.js:7 holds a secret itself, which is not copied: put it into a variable, and "
+        "env:NAME into secrets"
     ]
     again = shop.cli("config", "init", "--yes", "-o", "json").json()["items"]
     assert [one["outcome"] for one in again] == ["present"]
@@ -279,6 +279,23 @@ def test_parts_make_a_url_without_the_password(folder: Folder) -> None:
         "password": "dotenv:.env#PGPASSWORD",
         "layout": "connect-pg-simple",
     }
+
+
+def test_odd_names_of_users_and_databases_stay_themselves(folder: Folder) -> None:
+    folder.depend("connect-pg-simple").write(
+        __env=f"PGHOST=h\nPGUSER=a:b@c\nPGDATABASE=x?y#z\nPGPASSWORD={CANARY}\nPGPORT=\u00b2\n"
+    )
+    assert folder.proposed()["dev"]["url"] == "postgresql://a%3Ab%40c@h:5432/x%3Fy%23z"
+
+
+def test_a_setting_from_a_secret_is_not_written(folder: Folder) -> None:
+    folder.depend("express-session", "connect-redis").write(
+        __env=f"SESSION_SECRET={CANARY}\nREDIS_HOST=h\nREDIS_USER=u\n",
+        app__js="const session = require('express-session');\n"
+        "session({ name: process.env.SESSION_SECRET, secret: process.env.SESSION_SECRET });",
+    )
+    found = folder.proposed()["dev"]
+    assert (found["url"], "cookie_name" in found) == ("redis://u@h:6379", False)
 
 
 SOURCES = {

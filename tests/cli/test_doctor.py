@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.cli import DAY_MS, TERMINAL, Cli, save, sid
+from tests.support.servers import RedisServer
 
 if TYPE_CHECKING:
     from tests.support.engines import Engine, RedisEngine, SqliteEngine
@@ -127,6 +128,23 @@ def test_ping_says_who_answers(cli: Cli, cache: RedisEngine) -> None:
     assert (item["sessions"], item["problem"], item["login"]) == (1, None, None)
     assert 0 < item["latency_ms"] < 10_000
     assert (result.stderr, result.code) == ("", 0)
+
+
+def test_ping_tells_how_the_connection_is_protected(cli: Cli) -> None:
+    with RedisServer(tls=True) as server:
+        more = f'ca_file = "{server.ca_file}"'
+        cli.config(backend(f"rediss://localhost:{server.port}/0", "connect-redis", more))
+        (item,) = cli("backends", "ping", "-o", "json").json()["items"]
+    assert (item["tls"], item["problem"]) == ("verified", None)
+
+
+def test_a_user_who_may_not_ask_for_the_version_is_answered(cli: Cli) -> None:
+    rights = "user ops on >hunter2-9f3e ~* +@read +@connection +time +role +dbsize +scan -info"
+    with RedisServer(acl=[rights]) as server:
+        cli.config(backend(server.url_for("ops", "hunter2-9f3e"), "connect-redis"))
+        (item,) = cli("backends", "ping", "-o", "json").json()["items"]
+    assert (item["server"], item["version"], item["login"]) == ("Redis", None, "ops")
+    assert (item["reached"], item["problem"]) == (True, None)
 
 
 def test_ping_goes_on_after_one_that_does_not_answer(cli: Cli, shop: SqliteEngine) -> None:

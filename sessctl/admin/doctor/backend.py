@@ -44,7 +44,8 @@ def check_one(
 
 
 def _failed(area: str, name: str, exc: SessctlError, *, unreachable: bool = False) -> Check:
-    return Check(area, name, Status.FAIL, exc.message, exc.hint, unreachable)
+    fix = exc.hint or f"sessctl backends ping -b {area} -v"
+    return Check(area, name, Status.FAIL, exc.message, fix, unreachable)
 
 
 def _secrets(area: str, backend: Backend, environ: Mapping[str, str]) -> Iterator[Check]:
@@ -60,7 +61,8 @@ def _secrets(area: str, backend: Backend, environ: Mapping[str, str]) -> Iterato
         except SessctlError as exc:
             yield Check(area, "secrets", Status.FAIL, exc.message, exc.hint)
     if right:
-        yield Check(area, "secrets", Status.OK, f"{right} lead to a secret")
+        counted = "1 secret" if right == 1 else f"{right} secrets"
+        yield Check(area, "secrets", Status.OK, f"{counted} can be read")
     if not backend.secrets:
         yield Check(
             area, "secrets", Status.WARN, "no signing secret: cookies are not verified",

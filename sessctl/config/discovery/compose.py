@@ -147,7 +147,7 @@ class _Reader:
             else:
                 pair = (_get(item, "published"), _get(item, "target"))
                 published, target = (self._expanded(p.value) if _is_text(p) else "" for p in pair)
-            if target.partition("/")[0] == str(inner) and published.isdigit():
+            if target.partition("/")[0] == str(inner) and re.fullmatch("[0-9]{1,5}", published):
                 return int(published)
         return None
 

@@ -7,8 +7,10 @@ without its password, and the password is named.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote
 
 from sessctl.config.discovery.env_files import is_secret_name
 from sessctl.config.discovery.evidence import Named, Origin, Text, Value, Variable
@@ -26,6 +28,7 @@ _GROUPS = {
     "": DEV, "local": DEV, "dev": DEV, "development": DEV, "prod": "production",
     "production": "production", "stage": "staging", "staging": "staging",
 }  # fmt: skip
+_PORT = re.compile("[0-9]{1,5}")
 # Words of a URL that lead to the store; what else an application's driver takes is not copied.
 _OPTIONS = ("sslmode", "ssl-mode", "tls", "ssl", "authSource", "replicaSet", "directConnection")
 # How the names of variables begin that tell a store in parts, and how they end.
@@ -170,7 +173,7 @@ class Connections:
         found, secret = Found(kind), place.password
         options = tuple(pair for pair in place.options if pair[0] in _OPTIONS)
         place = self._outside(replace(place, password=None, options=options), found)
-        found.lines.append(Line("url", place.typed, origins))
+        found.lines.append(Line("url", _typed(place), origins))
         if secret is not None:
             self._password(found, Text(secret.reveal_text(), _NOWHERE), origins[-1])
         return found
@@ -191,19 +194,19 @@ class Connections:
     def _in_parts(self, kind: str, parts: dict[str, Value]) -> Found | None:
         known = {part: self._resolved(value) for part, value in parts.items()}
         host = known["host"]
-        if host is None:
+        if host is None or kind not in PORTS:
             return None
         texts = {part: value.value for part, value in known.items() if value is not None}
         port = texts.get("port", "")
         path = texts.get("database", "")
         place = StoreUrl(
-            kind, host.value, int(port) if port.isdigit() else PORTS[kind],
+            kind, host.value, int(port) if _PORT.fullmatch(port) else PORTS[kind],
             f"/{path}" if path else "", texts.get("username") or None,
         )  # fmt: skip
         found = Found(kind)
         place = self._outside(place, found)
         seen = [str(v.origin) for key, v in known.items() if v and key != "password"]
-        found.lines.append(Line("url", place.typed, tuple(dict.fromkeys(seen))))
+        found.lines.append(Line("url", _typed(place), tuple(dict.fromkeys(seen))))
         if "password" in parts:
             self._password(found, parts["password"])
         return found
@@ -231,12 +234,9 @@ class Connections:
         place = StoreUrl(
             service.kind, "localhost", service.port, f"/{base}" if base else "", name or None
         )
-        found = Found(service.kind, [Line("url", place.typed, (str(service.origin),))])
-        if service.kind == "mongodb" and name:
-            found.lines[0] = Line(
-                "url", replace(place, options=(("authSource", "admin"),)).typed,
-                (str(service.origin),),
-            )  # fmt: skip
+        if service.kind == "mongodb" and name:  # the image makes its user there
+            place = replace(place, options=(("authSource", "admin"),))
+        found = Found(service.kind, [Line("url", _typed(place), (str(service.origin),))])
         if "password" in service.settings:
             self._password(found, service.settings["password"])
         return found
@@ -277,6 +277,12 @@ class Connections:
 
 
 _NOWHERE = Origin("")
+
+
+def _typed(place: StoreUrl) -> str:
+    """The URL to be written; a name may hold what means something else in a URL."""
+    user = quote(place.username, safe="") if place.username else None
+    return replace(place, username=user, path=quote(place.path)).typed
 
 
 def _parsed(url: str) -> StoreUrl | None:

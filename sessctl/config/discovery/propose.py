@@ -303,7 +303,10 @@ def _references(
     for value in values:
         reference, origin, note = connections.reference(value, "SESSION_SECRET", "a secret")
         if note and isinstance(value, Text):  # a reference to nothing would be in the way
-            notes.append(f'{note}; then {key} = ["{reference}"]')
+            notes.append(
+                f"{origin} holds a secret itself, which is not copied: put it into a variable, "
+                f"and env:NAME into {key}"
+            )
             continue
         notes += [note] if note else []
         found.append(reference)
@@ -329,7 +332,7 @@ def _setting(name: str, unit: str, value: Value, variables: Variables) -> Line |
 
 def _duration(text: str, divisor: int) -> str | None:
     """A number of ms or seconds as people write it."""
-    if not text.isdigit() or not 0 < int(text) // divisor < 3_000_000_000:
+    if not re.fullmatch("[0-9]{1,12}", text) or not 0 < int(text) // divisor < 3_000_000_000:
         return None
     seconds = int(text) // divisor
     for unit, size in _UNITS:
