@@ -68,7 +68,8 @@ def url_of(backend: Backend) -> StoreUrl:
             f"the url of backend '{backend.name}' leads nowhere: {backend.url_problem}",
             hint="`sessctl config validate` checks them all",
         )
-    return parse_url(backend.url)
+    place = parse_url(backend.url)
+    return replace(place, is_borrowed=True) if backend.url_from else place
 
 
 def open_backend(

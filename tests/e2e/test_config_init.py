@@ -49,11 +49,13 @@ def test_what_init_writes_is_the_running_app_s_store(
     (cli.home / "package.json").write_text(
         json.dumps({"dependencies": {"express-session": "1.19.0", package: "1"}})
     )
-    (cli.home / ".env").write_text(f"REDIS_URL={shop.url}\nSESSION_SECRET={SECRET}\n")
+    pool = "?connection_limit=5" if package == "connect-pg-simple" else ""  # for its own driver
+    (cli.home / ".env").write_text(f"REDIS_URL={shop.url}{pool}\nSESSION_SECRET={SECRET}\n")
     made = cli("config", "init", "--yes", "-q")
     assert (made.stderr, made.code) == ("", 0)
     listed = cli("list", "--user", "42", "-o", "json")
     (item,) = listed.json()["items"]
+    assert ("left aside of the application's URL: connection_limit" in listed.stderr) == bool(pool)
     assert (item["sid"], item["backend"], item["layout"]) == (sid_of(browser), "dev", package)
     judged = cli("verify", f"connect.sid={browser.cookie()}")
     assert judged.json_lines()[0]["secret"] == "dotenv:.env#SESSION_SECRET"

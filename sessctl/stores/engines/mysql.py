@@ -17,11 +17,12 @@ import sqlalchemy as sa
 
 from sessctl.errors import ConfigError, StoreError
 from sessctl.stores.base import Server, Tls
-from sessctl.stores.engines.mysql_connect import MysqlConnection
+from sessctl.stores.engines.mysql_connect import OPTIONS, MysqlConnection
 from sessctl.stores.engines.mysql_errors import Duplicate
 from sessctl.stores.engines.sql_dialect import Column, Moved, SqlDialect
 from sessctl.stores.engines.sql_tls import remark
 from sessctl.stores.layouts.base import Unit
+from sessctl.stores.url import left_aside
 from sessctl.text import escape
 from sessctl.timespec import iso
 
@@ -57,7 +58,7 @@ class MysqlDialect(MysqlConnection, SqlDialect):
         if self.target.socket is None:
             self._tls = Tls.of(encrypted=encrypted, verifies=self.target.verifies)
         said = remark(url, encrypted=encrypted, verifies=self.target.verifies)
-        self.notes += [said] if said else []
+        self.notes += [*left_aside(url, OPTIONS), *([said] if said else [])]
 
     def server(self) -> Server:
         version = str(self.scalar(sa.select(sa.func.version())))
