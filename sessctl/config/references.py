@@ -56,6 +56,9 @@ def follow_url(backend: Backend, environ: Mapping[str, str]) -> Backend:
     reference = backend.url
     try:
         check_form(reference)
+        scheme, _, path = reference.partition(":")
+        if scheme == "file" and not Path(path).expanduser().is_file():
+            raise UsageError(f"no file {path}")  # a pipe would be waited for, by every command
         found = fetch(reference, environ, Nobody(), "url")
         url = found.decode(errors="replace") if isinstance(found, bytes) else found
         if "://" not in url:  # not quoted: it may be anything

@@ -281,6 +281,23 @@ def test_parts_make_a_url_without_the_password(folder: Folder) -> None:
     }
 
 
+def test_what_stands_in_the_source_is_for_development(folder: Folder) -> None:
+    folder.depend("express-session", "connect-redis", "koa-redis", "connect-mongo").write(
+        app__js="const { RedisStore } = require('connect-redis');\n"
+        "new RedisStore({ client: createClient({ url: 'redis://localhost/1' }), prefix: 'a' });\n"
+        "const { createClient } = require('redis');\n",
+        __env="MONGO_URL=mongodb://localhost/x\n",
+        __env__production="PORT=80\nMONGO_URL=mongodb://db.internal/x\n",
+    )
+    found = folder.proposed()
+    assert {name: one["url"] for name, one in found.items()} == {
+        "dev": "redis://localhost/1",
+        "dev-redis": "redis://localhost:6379/0",
+        "dev-mongodb": "dotenv:.env#MONGO_URL",
+        "production": "dotenv:.env.production#MONGO_URL",
+    }
+
+
 def test_odd_names_of_users_and_databases_stay_themselves(folder: Folder) -> None:
     folder.depend("connect-pg-simple").write(
         __env=f"PGHOST=h\nPGUSER=a:b@c\nPGDATABASE=x?y#z\nPGPASSWORD={CANARY}\nPGPORT=\u00b2\n"

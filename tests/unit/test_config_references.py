@@ -51,7 +51,7 @@ def test_a_variable_holds_the_whole_url(
         ("env:EMPTY", "env:EMPTY is empty"),
         ("env:WORD", "env:WORD holds no URL"),
         ("dotenv:.env", "a dotenv reference names a file and a variable"),
-        ("file:none", "cannot read the secret file"),
+        ("file:none", "no file none"),
     ],
 )
 def test_a_reference_that_leads_nowhere_is_told_when_it_is_used(

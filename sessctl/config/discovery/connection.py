@@ -107,19 +107,25 @@ class Connections:
     def by_source(self, kinds: Sequence[str], said: dict[str, Value]) -> Found | None:
         """What the options of the store's library and of its driver say."""
         url = said.get("url")
+        if not self._is_ours(url or said.get("host")):
+            return None
         if url is not None:
             return self._by_value(kinds, url)
         if "host" not in said or len(kinds) != 1:
             return None
         return self._in_parts(kinds[0], said)
 
+    def _is_ours(self, value: Value | None) -> bool:
+        """What stands in the source is for development; elsewhere a variable has to say it."""
+        if self._variables.group == DEV:
+            return True
+        return isinstance(value, Named) and self._variables.get(value.name) is not None
+
     def _by_value(self, kinds: Sequence[str], value: Value) -> Found | None:
         if isinstance(value, Named):
             known = self._variables.get(value.name)
             if known is not None:
                 return self._by_variable(kinds, known, value.origin)
-            if self._variables.group != DEV:
-                return None
             if value.default is None:
                 line = Line("url", f"env:{value.name}", (str(value.origin), "not set in a file"))
                 return Found(kinds[0], [line])

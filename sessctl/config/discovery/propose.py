@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -103,7 +104,7 @@ def discover(folder: Path) -> Discovery:
             proposals.append(proposal)
         else:
             notes.append(f"not proposed: {proposal.name}, as {problem}")
-    notes += proposer.notes(found=bool(proposals))
+    notes += proposer.notes()
     notes += _open_to_git(project, proposals)
     return Discovery(project.root, proposals, notes)
 
@@ -153,12 +154,12 @@ class _Proposer:
         for group in self._groups:
             variables = Variables(self._evidence.variables, group)
             for proposal in self._of_group(group, variables):
-                if proposal.name in taken:
-                    proposal.name = f"{group}-{proposal.kind}"
+                names = (f"{group}-{proposal.kind}{number or ''}" for number in count())
+                proposal.name = next(one for one in (group, *islice(names, 99)) if one not in taken)
                 taken.add(proposal.name)
                 yield proposal
 
-    def notes(self, *, found: bool) -> Iterator[str]:
+    def notes(self) -> Iterator[str]:
         """What has no store that could be named."""
         for package in self._packages:
             library = SESSIONS.get(package)
@@ -247,7 +248,7 @@ class _Proposer:
             url = f"sqlite:///{_relative(f'{folder}/{name}')}"
         elif kind == "sqlite" and "url" in texts and "://" not in texts["url"].value:
             url = f"sqlite:///{_relative(texts['url'].value)}"
-        elif kind == "memcached" and "hosts" in texts:
+        elif kind == "memcached" and "hosts" in texts and "@" not in texts["hosts"].value:
             url = f"memcached://{texts['hosts'].value}"
         if not url or where is None:
             return None
