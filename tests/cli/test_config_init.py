@@ -430,6 +430,12 @@ def test_sessions_that_are_in_the_cookie_have_no_store(folder: Folder) -> None:
     assert "--format cookie-session --secret-from dotenv:.env#COOKIE_SECRET" in result.stderr
 
 
+def test_a_store_that_no_file_tells_is_named(folder: Folder) -> None:
+    result = folder.depend("connect-mongo").cli("config", "init")
+    assert result.code == 1
+    assert "connect-mongo (package.json:3) keeps sessions in a store (mongodb)" in result.stderr
+
+
 def test_a_memory_store_is_pointed_to_the_process(folder: Folder) -> None:
     result = folder.depend("express-session").cli("config", "init")
     assert (result.code, "node+pid://PID" in result.stderr) == (1, True)

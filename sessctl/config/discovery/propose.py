@@ -144,6 +144,7 @@ class _Proposer:
             self._packages.setdefault(use.package, use.origin)
             if use.store in STORES:
                 self._packages.setdefault(use.store, use.origin)
+        self._unplaced = {package for package in self._packages if package in STORES}
         files = [one.origin.file for one in evidence.variables]
         others = {group for file in files if (group := group_of(file)) not in (DEV, None)}
         self._groups = [DEV, *sorted(group for group in others if group and _NAME.fullmatch(group))]
@@ -170,6 +171,12 @@ class _Proposer:
                     f"{package} ({self._packages[package]}) keeps sessions in the cookie itself: "
                     f"sessctl verify COOKIE --format {library.cookie_format}{how}"
                 )
+        for package in sorted(self._unplaced):
+            kind = STORES[package].kind
+            yield (
+                f"{package} ({self._packages[package]}) keeps sessions in a store ({kind}) that "
+                f'no file tells: layout = "{STORES[package].layout}", and its url by hand'
+            )
         if "express-session" in self._packages and not any(p in STORES for p in self._packages):
             yield (
                 "express-session has no store package: its sessions are in the memory of the "
@@ -185,6 +192,7 @@ class _Proposer:
             use = self._use(package)
             place = self._place(package, use, group, connections)
             if place is not None:
+                self._unplaced.discard(package)
                 yield self._proposal(package, use, group, variables, place)
         if not packages and not any(package in SESSIONS for package in self._packages):
             places = [connections.by_variables([kind]) for kind in _LIKELY_KINDS]
