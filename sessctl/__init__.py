@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     )
     from sessctl.admin.create import create
     from sessctl.admin.data import set_data
+    from sessctl.admin.doctor.diagnose import diagnose
     from sessctl.admin.plan import Permissions
     from sessctl.admin.touch import touch
+    from sessctl.config.discovery.propose import discover
     from sessctl.cookies.api import decode_cookie, sign_cookie, verify_cookie
     from sessctl.cookies.wordlist import search_wordlist
     from sessctl.errors import SessctlError
@@ -46,7 +48,9 @@ __all__ = [
     "copy_sessions",
     "create",
     "decode_cookie",
+    "diagnose",
     "diff_stores",
+    "discover",
     "expire",
     "export_sessions",
     "import_sessions",
@@ -73,6 +77,8 @@ _HOME = {
     "create": "sessctl.admin.create",
     "decode_cookie": "sessctl.cookies.api",
     "diff_stores": "sessctl.admin.copy_api",
+    "diagnose": "sessctl.admin.doctor.diagnose",
+    "discover": "sessctl.config.discovery.propose",
     "expire": "sessctl.admin.api",
     "export_sessions": "sessctl.admin.copy_api",
     "import_sessions": "sessctl.admin.copy_api",

@@ -144,6 +144,12 @@ class Run:
         self._warn_of_passwords(found)
         return found
 
+    def every_backend(self) -> list[Backend]:
+        """Those of -b or SESSCTL_BACKEND, else every configured one. Raises ConfigError: none."""
+        if self.options.backend or self.environ.get("SESSCTL_BACKEND") or not self.config.backends:
+            return self.backends()
+        return list(self.config.backends.values())
+
     def backends_to_read(self) -> list[Backend]:
         """As `backends`; one that names no layout is there for each that its store surely has."""
         from sessctl.config.opening import is_laid_out, laid_out_as

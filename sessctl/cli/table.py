@@ -237,11 +237,25 @@ COMMANDS: dict[str, Row] = {
     ),
     "backends": Row(
         "backends:",
-        "Look at the configured backends.",
-        ("sessctl backends list",),
-        (0, 2),
-        ("config",),
+        "Look at the configured backends, and at their stores.",
+        ("sessctl backends list", "sessctl backends ping"),
+        (0, 2, 3),
+        ("config", "doctor"),
         {
+            "ping": Row(
+                "backends_ping:ping",
+                "Connect to the backends: who answers, how fast, what is there.",
+                ("sessctl backends ping", "sessctl backends ping -b demo -v"),
+                (0, 2, 3),
+                ("doctor", "detect"),
+            ),
+            "capabilities": Row(
+                "backends_capabilities:capabilities",
+                "Tell what the store of a backend can do, and what it cannot.",
+                ("sessctl backends capabilities", "sessctl backends capabilities -b demo -o json"),
+                (0, 2, 3),
+                ("backends ping",),
+            ),
             "list": Row(
                 "backends:list_backends",
                 "List the configured backends.",
@@ -253,17 +267,38 @@ COMMANDS: dict[str, Row] = {
     ),
     "config": Row(
         "config:",
-        "Look at the configuration.",
-        ("sessctl config show",),
-        (0, 2),
-        ("backends",),
+        "Look at the configuration, make one, change it.",
+        ("sessctl config init", "sessctl config show"),
+        (0, 1, 2, 4),
+        ("backends", "doctor"),
         {
+            "init": Row(
+                "config_init:init",
+                "Propose backends from the project's own files, and write them.",
+                ("sessctl config init --dry-run", "sessctl config init"),
+                (0, 1, 2, 4),
+                ("config show", "doctor", "backends ping"),
+            ),
             "show": Row(
                 "config:show",
                 "Show the merged configuration and where each value came from.",
                 ("sessctl config show", "sessctl config show -o json"),
                 (0, 2),
                 ("backends",),
+            ),
+            "use": Row(
+                "config_change:use",
+                "Make a backend the default.",
+                ("sessctl config use demo", "sessctl config use demo --dry-run"),
+                (0, 2),
+                ("backends list", "config show"),
+            ),
+            "edit": Row(
+                "config_change:edit",
+                "Open the configuration in your editor; it is checked before it counts.",
+                ("sessctl config edit", "sessctl config edit --user"),
+                (0, 2, 4),
+                ("config validate",),
             ),
             "path": Row(
                 "config:path",
@@ -280,6 +315,13 @@ COMMANDS: dict[str, Row] = {
                 ("config show",),
             ),
         },
+    ),
+    "doctor": Row(
+        "doctor:doctor",
+        "Is everything in working order: install, config, secrets, stores, journals.",
+        ("sessctl doctor", "sessctl doctor -b demo", "sessctl doctor -o json"),
+        (0, 1, 2, 3),
+        ("backends ping", "config validate"),
     ),
     "replay": Row(
         "replay:",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sessctl.config.opening import place_of
+from sessctl.config.opening import place_of, url_of
 from sessctl.config.secrets import check_form, is_reference
 from sessctl.cookies.api import checked
 from sessctl.cookies.registry import cookie_format
 from sessctl.errors import ConfigError, SessctlError, UsageError
-from sessctl.stores.registry import layout_for, parse_url
+from sessctl.stores.registry import layout_for
 from sessctl.timespec import parse_duration
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def check_backend(backend: Backend) -> None:
         SessctlError: the first mistake, with the backend it is in.
     """
     try:
-        parse_url(backend.url)
+        url_of(backend)
         if backend.layout is not None:
             _check_layout(backend, backend.layout)
         _check("cookie_format", backend.cookie_format, cookie_format)
@@ -53,4 +53,4 @@ def _check_layout(backend: Backend, name: str) -> None:
     options = backend.layout_options
     if backend.store_secrets:  # not fetched, but does the layout have a use for them?
         options["store_secrets"] = ()
-    layout_for(parse_url(backend.url), name).configured(options)
+    layout_for(url_of(backend), name).configured(options)

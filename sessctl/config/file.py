@@ -28,6 +28,7 @@ from sessctl.config.model import (
     RedactSettings,
 )
 from sessctl.config.paths import user_config_path
+from sessctl.config.references import URL_FORMS, anchored, follow_url, names_url
 from sessctl.config.secrets import is_reference, refuse_unknown, runs_a_program
 from sessctl.errors import ConfigError, SessctlError, UsageError, did_you_mean
 from sessctl.stores.url import FILE_SCHEMES, parse_store_url
@@ -39,47 +40,81 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file that takes part, and how people call it."""
+    """A file that takes part, and how people call it.
+
+    `folder` is put before relative paths in it; None: they count from where one stands. `text` is
+    what it would hold; None: what it holds.
+    """
 
     path: Path
     label: str  # "user config", "project file" or the path of --config
     table: tuple[str, ...] = ()  # where in the file: ("tool", "sessctl") in a pyproject.toml
     is_project: bool = False
+    folder: Path | None = None
+    text: str | None = None
 
 
-def load_config(*, explicit: str | None, environ: Mapping[str, str], cwd: Path) -> Config:
+def load_config(
+    *,
+    explicit: str | None,
+    environ: Mapping[str, str],
+    cwd: Path,
+    instead: Source | None = None,
+) -> Config:
     """Read every source and merge them.
 
     Args:
         explicit: the path of `--config`; then, or with SESSCTL_CONFIG, this file alone counts.
+        instead: a file as it would be, to see whether it may be written.
 
     Raises:
         ConfigError: a file that was named is missing, TOML is broken, a key is unknown or has the
             wrong type, or secrets in a file lie open to other users.
     """
-    named = explicit if explicit is not None else environ.get("SESSCTL_CONFIG") or None
-    if named is not None:
-        path = Path(named).expanduser()
-        if not path.is_file():
-            raise ConfigError(f"no config file at {named}", hint="check --config or SESSCTL_CONFIG")
-        return _merge([Source(path, str(path))], [])
     notes: list[str] = []
-    sources = [s for s in _project_sources(cwd) if _is_trusted(s.path, notes)]
+    alone = named_config(explicit, environ)
+    if instead is not None and alone is not None:
+        return _merge([instead], notes, environ)
+    sources = _sources(explicit, environ, cwd, notes)
+    if instead is not None:
+        others = [source for source in sources if source.path != instead.path]
+        sources = [instead, *others] if instead.is_project else [*others, instead]
+    return _merge(sources, notes, environ)
+
+
+def _sources(
+    explicit: str | None, environ: Mapping[str, str], cwd: Path, notes: list[str]
+) -> list[Source]:
+    """The files that take part, nearest first."""
+    named = named_config(explicit, environ)
+    if named is not None:
+        if not named.is_file():
+            raise ConfigError(f"no config file at {named}", hint="check --config or SESSCTL_CONFIG")
+        return [Source(named, str(named))]
+    sources = [s for s in project_sources(cwd) if _is_trusted(s.path, notes)]
     user = user_config_path(environ)
     if user.is_file():
         sources.append(Source(user, "user config"))
-    return _merge(sources, notes)
+    return sources
 
 
-def _project_sources(cwd: Path) -> list[Source]:
+def named_config(explicit: str | None, environ: Mapping[str, str]) -> Path | None:
+    """The one file of `--config` or SESSCTL_CONFIG."""
+    named = explicit if explicit is not None else environ.get("SESSCTL_CONFIG") or None
+    return None if named is None else Path(named).expanduser()
+
+
+def project_sources(cwd: Path) -> list[Source]:
     """sessctl.toml or pyproject.toml with our table, from here up to the repository's root."""
     for folder in (cwd, *cwd.parents):
+        base = None if folder == cwd else folder
         own = folder / "sessctl.toml"
         if own.is_file():
-            return [Source(own, "project file", is_project=True)]
+            return [Source(own, "project file", is_project=True, folder=base)]
         shared = folder / "pyproject.toml"
         if shared.is_file() and b"[tool.sessctl" in shared.read_bytes():
-            return [Source(shared, "project file", ("tool", "sessctl"), is_project=True)]
+            table = ("tool", "sessctl")
+            return [Source(shared, "project file", table, is_project=True, folder=base)]
         if (folder / ".git").exists():
             break
     return []
@@ -97,7 +132,7 @@ def _is_trusted(path: Path, notes: list[str]) -> bool:
     return True
 
 
-def _merge(sources: list[Source], notes: list[str]) -> Config:
+def _merge(sources: list[Source], notes: list[str], environ: Mapping[str, str]) -> Config:
     backends: dict[str, Backend] = {}
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
@@ -109,7 +144,7 @@ def _merge(sources: list[Source], notes: list[str]) -> Config:
             raise ConfigError("backends is not a table").at(file=str(source.path))
         for name, entry in entries.items():
             if name not in backends:
-                backends[name] = _backend(name, entry, source, notes)
+                backends[name] = _backend(name, entry, source, notes, environ)
         for key, value in table.items():
             section = _section(key, value, source)
             if isinstance(section, JournalSettings) and source.is_project:
@@ -140,7 +175,8 @@ def _merge(sources: list[Source], notes: list[str]) -> Config:
 
 def _read(source: Source) -> dict[str, Any]:
     try:
-        table: Any = tomllib.loads(source.path.read_text(encoding="utf-8"))
+        text = source.path.read_text(encoding="utf-8") if source.text is None else source.text
+        table: Any = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
         raise ConfigError(
             f"not TOML: {str(exc)[:1].lower()}{str(exc)[1:]}",
@@ -207,19 +243,25 @@ def _convert(value: Any, kind: Any, key: str, source: Source) -> Any:
         ).at(file=str(source.path)) from None
 
 
-def _backend(name: str, entry: Any, source: Source, notes: list[str]) -> Backend:
+def _backend(
+    name: str, entry: Any, source: Source, notes: list[str], environ: Mapping[str, str]
+) -> Backend:
     key = f"backends.{name}"
     if not isinstance(entry, dict):
         raise ConfigError(f"{key} is not a table").at(file=str(source.path))
     _check_keys(entry, BACKEND_KEYS, source, f"{key}.")
     backend: Backend = _convert(entry, Backend, key, source)
-    if "://" not in backend.url:
-        raise ConfigError(f"{key}.url is not a URL", hint='write url = "redis://host:6379/0"').at(
-            file=str(source.path)
-        )
+    is_named = names_url(backend.url)
+    if "://" not in backend.url and not is_named:
+        raise ConfigError(
+            f"{key}.url is not a URL", hint=f'write url = "redis://host:6379/0", or {URL_FORMS}'
+        ).at(file=str(source.path))
     _check_references(key, backend, source)
     _check_inline_secrets(key, backend, source, notes)
-    return msgspec.structs.replace(backend, name=name, source=source.label)
+    backend = msgspec.structs.replace(backend, name=name, source=source.label)
+    if source.folder is not None:
+        backend = anchored(backend, source.folder)
+    return follow_url(backend, environ) if is_named else backend
 
 
 def _password_in(url: str) -> tuple[bool, bool]:
@@ -270,7 +312,8 @@ def _check_inline_secrets(key: str, backend: Backend, source: Source, notes: lis
     in_url, is_local = _password_in(backend.url)
     if not inline and not in_url:
         return
-    if not source.path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+    mode = source.path.stat().st_mode if source.path.exists() else 0  # a new one is private
+    if not mode & (stat.S_IRGRP | stat.S_IROTH):
         return
     if source.is_project and is_local and not inline:  # git checks files out 0644
         notes.append(f"{source.path}: {key} holds a password that others can read")

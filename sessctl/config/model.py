@@ -18,7 +18,7 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
 
     `secrets` sign cookies, `store_secrets` open values that the library encrypts in its store.
     These and the passwords hold references such as `env:NAME`, or, in a file that nobody else can
-    read, the secret itself.
+    read, the secret itself. `url` may be a reference, too.
     """
 
     url: str
@@ -48,9 +48,12 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     lifetime: str | None = None
     protected: bool = False
     read_only: bool = False
-    # Not keys of the file:
+    # Not keys of the file. `url_from`: the reference that names the URL; `url_problem`: why it
+    # names none.
     name: str = ""
     source: str = ""
+    url_from: str = ""
+    url_problem: str = ""
 
     @property
     def named_secrets(self) -> list[str]:
@@ -137,5 +140,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-BACKEND_KEYS = tuple(f for f in Backend.__struct_fields__ if f not in ("name", "source"))
+_NOT_WRITTEN = ("name", "source", "url_from", "url_problem")
+BACKEND_KEYS = tuple(f for f in Backend.__struct_fields__ if f not in _NOT_WRITTEN)
 TOP_KEYS = ("default_backend", "backends", "journal", "redact")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sessctl.stores.base import Lag, Store
     from sessctl.stores.detect import Candidate
     from sessctl.stores.layouts.base import Layout
+    from sessctl.stores.url import StoreUrl
 
 
 def choose_backend(config: Config, wanted: str | None) -> Backend:
@@ -46,13 +47,29 @@ def choose_backend(config: Config, wanted: str | None) -> Backend:
     if not config.backends:
         raise ConfigError(
             "no backend is configured",
-            hint="name one with -b URL, write a sessctl.toml (`sessctl config path` says where), "
-            "or look around with `sessctl demo`",
+            hint="`sessctl config init` looks for one in this project, -b URL names one, "
+            "`sessctl demo` needs none",
         )
     raise ConfigError(
         f"which backend? configured: {', '.join(config.backends)}",
         hint="name one with -b, or set default_backend",
     )
+
+
+def url_of(backend: Backend) -> StoreUrl:
+    """Where a backend's store is.
+
+    Raises:
+        ConfigError: its `url` is a reference that leads nowhere.
+        UsageError: it is malformed.
+    """
+    if backend.url_problem:
+        raise ConfigError(
+            f"the url of backend '{backend.name}' leads nowhere: {backend.url_problem}",
+            hint="`sessctl config validate` checks them all",
+        )
+    place = parse_url(backend.url)
+    return replace(place, is_borrowed=True) if backend.url_from else place
 
 
 def open_backend(
@@ -80,7 +97,7 @@ def open_backend(
         options = backend.layout_options
         if backend.store_secrets:
             options["store_secrets"] = _secrets(backend, "store_secrets", environ, asker)
-        return open_store(backend.url, backend.layout, write=write, access=access, **options)
+        return open_store(url_of(backend), backend.layout, write=write, access=access, **options)
     except SessctlError as exc:
         raise exc.at(**place_of(backend)) from None
 
@@ -91,7 +108,7 @@ def usual_layout(backend: Backend) -> Layout | None:
     Raises:
         UsageError: there is no such layout.
     """
-    named = backend.layout or dict(parse_url(backend.url).settings).get("layout")
+    named = backend.layout or dict(url_of(backend).settings).get("layout")
     return None if named is None else find_layout(named)
 
 
@@ -106,14 +123,14 @@ def layouts_of(
     """Which layouts a backend's store seems to have. Raises as `open_backend` does."""
     try:
         access = replace(_access(backend, timeout_s, environ, asker), allow_stale=allow_stale)
-        return detect_layouts(backend.url, access=access, **backend.layout_options)
+        return detect_layouts(url_of(backend), access=access, **backend.layout_options)
     except SessctlError as exc:
         raise exc.at(**place_of(backend)) from None
 
 
 def is_laid_out(backend: Backend) -> bool:
     """Its layout is named, or told by the store itself: nothing has to be looked for."""
-    place = parse_url(backend.url)
+    place = url_of(backend)
     return bool(backend.layout or dict(place.settings).get("layout")) or tells_its_layout(place)
 
 
@@ -131,7 +148,7 @@ def replica_of(
 ) -> Callable[[], Lag]:
     """What tells how far the replica that a backend names is behind. Raises as `open_backend`."""
     try:
-        return replica_status(backend.url, _access(backend, timeout_s, environ, asker))
+        return replica_status(url_of(backend), _access(backend, timeout_s, environ, asker))
     except SessctlError as exc:
         raise exc.at(**place_of(backend)) from None
 
@@ -151,7 +168,7 @@ def _access(backend: Backend, timeout_s: float, environ: Mapping[str, str], aske
 def place_of(backend: Backend) -> dict[str, str]:
     """How an error names a backend: `prod (user config)`."""
     if not backend.name:
-        return {"backend": parse_url(backend.url).masked}
+        return {"backend": url_of(backend).masked}
     return {"backend": f"{backend.name} ({backend.source})"}
 
 
@@ -192,4 +209,4 @@ def _text(reference: str | None, environ: Mapping[str, str], asker: Asker) -> st
 
 
 def _is_remote(backend: Backend) -> bool:
-    return not parse_url(backend.url).is_local
+    return not url_of(backend).is_local

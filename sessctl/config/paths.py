@@ -47,15 +47,17 @@ def private_folder(folder: Path) -> None:
         folder.chmod(0o700)
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file for its owner alone (0600), whole or not at all; a link is replaced, never
-    followed.
+def replace_file(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Write a file for its owner alone, whole or not at all; a link is replaced, never followed.
+
+    Args:
+        mode: the file's, where it has to be another one.
 
     Raises:
         OSError: it cannot be written, or anybody may exchange files in its folder.
     """
-    mode = path.parent.stat().st_mode
-    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+    folder = path.parent.stat().st_mode
+    if folder & stat.S_IWOTH and not folder & stat.S_ISVTX:
         raise PermissionError(errno.EACCES, "anybody may write its folder", str(path))
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -64,6 +66,7 @@ def replace_file(path: Path, content: bytes) -> None:
     try:
         with os.fdopen(os.open(partial, flags, 0o600), "wb") as file:
             file.write(content)
+            os.fchmod(file.fileno(), mode)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

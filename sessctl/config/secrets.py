@@ -110,13 +110,14 @@ def resolve(
         raise UsageError("not a reference to a secret", hint=f"write {_FORMS}")
     check_form(reference)
     key_id, reference = split_key_id(reference)
-    found = Secret(_fetch(reference, environ, asker, label), reference, key_id=key_id)
+    found = Secret(fetch(reference, environ, asker, label), reference, key_id=key_id)
     if not found.reveal():
         raise UsageError(f"the {label} from {reference} is empty")
     return found
 
 
-def _fetch(reference: str, environ: Mapping[str, str], asker: Asker, label: str) -> bytes | str:
+def fetch(reference: str, environ: Mapping[str, str], asker: Asker, label: str) -> bytes | str:
+    """What a well-formed reference names, as it is. Raises UsageError if there is nothing."""
     scheme, _, rest = reference.partition(":")
     if reference == "prompt":
         return asker.prompt(label)

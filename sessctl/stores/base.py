@@ -74,6 +74,7 @@ class Capabilities:
     confirms_writes: bool = False  # has `ConfirmingStore.confirmed`
     counts_fast: bool = False  # an exact count costs little beside a purge
     tells_room: bool = False  # has `RoomyStore.room`
+    answers: tuple[str, ...] = ()  # parts of a query, beside ids, that the server itself sifts by
     zone_doubt: str = ""  # why dates without a zone may be read wrongly, in words; guarded
     cascades: str = ""  # what else a delete would set off, in words; guarded
 
@@ -119,6 +120,30 @@ class Identity:
         }
 
 
+class Tls(StrEnum):
+    """How what travels to a server and back is protected."""
+
+    VERIFIED = "verified"  # encrypted, and the certificate names the host
+    UNVERIFIED = "unverified"  # encrypted, by whoever answered
+    NONE = "none"
+
+    @classmethod
+    def of(cls, *, encrypted: bool, verifies: bool) -> Tls:
+        if not encrypted:
+            return cls.NONE
+        return cls.VERIFIED if verifies else cls.UNVERIFIED
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Who answers, as it says itself. `version`: None where it does not tell; `tls`: None where
+    nothing travels: files, sockets, processes of this machine."""
+
+    name: str
+    version: str | None
+    tls: Tls | None = None
+
+
 @dataclass(slots=True)
 class Remarks:
     """What a person should be told about a run: fallbacks (S30) and things that are no sessions."""
@@ -161,6 +186,10 @@ class Store(Protocol):
     @property
     def page_size(self) -> int:
         """How many sessions one `delete` should be given."""
+        ...
+
+    def server(self) -> Server:
+        """Who answers; one round trip, and nothing more. Raises StoreError."""
         ...
 
     def now_ms(self) -> int:

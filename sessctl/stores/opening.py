@@ -137,13 +137,13 @@ def _sure_or_usual(
     return Candidate(usual.name, "", {}, 0, "", 0), note
 
 
-def replica_status(url: str, access: Access) -> Callable[[], Lag]:
+def replica_status(url: str | StoreUrl, access: Access) -> Callable[[], Lag]:
     """What tells how far the replica behind a URL is behind.
 
     Raises:
         UsageError: of this kind of store the primary knows; only MySQL's replicas have to be asked.
     """
-    place = parse_url(url)
+    place = parse_url(url) if isinstance(url, str) else url
     if kind_of(place) != "mysql":
         raise UsageError(
             f"--lag-from takes MySQL and MariaDB replicas, not {place.scheme}",

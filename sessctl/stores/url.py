@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 from sessctl.errors import UsageError
-from sessctl.text import Secret
+from sessctl.text import Secret, escape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +39,8 @@ class StoreUrl:
     """A store URL in parts. `path` is as written after the authority, percent-decoded.
 
     `settings` are those of the query's words that say how the sessions are laid out. `others` are
-    further hosts, for the schemes that take a list: `mongodb://a:1,b:2/db`.
+    further hosts, for the schemes that take a list: `mongodb://a:1,b:2/db`. `is_borrowed`: it is
+    the application's own URL, with options for the driver that the application has.
     """
 
     scheme: str
@@ -53,6 +54,7 @@ class StoreUrl:
     settings: tuple[tuple[str, str], ...] = ()
     others: tuple[tuple[str, int | None], ...] = ()
     sentinel_password: Secret | None = None
+    is_borrowed: bool = False
 
     @property
     def masked(self) -> str:
@@ -178,6 +180,24 @@ def _host_and_port(scheme: str, authority: str) -> tuple[str, int | None]:
     if port and not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65_536):
         raise UsageError(f"the {scheme} URL has no valid port", hint="a port is 1 to 65535")
     return host, int(port) if port else None
+
+
+def known_options(url: StoreUrl, known: tuple[str, ...], scheme: str) -> dict[str, str]:
+    """The query's options for an engine; an application's URL may have others for its own driver.
+
+    Raises:
+        UsageError: one that the engine does not know, in a URL that was written for it.
+    """
+    options = dict(url.options)
+    if not url.is_borrowed:
+        flags(options, known, scheme)
+    return {key: value for key, value in options.items() if key in known}
+
+
+def left_aside(url: StoreUrl, known: tuple[str, ...]) -> list[str]:
+    """What to say of the options that `known_options` leaves out."""
+    others = [escape(key) for key, _ in url.options if key not in known]
+    return [f"left aside of the application's URL: {', '.join(others)}"] if others else []
 
 
 def flags(options: Mapping[str, str], known: tuple[str, ...], scheme: str) -> None:

@@ -211,6 +211,7 @@ def at_demo(cli: Cli, tmp_path: Path, app: RawServer) -> Any:
     config = shop.config_path.read_text()
     cli.config(config)
     (cli.home / "orders.yaml").write_bytes(cli("replay", "new").stdout_bytes)
+    (cli.home / "package.json").write_text('{"dependencies": {"connect-redis": "9.0.0"}}')
     for name in ("new.key", "old.key"):
         (cli.home / name).write_text(secret)
     (cli.home / "rockyou.txt").write_text("123456\npassword\n")

@@ -80,6 +80,12 @@ class TestReading:
             assert store.count(Query()) == store.estimate() == 0
             assert store.get(["x"]) == []
 
+    def test_the_server_says_who_it_is(self, engine: Engine) -> None:
+        with engine.open() as store:
+            server = store.server()
+        assert server.name
+        assert server.version is None or server.version[0].isdigit()
+
     def test_scan_finds_every_session_once(self, filled: Engine) -> None:
         with filled.open() as store:
             found = [session.sid for session in store.scan(Query())]

@@ -225,6 +225,14 @@ def test_a_configured_listing_reads_toml_and_never_writes_it(tmp_path: Path, fil
     assert modules.isdisjoint(["tomlkit", "dotenv", "keyring", "redis"])
 
 
+def test_a_project_is_read_without_any_driver(tmp_path: Path) -> None:
+    (tmp_path / "package.json").write_text('{"dependencies": {"connect-pg-simple": "10"}}')
+    (tmp_path / ".env").write_text("DATABASE_URL=postgres://localhost/shop\n")
+    modules = loaded(tmp_path, "config", "init", "--dry-run")
+    assert {"tomlkit", "dotenv"} <= modules
+    assert modules.isdisjoint([*DRIVERS, *RENDERING, "ruamel.yaml", "keyring"])
+
+
 LIBRARY = [
     path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
     for path in sorted((ROOT / "sessctl").rglob("*.py"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sessctl.errors import StoreError
 from sessctl.session import Expiry, Need, Query, Session
-from sessctl.stores.base import Capabilities, Identity, Lag, Outcome, Remarks, Result
+from sessctl.stores.base import Capabilities, Identity, Lag, Outcome, Remarks, Result, Server
 from sessctl.stores.layouts.express import CONNECT_REDIS
 from sessctl.stores.reader import Reader
 
@@ -64,6 +64,9 @@ class MemoryStore:
         self._recognised = recognised
         self._renewed = dict(renewed_during_delete or {})
         self._fail_after = fail_after
+
+    def server(self) -> Server:
+        return Server("memory", None)
 
     def now_ms(self) -> int:
         return NOW_MS

@@ -27,7 +27,7 @@ def list_backends(run: Run) -> ExitCode:
         fields = chosen_fields(run, KEYS)
         write_table(run, fields, ([cell(item[key]) for key in fields] for item in items))
         if not items:
-            run.note("no backend is configured; `sessctl config path` says where one would stand")
+            run.note("no backend is configured; `sessctl config init` looks for one")
         return ExitCode.OK
     writer = Writer(run, output, "BackendList", KEYS, name="name")
     for item in items:
@@ -39,7 +39,7 @@ def list_backends(run: Run) -> ExitCode:
 def _item(run: Run, backend: Backend) -> dict[str, Any]:
     return {
         "name": backend.name,
-        "url": parse_url(backend.url).masked,
+        "url": backend.url_from if backend.url_problem else parse_url(backend.url).masked,
         "layout": backend.layout,
         "default": run.config.default_backend == backend.name,
         "protected": backend.protected,

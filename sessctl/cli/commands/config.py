@@ -59,7 +59,7 @@ def show(run: Run) -> ExitCode:
             for key, value in section.items():
                 line((f"{key} = ", "key"), to_json(value).decode())
     if not config.files:
-        run.note("there is no configuration; `sessctl config path` says where it would stand")
+        run.note("there is no configuration; `sessctl config init` writes one")
     return ExitCode.OK
 
 
@@ -88,6 +88,9 @@ def validate(run: Run) -> ExitCode:
     config = run.config
     warnings = []
     for backend in config.backends.values():
+        if backend.url_problem:  # not set today, and perhaps elsewhere
+            warnings.append(f"{backend.name}: url: {backend.url_problem}")
+            continue
         check_backend(backend)
         for reference in backend.named_secrets:
             shown = describe(reference, environ=run.environ)
@@ -126,7 +129,7 @@ def _values(run: Run, backend: Backend) -> dict[str, Any]:
         if value in (None, [], False) or (key == "no_ttl" and value == "never"):
             continue
         if key == "url":
-            value = parse_url(value).typed
+            value = _url(backend)
         elif key in ("secrets", "store_secrets"):
             value = [describe(reference, environ=run.environ) for reference in value]
         elif key == "password":
@@ -134,6 +137,14 @@ def _values(run: Run, backend: Backend) -> dict[str, Any]:
         values[key] = value
     values["source"] = backend.source
     return values
+
+
+def _url(backend: Backend) -> str:
+    """The URL without its password; one that is named, with its name."""
+    if backend.url_problem:
+        return f"{backend.url_from} (leads nowhere)"
+    url = parse_url(backend.url).typed
+    return f"{backend.url_from} ({url})" if backend.url_from else url
 
 
 def _origin(label: str) -> tuple[str, Any]:

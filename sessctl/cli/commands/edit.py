@@ -9,14 +9,15 @@ import typer
 from sessctl.admin.data import change_data, differences, edited, parse_data, pretty
 from sessctl.cli import changing
 from sessctl.cli.confirm import backend_label, confirm
-from sessctl.cli.editor import EditedFile
+from sessctl.cli.editor import draft_of
 from sessctl.cli.options import command
 from sessctl.cli.outcomes import CHANGED, Outcomes
-from sessctl.errors import ExitCode, Refused, SessctlError, UsageError
+from sessctl.errors import ExitCode, Refused, UsageError
 from sessctl.serializers import same
 from sessctl.text import short_id
 
 if TYPE_CHECKING:
+    from sessctl.cli.editor import Draft
     from sessctl.cli.run import Run
     from sessctl.config.model import Backend
     from sessctl.session import Session
@@ -40,32 +41,26 @@ def edit(
             raise changing.missing([sid], "edit").at(backend=backend_label(backend, store))
         (session,) = found
         before = session.data
-        file = EditedFile(pretty(before), run.environ, name="session.json")
-        try:
-            after = _edited(run, file, before)
+        with draft_of(run, pretty(before), name="session.json") as draft:
+            after = _edited(run, draft, before)
             if after is None or same(before, after):
                 word = "would-store" if dry_run else "stored"
                 outcomes.conclude({word: 0}, store, headline="Nothing was changed.")
                 code = ExitCode.OK
             else:
                 code = _write(run, backend, store, session, (before, after), outcomes)
-        except SessctlError as exc:
-            # Nobody's work is lost.
-            exc.hint = f"{exc.hint}; " if exc.hint else ""
-            exc.hint += f"your text is kept in {file.path}"
-            raise
         if code in (ExitCode.OK, ExitCode.PIPE_CLOSED):
-            file.discard()
+            draft.discard()
         else:
-            run.note(f"your text is kept in {file.path}")
+            run.note(f"your text is kept in {draft.path}")
     outcomes.end()
     return code
 
 
-def _edited(run: Run, file: EditedFile, before: Any) -> Any:
+def _edited(run: Run, draft: Draft, before: Any) -> Any:
     """The data as it was saved; None: the text is as it was, or empty."""
     while True:
-        text = file.edit()
+        text = draft.edit()
         if not text.strip() or text == pretty(before):
             return None
         try:

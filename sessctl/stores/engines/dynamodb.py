@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sessctl.errors import Refused, SessctlError, StoreError
 from sessctl.session import Need, Query
-from sessctl.stores.base import Capabilities, Identity, Outcome, Remarks, Result
+from sessctl.stores.base import Capabilities, Identity, Outcome, Remarks, Result, Server, Tls
 from sessctl.stores.engines.dynamodb_items import Items, expression, seconds
 from sessctl.stores.engines.dynamodb_table import WORKERS, ConditionFailed, Table
 from sessctl.stores.engines.dynamodb_target import Target
@@ -49,7 +49,9 @@ class DynamoStore:
             "dynamodb", target.address, target.table, layout.prefix, target.label
         )
         self.remarks = Remarks()
-        self.capabilities = Capabilities(expires_by_itself=False)
+        self.capabilities = Capabilities(expires_by_itself=False, answers=("expired",))
+        plain = (target.endpoint or "").startswith("http://")
+        self._tls = Tls.of(encrypted=not plain, verifies=True)
         self._items = Items(layout, target.table)
         self._read_only = access.read_only
         self._table = Table(target, self.remarks, access.timeout_s)
@@ -78,6 +80,10 @@ class DynamoStore:
             )
 
     # -- clock and size ---------------------------------------------------------------------------
+
+    def server(self) -> Server:
+        self._table.describe()
+        return Server("DynamoDB", None, self._tls)
 
     def now_ms(self) -> int:
         """The `Date` of DynamoDB's answer, whole seconds."""

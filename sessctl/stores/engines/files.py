@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from sessctl.errors import JournalError, Refused, SerializerError, SessctlError, UsageError
 from sessctl.limits import DEFAULT
 from sessctl.session import Expiry, Need, Problem, Query, Session
-from sessctl.stores.base import Capabilities, Identity, Remarks, Room
+from sessctl.stores.base import Capabilities, Identity, Remarks, Room, Server
 from sessctl.stores.engines.files_directory import Directory, NotAFile, Stamp, reason_of
 from sessctl.stores.engines.files_expiry import FileExpiry
 from sessctl.stores.engines.files_names import FileNames, Kind, masked
@@ -82,6 +82,12 @@ class FilesStore:
             raise
 
     # -- clock and size ---------------------------------------------------------------------------
+
+    def server(self) -> Server:
+        """Nobody but the file system; the directory is looked at."""
+        with self._directory.entries() as entries:
+            next(iter(entries), None)
+        return Server("files", None)
 
     def now_ms(self) -> int:
         """This machine's clock: files have no other, and the application goes by its own."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sessctl.errors import JournalError, Refused, StoreError, StoreUnreachable, UsageError
 from sessctl.session import Expiry, Need, Query, Session
-from sessctl.stores.base import Capabilities, Identity, Outcome, Remarks, Result
+from sessctl.stores.base import Capabilities, Identity, Outcome, Remarks, Result, Server, Tls
 from sessctl.stores.engines.lost import LostReply, after_lost_delete, after_lost_replace
 from sessctl.stores.engines.memcached_wire import NEVER, Item, Wire, is_key
 from sessctl.stores.reader import Reader
@@ -83,6 +83,9 @@ class MemcachedStore:
         return places_of_keys(map(decode_id, keys), sample=_SAMPLE)
 
     # -- clock and size ---------------------------------------------------------------------------
+
+    def server(self) -> Server:
+        return Server("memcached", self._wire.version(), Tls.NONE)
 
     def now_ms(self) -> int:
         """`stats` `time`, whole seconds."""

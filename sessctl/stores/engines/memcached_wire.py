@@ -79,6 +79,10 @@ class Wire:
                 f"memcached at {self.address} knows no meta commands", hint="1.6 or newer does"
             )
 
+    def version(self) -> str:
+        """`VERSION 1.6.38`."""
+        return _shown(self._ask(b"version\r\n").removeprefix(b"VERSION "))
+
     def now_s(self) -> int:
         """The server's clock, which ticks once a second: `stats` `time`."""
         return self._stat(b"time")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from sessctl.errors import Refused, SessctlError, StoreError
 from sessctl.serializers.bson import OPTIONS, DatetimeMS, RawBSONDocument
 from sessctl.session import Need, Query, Session
-from sessctl.stores.base import Capabilities, Identity, Lag, Pair, Remarks
+from sessctl.stores.base import Capabilities, Identity, Lag, Pair, Remarks, Server, Tls
 from sessctl.stores.engines.lost import LostReply
 from sessctl.stores.engines.mongo_connect import STATEMENT_TIMEOUT_S, Target
 from sessctl.stores.engines.mongo_documents import MongoDocuments, ids_of
@@ -58,6 +58,7 @@ class MongoStore:
             "mongodb", target.address, target.database, layout.collection, target.label
         )
         self._client = client
+        self._tls = Tls.of(encrypted=target.encrypted, verifies=target.verifies)
         self._address = target.address
         self._database = client.get_database(target.database)
         self._collection = self._database.get_collection(layout.collection, codec_options=OPTIONS)
@@ -67,6 +68,7 @@ class MongoStore:
             expires_by_itself=self._has_ttl_index(),
             stores_created=bool(layout.created),
             stores_seen=bool(layout.seen),
+            answers=("expired",) if layout.store_secrets else ("expired", "user"),
         )
         self._writer = None
         if not read_only:
@@ -146,6 +148,12 @@ class MongoStore:
         )
 
     # -- clock and size ---------------------------------------------------------------------------
+
+    def server(self) -> Server:
+        """`buildInfo`."""
+        with translated(self._address):
+            told = self._client.admin.command("buildInfo")
+        return Server("MongoDB", str(told.get("version")), self._tls)
 
     def now_ms(self) -> int:
         """`hello.localTime` of the primary, or of the mongos in front of it."""

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from sessctl.errors import ConfigError, StoreError
-from sessctl.stores.engines.mysql_connect import MysqlConnection
+from sessctl.stores.base import Server, Tls
+from sessctl.stores.engines.mysql_connect import OPTIONS, MysqlConnection
 from sessctl.stores.engines.mysql_errors import Duplicate
 from sessctl.stores.engines.sql_dialect import Column, Moved, SqlDialect
 from sessctl.stores.engines.sql_tls import remark
 from sessctl.stores.layouts.base import Unit
+from sessctl.stores.url import left_aside
 from sessctl.text import escape
 from sessctl.timespec import iso
 
@@ -51,8 +53,17 @@ class MysqlDialect(MysqlConnection, SqlDialect):
         version = str(self.scalar(sa.select(sa.func.version())))
         self._is_mariadb = "mariadb" in version.lower()
         self._skips_locked = _version(version) >= ((10, 6) if self._is_mariadb else (8, 0))
-        said = remark(url, encrypted=self._is_encrypted(), verifies=self.target.verifies)
-        self.notes += [said] if said else []
+        encrypted = self._is_encrypted()
+        self._tls = None
+        if self.target.socket is None:
+            self._tls = Tls.of(encrypted=encrypted, verifies=self.target.verifies)
+        said = remark(url, encrypted=encrypted, verifies=self.target.verifies)
+        self.notes += [*left_aside(url, OPTIONS), *([said] if said else [])]
+
+    def server(self) -> Server:
+        version = str(self.scalar(sa.select(sa.func.version())))
+        name = "MariaDB" if self._is_mariadb else "MySQL"
+        return Server(name, version.partition("-")[0], self._tls)
 
     def _is_encrypted(self) -> bool:
         with self._mapped():

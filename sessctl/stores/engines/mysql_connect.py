@@ -18,7 +18,7 @@ from sessctl.stores.engines.sql_connection import (
 )
 from sessctl.stores.engines.sql_target import SqlTarget
 from sessctl.stores.engines.sql_tls import check_wanted
-from sessctl.stores.url import flags
+from sessctl.stores.url import known_options
 
 if TYPE_CHECKING:
     from sessctl.errors import StoreError
@@ -33,7 +33,7 @@ except ImportError:
 
 DRIVER_ERRORS = (pymysql.MySQLError, OSError)
 _MODES = ("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
-_OPTIONS = ("ssl-mode", "ssl-ca", "ssl-cert", "ssl-key", "unix_socket")
+OPTIONS = ("ssl-mode", "ssl-ca", "ssl-cert", "ssl-key", "unix_socket")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,7 @@ class MysqlTarget(SqlTarget):
             UsageError: an option or a mode that is not known, or no database.
             Refused: TLS is required, and less is asked for.
         """
-        options = dict(url.options)
-        flags(options, _OPTIONS, "mysql")
+        options = known_options(url, OPTIONS, "mysql")
         database = url.path.strip("/")
         if not database:
             raise UsageError("the MySQL URL names no database", hint="write mysql://host/database")

@@ -19,7 +19,7 @@ import msgspec
 
 from sessctl.errors import JournalError, Refused, UsageError
 from sessctl.session import Expiry, Need, Query, Session
-from sessctl.stores.base import Capabilities, Identity, Remarks
+from sessctl.stores.base import Capabilities, Identity, Remarks, Server
 from sessctl.stores.engines.node_find import find
 from sessctl.stores.engines.node_inspector import reach
 from sessctl.stores.engines.node_writes import PAGE, NodeWriter
@@ -118,6 +118,10 @@ class NodeStore:
             return cls(cdp, place, layout, read_only=read_only, opened=opened.pop_all())
 
     # -- clock and size ---------------------------------------------------------------------------
+
+    def server(self) -> Server:
+        version = str(self._cdp.evaluate("process.version").value)
+        return Server("Node.js", escape(version).removeprefix("v"))
 
     def now_ms(self) -> int:
         """`Date.now()` of the process."""

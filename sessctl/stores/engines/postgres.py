@@ -13,12 +13,14 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from sessctl.errors import ConfigError, StoreError
+from sessctl.stores.base import Server, Tls
 from sessctl.stores.engines import postgres_catalog as catalog
-from sessctl.stores.engines.postgres_connect import DRIVER_ERRORS, PostgresTarget
+from sessctl.stores.engines.postgres_connect import DRIVER_ERRORS, OPTIONS, PostgresTarget
 from sessctl.stores.engines.postgres_errors import store_error
 from sessctl.stores.engines.sql_dialect import Column, Moved, SqlDialect
 from sessctl.stores.engines.sql_tls import remark
 from sessctl.stores.layouts.base import Unit
+from sessctl.stores.url import left_aside
 from sessctl.text import escape
 
 if TYPE_CHECKING:
@@ -47,9 +49,16 @@ class PostgresDialect(SqlDialect):
         with self._mapped():
             driver: Any = self._connection.connection.driver_connection
             encrypted = driver.pgconn.ssl_in_use
+        self._tls = None
+        if self._target.socket is None:
+            self._tls = Tls.of(encrypted=encrypted, verifies=self._target.verifies)
         said = remark(url, encrypted=encrypted, verifies=self._target.verifies)
-        self.notes += [said] if said else []
+        self.notes += [*left_aside(url, OPTIONS), *([said] if said else [])]
         self._zone = self._checked_zone(layout) if layout else None
+
+    def server(self) -> Server:
+        version = str(self.scalar(sa.select(sa.func.current_setting("server_version"))))
+        return Server("PostgreSQL", version.partition(" ")[0], self._tls)
 
     def _connect(self) -> Any:
         return self._target.connect()

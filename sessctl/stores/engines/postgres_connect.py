@@ -18,7 +18,7 @@ from sessctl.errors import MissingExtra, UsageError
 from sessctl.stores.engines.sql_connection import LOCK_TIMEOUT_S, STATEMENT_TIMEOUT_S
 from sessctl.stores.engines.sql_target import SqlTarget
 from sessctl.stores.engines.sql_tls import check_wanted
-from sessctl.stores.url import flags
+from sessctl.stores.url import known_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ except ImportError:
     raise MissingExtra("a postgresql store", "postgres") from None
 
 DRIVER_ERRORS = (psycopg.Error,)
-_OPTIONS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "host")
+OPTIONS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "host")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,7 @@ class PostgresTarget(SqlTarget):
             UsageError: an option that is not known, or no database.
             Refused: TLS is required, and less is asked for.
         """
-        options = dict(url.options)
-        flags(options, _OPTIONS, "postgresql")
+        options = known_options(url, OPTIONS, "postgresql")
         database = url.path.strip("/")
         if not database:
             raise UsageError(

@@ -10,12 +10,13 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Self
 
-from sessctl.errors import JournalError, Refused
+from sessctl.errors import JournalError, Refused, StoreError, StoreUnreachable
 from sessctl.session import Expiry, Need, Query, Session
-from sessctl.stores.base import Capabilities, Identity, Outcome, Remarks, Result
+from sessctl.stores.base import Capabilities, Identity, Outcome, Remarks, Result, Server, Tls
 from sessctl.stores.engines.redis_connect import Target
 from sessctl.stores.engines.redis_keys import Keys
 from sessctl.stores.engines.redis_lag import replica_lags
+from sessctl.stores.engines.redis_nodes import info
 from sessctl.stores.engines.redis_pages import RedisPages
 from sessctl.stores.engines.redis_room import room_of
 from sessctl.stores.engines.redis_writes import DELETE_PAGE, NO_TTL, RedisWriter
@@ -55,9 +56,11 @@ class RedisStore:
         remarks: Remarks,
         *,
         read_only: bool,
+        tls: Tls | None = None,
     ) -> None:
         self.layout = layout
         self.identity = identity
+        self._tls = tls
         self.remarks = remarks
         self.capabilities = Capabilities(
             expires_by_itself=True, confirms_writes=True, tells_room=True
@@ -80,7 +83,10 @@ class RedisStore:
         target, remarks = Target.of(url, access), Remarks()
         scope = layout.prefix
         identity = Identity("redis", target.address, str(target.db), scope, target.label)
-        store = cls(target.nodes(remarks), layout, identity, remarks, read_only=access.read_only)
+        store = cls(
+            target.nodes(remarks), layout, identity, remarks,
+            read_only=access.read_only, tls=target.tls,
+        )  # fmt: skip
         if target.is_open_to_others:
             scheme, plus, form = url.scheme.partition("+")
             secure = f"{scheme}s{plus}{form}"
@@ -95,6 +101,19 @@ class RedisStore:
             return places_of_keys(_first_keys(channel), sample=_SAMPLE)
 
     # -- clock and size ---------------------------------------------------------------------------
+
+    def server(self) -> Server:
+        """`INFO server` of one primary; of a user who may not ask, `PING`."""
+        try:
+            told = info(self._keys.everywhere("INFO", "server")[0])
+        except StoreUnreachable:
+            raise
+        except StoreError:
+            self._keys.everywhere("PING")
+            return Server("Redis", None, self._tls)
+        name = "Valkey" if told.get("server_name") == "valkey" else "Redis"
+        version = told.get("valkey_version") or told.get("redis_version")
+        return Server(name, version, self._tls)
 
     def now_ms(self) -> int:
         """Redis `TIME`; of several primaries the earliest, which condemns the fewest."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from sessctl.errors import Refused, UsageError
+from sessctl.stores.base import Tls
 from sessctl.stores.engines.redis_node import CLIENT_NAME, Node
 from sessctl.stores.engines.redis_nodes import Nodes
 from sessctl.stores.url import flags
@@ -84,6 +85,13 @@ class Target:
     def is_open_to_others(self) -> bool:
         """Sessions and password travel unencrypted to another machine."""
         return not (self._is_secure or self.form == "unix" or self.url.is_local)
+
+    @property
+    def tls(self) -> Tls | None:
+        """None: a socket. With TLS the host's name is always verified."""
+        if self.form == "unix":
+            return None
+        return Tls.of(encrypted=self._is_secure, verifies=True)
 
     @property
     def _is_secure(self) -> bool:

@@ -17,7 +17,7 @@ import sqlalchemy as sa  # 180 ms; only this engine needs it
 
 from sessctl.errors import Refused, SessctlError, StoreError
 from sessctl.session import Need, Query
-from sessctl.stores.base import Capabilities, Identity, Remarks
+from sessctl.stores.base import Capabilities, Identity, Remarks, Server
 from sessctl.stores.engines.sql_pages import READ_PAGE, SqlPages
 from sessctl.stores.engines.sql_rows import SqlRows
 from sessctl.stores.engines.sql_versions import VersionLock
@@ -87,6 +87,7 @@ class SqlStore:
             expires_by_itself=False,
             orders_by_expiry=dialect.has_expiry_index(layout),
             counts_fast=dialect.name == "sqlite",
+            answers=("expired", "user"),
             zone_doubt=dialect.zone_doubt(layout),
             cascades="" if read_only else dialect.cascades(layout),
         )
@@ -175,6 +176,9 @@ class SqlStore:
         )  # fmt: skip
 
     # -- clock and size ---------------------------------------------------------------------------
+
+    def server(self) -> Server:
+        return self._dialect.server()
 
     def now_ms(self) -> int:
         return self._dialect.now_ms()

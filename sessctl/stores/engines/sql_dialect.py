@@ -14,7 +14,7 @@ from sessctl.stores.engines.sql_connection import SqlConnection
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sessctl.stores.base import Lag
+    from sessctl.stores.base import Lag, Server
     from sessctl.stores.layouts.base import TableLayout
 
 
@@ -170,6 +170,10 @@ class SqlDialect(SqlConnection):
     @abstractmethod
     def _rows_by_statistics(self, layout: TableLayout) -> int:
         """What the server reckons a large table to have."""
+
+    @abstractmethod
+    def server(self) -> Server:
+        """Who answers, and its version."""
 
     @abstractmethod
     def now_ms(self) -> int:

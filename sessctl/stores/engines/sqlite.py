@@ -18,6 +18,7 @@ from sqlalchemy.sql.elements import UnaryExpression
 from sqlalchemy.sql.operators import custom_op
 
 from sessctl.errors import AccessDenied, StoreError, StoreUnreachable, UsageError
+from sessctl.stores.base import Server
 from sessctl.stores.engines import sqlite_dates as dates
 from sessctl.stores.engines.sql_connection import LOCK_TIMEOUT_S
 from sessctl.stores.engines.sql_dialect import Column, Moved, SqlDialect
@@ -66,6 +67,9 @@ class SqliteDialect(SqlDialect):
             if mode == "wal" and not access.read_only:
                 # Half as long a lock; a power failure may undo our last deletes, no more.
                 self._connection.exec_driver_sql("PRAGMA synchronous = NORMAL")
+
+    def server(self) -> Server:
+        return Server("SQLite", str(self.scalar(sa.select(sa.func.sqlite_version()))))
 
     def _connect(self) -> sqlite3.Connection:
         uri = f"file:{quote(str(self._path))}?mode={self._mode}"
