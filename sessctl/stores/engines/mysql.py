@@ -19,7 +19,6 @@ from sessctl.errors import ConfigError, StoreError
 from sessctl.stores.engines.mysql_connect import MysqlConnection
 from sessctl.stores.engines.mysql_errors import Duplicate
 from sessctl.stores.engines.sql_dialect import Column, Moved, SqlDialect
-from sessctl.stores.engines.sql_tls import remark
 from sessctl.stores.layouts.base import Unit
 from sessctl.text import escape
 from sessctl.timespec import iso
@@ -51,8 +50,8 @@ class MysqlDialect(MysqlConnection, SqlDialect):
         version = str(self.scalar(sa.select(sa.func.version())))
         self._is_mariadb = "mariadb" in version.lower()
         self._skips_locked = _version(version) >= ((10, 6) if self._is_mariadb else (8, 0))
-        said = remark(url, encrypted=self._is_encrypted(), verifies=self.target.verifies)
-        self.notes += [said] if said else []
+        encrypted = self._is_encrypted()
+        self._note_transport(url, encrypted=encrypted, verifies=self.target.verifies)
 
     def _is_encrypted(self) -> bool:
         with self._mapped():
@@ -276,6 +275,9 @@ class MysqlDialect(MysqlConnection, SqlDialect):
             ).bindparams(**asked)
         )
         return escape(str(found[0][0])) if found else ""
+
+    def zoneless(self, layout: TableLayout) -> str:
+        return "datetime"  # no other date is taken, see `_check_expiry_type`
 
     def takes_no_writes(self) -> bool:
         return str(self.scalar(sa.text("SELECT @@global.read_only"))) == "1"

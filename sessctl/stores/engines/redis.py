@@ -14,6 +14,7 @@ from sessctl.errors import JournalError, Refused
 from sessctl.session import Expiry, Need, Query, Session
 from sessctl.stores.base import Capabilities, Identity, Outcome, Remarks, Result
 from sessctl.stores.engines.redis_connect import Target
+from sessctl.stores.engines.redis_facts import redis_facts
 from sessctl.stores.engines.redis_keys import Keys
 from sessctl.stores.engines.redis_lag import replica_lags
 from sessctl.stores.engines.redis_pages import RedisPages
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from sessctl.stores.engines.redis_node import Channel
     from sessctl.stores.engines.redis_nodes import Nodes
     from sessctl.stores.engines.redis_pages import Sieve
+    from sessctl.stores.facts import Fact
     from sessctl.stores.layouts.base import KeyLayout
     from sessctl.stores.survey import Place
     from sessctl.stores.url import StoreUrl
@@ -48,6 +50,7 @@ class RedisStore:
 
     def __init__(
         self,
+        target: Target,
         nodes: Nodes,
         layout: KeyLayout,
         identity: Identity,
@@ -55,6 +58,7 @@ class RedisStore:
         *,
         read_only: bool,
     ) -> None:
+        self._target = target
         self.layout = layout
         self.identity = identity
         self.remarks = remarks
@@ -77,7 +81,8 @@ class RedisStore:
         target, remarks = Target.of(url, access), Remarks()
         scope = layout.prefix
         identity = Identity("redis", target.address, str(target.db), scope, target.label)
-        store = cls(target.nodes(remarks), layout, identity, remarks, read_only=access.read_only)
+        nodes = target.nodes(remarks)
+        store = cls(target, nodes, layout, identity, remarks, read_only=access.read_only)
         if target.is_open_to_others:
             scheme, plus, form = url.scheme.partition("+")
             secure = f"{scheme}s{plus}{form}"
@@ -108,6 +113,9 @@ class RedisStore:
         """`INFO replication` of each primary: seconds since a replica last acknowledged."""
         told = self._keys.everywhere("INFO", "replication")
         return [lag for one in told for lag in replica_lags(one)]
+
+    def facts(self) -> Iterator[Fact]:
+        return redis_facts(self._target, self._keys.everywhere)
 
     # -- reading ----------------------------------------------------------------------------------
 
