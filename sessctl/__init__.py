@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from sessctl.admin.api import expire, prune_journals, purge, restore, resume
+    from sessctl.admin.audit import audit
     from sessctl.admin.plan import Permissions
     from sessctl.cookies.api import decode_cookie, sign_cookie, verify_cookie
     from sessctl.errors import SessctlError
@@ -33,6 +34,7 @@ __all__ = [
     "SessctlError",
     "Session",
     "__version__",
+    "audit",
     "decode_cookie",
     "expire",
     "open_store",
@@ -51,6 +53,7 @@ _HOME = {
     "Secret": "sessctl.text",
     "SessctlError": "sessctl.errors",
     "Session": "sessctl.session",
+    "audit": "sessctl.admin.audit",
     "decode_cookie": "sessctl.cookies.api",
     "expire": "sessctl.admin.api",
     "open_store": "sessctl.stores.opening",

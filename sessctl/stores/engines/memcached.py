@@ -53,9 +53,7 @@ class MemcachedStore:
     kind = "memcached"
     page_size = _PAGE
 
-    def __init__(
-        self, url: StoreUrl, wire: Wire, layout: KeyLayout, *, read_only: bool
-    ) -> None:
+    def __init__(self, url: StoreUrl, wire: Wire, layout: KeyLayout, *, read_only: bool) -> None:
         self.layout = layout
         self._url = url
         self.identity = Identity("memcached", wire.address, "", layout.prefix, wire.address)

@@ -166,9 +166,7 @@ class MongoStore:
     def facts(self) -> Iterator[Fact]:
         """TLS, whether anybody is let in, and the TTL index."""
         target, field = self._target, self.layout.expires
-        yield from transport_facts(
-            target.url, encrypted=target.encrypted, verifies=target.verifies
-        )
+        yield from transport_facts(target.url, encrypted=target.encrypted, verifies=target.verifies)
         yield Fact(
             Topic.ANONYMOUS, not target.has_user, "security.authorization",
             "security: { authorization: enabled }   # mongod.conf, after db.createUser(...)",

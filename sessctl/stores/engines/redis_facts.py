@@ -48,9 +48,7 @@ def _anonymous(target: Target, ask: Ask) -> Fact:
 
 def _remote(_: Target, ask: Ask) -> Fact:
     modes = [_setting(one) for one in ask("CONFIG", "GET", "protected-mode")]
-    return Fact(
-        Topic.REMOTE, "no" in modes, "protected-mode", "CONFIG SET protected-mode yes"
-    )
+    return Fact(Topic.REMOTE, "no" in modes, "protected-mode", "CONFIG SET protected-mode yes")
 
 
 def _all_rights(_: Target, ask: Ask) -> Fact:
