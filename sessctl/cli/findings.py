@@ -85,7 +85,8 @@ def report(backend: str, audit: Audit, *, wide: bool) -> Iterator[Line]:
             yield from _row("where", left.where, room)
             yield from _row("why", left.reason, room, "muted")
     yield []
-    yield [(_totals(audit), "plain")]
+    for line in textwrap.wrap(_totals(audit), room):
+        yield [(line, "plain")]
     if wide:
         yield from _row("passed", ", ".join(sorted(audit.passed)), room, "muted")
 

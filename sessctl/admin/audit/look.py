@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from sessctl.errors import SerializerError
-from sessctl.text import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,15 +15,13 @@ if TYPE_CHECKING:
     from sessctl.text import Masker
 
 MOST_VALUES = 5_000  # of one session; 10 ms
-_LONGEST_KEY = 40
+_NAME = re.compile(r"[^\W\d][\w$-]*")
+_LONGEST_NAME, _LIKE_A_TOKEN = 40, 20  # characters
 
 
-class Leaf(NamedTuple):
-    """A value of a session. `path` may be shown: what is no plain name in it is `*`."""
-
-    path: str
-    key: str  # the nearest name above the value
-    value: Any
+# A value of a session: where it stands, the nearest name above it, the value. The place may be
+# shown: what is no plain name in it is `*`.
+Leaf = tuple[str, str, "str | int"]
 
 
 class Look:
@@ -80,22 +78,24 @@ class Look:
         return len(self.leaves) >= MOST_VALUES
 
     def _walk(self) -> Iterator[Leaf]:
-        stack: list[Leaf] = [Leaf("", "", self.data)]
+        stack: list[tuple[str, str, Any]] = [("", "", self.data)]
         room = MOST_VALUES
         while stack and room:
             path, key, value = stack.pop()
-            if isinstance(value, dict):
-                inner = [self._below(path, name, item) for name, item in value.items()]
-                stack += reversed(inner[:room])
-            elif isinstance(value, list):
-                stack += (Leaf(f"{path}[]", key, item) for item in reversed(value[:room]))
-            elif isinstance(value, str | int) and not isinstance(value, bool):
+            kind = type(value)
+            if kind is str or kind is int:
                 room -= 1
-                yield Leaf(path, key, value)
+                yield path, key, value
+            elif kind is dict:
+                start = f"{path}." if path else ""
+                names = list(value)[:room]
+                stack += [(start + _step(str(n)), str(n), value[n]) for n in names[::-1]]
+            elif kind is list:
+                stack += [(f"{path}[]", key, item) for item in value[room - 1 :: -1]]
 
-    def _below(self, path: str, name: Any, value: Any) -> Leaf:
-        key = str(name)
-        plain = key.replace("_", "a").replace("-", "a").replace("$", "a").isalnum()
-        shown = key if plain and not key.isdigit() and not self.masker.looks_secret(key) else "*"
-        step = shorten(shown, _LONGEST_KEY)
-        return Leaf(f"{path}.{step}" if path else step, key, value)
+
+def _step(name: str) -> str:
+    """A name as a part of a path; what could be data itself, an id or a token, is hidden."""
+    if not (0 < len(name) <= _LONGEST_NAME and _NAME.fullmatch(name)):
+        return "*"
+    return name if len(name) < _LIKE_A_TOKEN or name.replace("_", "").isalpha() else "*"

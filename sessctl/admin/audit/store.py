@@ -283,7 +283,7 @@ CLOCK = Rule(
     "store.clock",
     Severity.MEDIUM,
     "the clocks of store and machine differ",
-    "each judges by its own: what the store has ended the application takes for live, or before time",
+    "each judges by its own: what is over to the store is live to the application, or the reverse",
     "timedatectl set-ntp true   # on both",
 )
 STRANGERS = Rule(
