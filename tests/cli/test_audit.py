@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sessctl.admin.audit import Settings
+from sessctl.admin.audit.settings import SETTINGS_CHECKS
 from sessctl.admin.audit.strength import bits_of, is_example, is_guessable
+from sessctl.config.file import load_config
 from sessctl.demo.sessions import build_demo
 from tests.cli.test_hostile_output import (
     FORMATS,
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
 STRONG = "n7Qe0xWv2Lk9RrUyB4mZtD8sHcJ1aGpV5oXiF6TqY3E"  # random once
 CANARIES = {
     "password": "canary-hunter2",
-    "pem": "-----BEGIN PRIVATE KEY-----\ncanaryMIIEvQ\n-----END PRIVATE KEY-----",
+    "pem": "-----BEGIN {0} KEY-----\ncanaryMIIEvQ\n-----END {0} KEY-----".format("PRIVATE"),
     "card": "5555 5555 5555 4444",
     "stripe": "sk_live_canary0canary0canary",
     "accessToken": "canary-access-token",
@@ -319,6 +322,25 @@ def test_a_secret_file_that_others_can_read(
     key.chmod(0o644)
     open_folder.chmod(0o700)
     assert "secret.file-open" not in audited(cli)
+
+
+def test_a_password_in_a_configuration_that_others_can_read(open_folder: Path) -> None:
+    """A project file as git checks it out, with the password of a store on this machine."""
+    path = open_folder / "sessctl.toml"
+    path.write_text('[backends.x]\nurl = "redis://:n7Qe0xWv2Lk9RrUy@127.0.0.1:1/0"\n')
+    (check,) = [one for one in SETTINGS_CHECKS if one.rule.id == "secret.file-open"]
+
+    def judged() -> list[Any]:
+        config = load_config(explicit=None, environ={"HOME": str(open_folder)}, cwd=open_folder)
+        settings = Settings(backend=config.backend("x"), config=config)
+        return [*check.judge(check.rule, settings)]
+
+    path.chmod(0o600)
+    assert judged() == []
+    path.chmod(0o644)
+    (said,) = judged()
+    assert (said.where, said.fix) == ("x: configuration", f"chmod 600 {path}")
+    assert "n7Qe" not in str(said)
 
 
 @pytest.mark.parametrize("version", ["2", "4"])

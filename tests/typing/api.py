@@ -14,6 +14,7 @@ from sessctl import (
     Secret,
     SessctlError,
     Session,
+    audit,
     decode_cookie,
     expire,
     open_store,
@@ -24,6 +25,7 @@ from sessctl import (
     sign_cookie,
     verify_cookie,
 )
+from sessctl.admin.audit import Severity
 from sessctl.cookies.base import Cookie, DecodedCookie, Verdict
 from sessctl.stores.base import Outcome, Result, Store
 
@@ -87,3 +89,11 @@ def access() -> Store:
         assert_type(error.code, str)
         assert_type(error.hint, str | None)
         raise
+
+
+def auditing(store: Store) -> None:
+    made = audit(store, sample=1000)
+    assert_type(made.findings[0].severity, Severity)
+    assert_type(made.findings[0].sids, tuple[str, ...])
+    assert_type(made.skipped[0].reason, str)
+    assert_type(made.worst, Severity | None)

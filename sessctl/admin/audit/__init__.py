@@ -5,8 +5,8 @@ A check is one function beside its rule, in the module of what it looks at: `ses
 engine tells). It adds itself to its module's list, and nothing else has to know it.
 """
 
-from sessctl.admin.audit.audit import Audit, audit
 from sessctl.admin.audit.finding import Finding, Severity, Skipped
+from sessctl.admin.audit.run import Audit, audit
 from sessctl.admin.audit.settings import Settings
 
 __all__ = ["Audit", "Finding", "Settings", "Severity", "Skipped", "audit"]

@@ -153,7 +153,7 @@ def _example(rule: Rule, s: Settings) -> Said:
     "secret.weak",
     Severity.HIGH,
     "a secret can be guessed",
-    "one cookie is enough to try guesses offline, millions a second; a hit signs any session id",
+    "guesses are cheap: one cookie is enough to try millions a second against what signs it",
     _NEW_SECRET,
 )
 def _weak(rule: Rule, s: Settings) -> Said:

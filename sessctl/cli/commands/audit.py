@@ -30,7 +30,7 @@ def audit(
         str,
         typer.Option(
             "--fail-on",
-            help="Exit 1 from this severity on: info, low, medium, high, critical.",
+            help="Exit 1 from here on: info, low, medium, high, critical.",
             metavar="SEVERITY",
         ),
     ] = "high",
@@ -58,7 +58,8 @@ def audit(
             writer.item(finding_item(label, one))
         for left in made.skipped if output != "name" else ():
             writer.item(skipped_item(label, left))
-    failed = any(one.severity.rank >= limit.rank for made in audits for one in made.findings)
+    worst = [made.worst for made in audits]
+    failed = any(one is not None and one.rank >= limit.rank for one in worst)
     if writer is not None:
         writer.end(summary=summary_of(audits, limit, failed=failed))
     skipped = sum(len(made.skipped) for made in audits)

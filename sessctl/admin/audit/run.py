@@ -107,6 +107,7 @@ class Audit:
         self._take(STRANGERS, [*judge_strangers(self._store, self._where)])
         self.findings.sort(key=lambda one: (-one.severity.rank, one.id, one.where))
 
+    @property
     def worst(self) -> Severity | None:
         """The severity of the worst finding."""
         return self.findings[0].severity if self.findings else None
