@@ -26,7 +26,7 @@ class Topic(StrEnum):
     ENCRYPTED = "encrypted"  # bool: what goes to another machine is
     VERIFIED = "verified"  # bool: so is the certificate of that machine
     ANONYMOUS = "anonymous"  # bool: whoever reaches the server reads and writes, without a password
-    REMOTE = "remote"  # bool: other machines are let in without a password, too
+    REMOTE = "remote"  # bool: where there is no password, other machines are let in all the same
     ALL_RIGHTS = "all-rights"  # str: the user of this connection if it may do everything, else ""
     EVICTION = "eviction"  # str: how sessions are thrown out when memory is full; "": they are not
     DURABLE = "durable"  # bool: sessions survive a restart

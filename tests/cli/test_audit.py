@@ -293,6 +293,9 @@ def test_backends_that_share_a_secret(cli: Cli, shop: SqliteEngine) -> None:
     )  # fmt: skip
     cli.config(mine + other.format("C"))
     assert "secret.shared" not in audited(cli, "-b", "shop", env=env)
+    cli.config(mine + other.replace("env:{}", "keyring:shop/staging"))
+    skipped = found(cli("audit", "-b", "shop", "-o", "jsonl", env=env), "skipped")
+    assert skipped["secret.shared"]["reason"] == "fetched for an audit of its own backend only"
 
 
 def test_a_secret_in_the_configuration(cli: Cli, shop: SqliteEngine) -> None:

@@ -340,11 +340,17 @@ class TestRedis:
         assert (found.severity, found.where) == (Severity.MEDIUM, "user default")
 
     def test_without_a_password_for_other_machines(self, redis_engine: RedisEngine) -> None:
-        redis_engine.client.config_set("protected-mode", "no")
+        client = redis_engine.client
+        client.config_set("protected-mode", "no")
         try:
+            near = findings(redis_engine)  # it listens on 127.0.0.1 only
+            client.config_set("bind", "127.0.0.1 -203.0.113.9")
             found = findings(redis_engine)
         finally:
-            redis_engine.client.config_set("protected-mode", "yes")
+            client.config_set("protected-mode", "yes")
+            client.config_set("bind", "127.0.0.1")
+        assert near["access.no-password"].severity is Severity.MEDIUM
+        assert "access.protected-mode" not in near
         assert found["access.no-password"].severity is Severity.CRITICAL
         assert found["access.protected-mode"].fix == "CONFIG SET protected-mode yes"
         assert "access.protected-mode" not in findings(redis_engine)
@@ -588,6 +594,25 @@ class Silent:
         if name == "facts":
             raise AttributeError(name)
         return getattr(self._store, name)
+
+
+def test_what_was_not_looked_at_has_not_passed(
+    sqlite_engine: SqliteEngine, redis_engine: RedisEngine
+) -> None:
+    with sqlite_engine.open() as store:
+        empty = audit(store)
+    assert [(one.id, one.reason) for one in empty.skipped] == [("data", "the store has none")]
+    redis_engine.client.set("koa:sess:a", b'{"_expire":1,"_maxAge":2,"user":7}')
+    with open_store(
+        redis_engine.url.partition("?")[0] + "?layout=koa-session&prefix=koa:sess:"
+    ) as s:
+        koa = audit(s)
+    assert ("cookie", "koa-session keeps none in its sessions") in [
+        (one.id, one.reason) for one in koa.skipped
+    ]
+    for made in (empty, koa):
+        assert not [id for id in made.passed if id.startswith("cookie.")]
+    assert not [id for id in empty.passed if id.startswith(("data.", "sid.", "expiry.", "crowd."))]
 
 
 def test_an_engine_that_tells_nothing_is_said_to(sound: SqliteEngine) -> None:

@@ -23,7 +23,7 @@ from sessctl.admin.audit.store import (
     told_by,
 )
 from sessctl.session import Query
-from sessctl.text import Masker, short_id
+from sessctl.text import Masker, short_id, shorten
 from sessctl.timespec import parse_duration
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _PAGE = 500  # sessions between two words of progress
 _GROUPS = 1_000  # different words of one check that are counted apart
+_WORD = 120  # characters of each
 _SHOWN = 3
 
 
@@ -47,7 +48,7 @@ class Tally:
     samples: list[str] = field(default_factory=list)
 
     def see(self, look: Look) -> None:
-        words = set(self.check.judge(look))
+        words = {shorten(word, _WORD) for word in self.check.judge(look)}
         if not words:
             return
         self.sessions += 1
@@ -125,11 +126,7 @@ class Audit:
     def _judge_store(self) -> None:
         told = told_by(self._store)
         if told is None:
-            self.skipped.append(
-                Skipped(
-                    "store", "the server's settings", self._where, "this engine does not tell them"
-                )
-            )
+            self._skip("store", "the server's settings", "this engine does not tell them")
         else:
             for rule, said in judge_facts(told):
                 self._take(rule, said)
@@ -139,7 +136,7 @@ class Audit:
         tallies = [Tally(check) for check in SESSION_CHECKS]
         crowds: list[Crowd] = [Anonymous(), OneUser(), Sids()]
         now_ms, lifetime_s = self._store.now_ms(), self._lifetime_s()
-        cut = 0
+        cut = with_cookie = 0
         found = self._store.scan(Query(everything=True))
         for session in islice(found, self._sample):
             look = Look(session, now_ms=now_ms, lifetime_s=lifetime_s, masker=self._masker)
@@ -148,19 +145,31 @@ class Audit:
             for crowd in crowds:
                 crowd.see(look)
             cut += look.was_cut
+            with_cookie += bool(look.cookie)
             self.sessions += 1
             if self.sessions % _PAGE == 0:
                 yield _PAGE
         yield self.sessions % _PAGE
         self.complete = self._sample is None or next(found, None) is None
+        if not self.sessions:  # nothing has passed that was not looked at
+            self._skip("data", "what stands in sessions", "the store has none")
+            return
+        if not with_cookie:
+            reason = f"{self._store.layout.name} keeps none in its sessions"
+            self._skip("cookie", "the settings of cookies", reason)
         for tally in tallies:
-            said = [tally.finding(self._where, self.sessions)] if tally.sessions else []
-            self._take(tally.check.rule, [*said])
+            if with_cookie or not tally.check.rule.id.startswith("cookie."):
+                said = [tally.finding(self._where, self.sessions)] if tally.sessions else []
+                self._take(tally.check.rule, [*said])
         for crowd in crowds:
             self._take(crowd.rule, [*crowd.judge(self._where, self.sessions)])
         if cut:
             reason = f"of {cut:,} sessions only the first {MOST_VALUES:,} values were looked at"
-            self.skipped.append(Skipped("data", "what stands in sessions", self._where, reason))
+            self._skip("data", "what stands in sessions", reason)
+
+    def _skip(self, id: str, title: str, reason: str) -> None:
+        """Several checks at once that could not be made."""
+        self.skipped.append(Skipped(id, title, self._where, reason))
 
     def _lifetime_s(self) -> int | None:
         """What the backend says; a library's default is no promise of the application."""

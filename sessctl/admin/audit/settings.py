@@ -21,6 +21,7 @@ from sessctl.stores.rights import EVERYBODY, readers_of
 from sessctl.text import Secret
 
 Said = Iterator[Finding | Skipped]
+_DISTURBING = ("keyring:", "cmd:")  # references that may ask somebody or run something
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +52,16 @@ class Settings:
         """The backend's own."""
         return list(self.secrets_of(self.backend))
 
-    def secrets_of(self, backend: Backend) -> Iterator[Named]:
-        """Those of any backend; nobody is asked to type one."""
+    def secrets_of(self, backend: Backend, *, quietly: bool = False) -> Iterator[Named]:
+        """Those of any backend; nobody is asked to type one. `quietly`: no keyring is opened and
+        no program is run for them."""
         for key in ("secrets", "store_secrets"):
             for index, text in enumerate(getattr(backend, key)):
-                yield self._named(f"{key}[{index}]", text)
+                if quietly and split_key_id(text)[1].startswith(_DISTURBING):
+                    reason = "fetched for an audit of its own backend only"
+                    yield Named(f"{key}[{index}]", text, None, reason)
+                else:
+                    yield self._named(f"{key}[{index}]", text)
         for key in ("password", "sentinel_password"):
             if (text := getattr(backend, key)) is not None:
                 yield self._named(key, text, signs=False)
@@ -146,7 +152,9 @@ def _example(rule: Rule, s: Settings) -> Said:
     yield from _unread(rule, s)
     for one in s.secrets:
         if one.secret is not None and is_example(one.secret.reveal()):
-            yield rule.found(s.at(one.place), f"{one.reference}; a well-known text")
+            milder = None if one.signs else Severity.HIGH
+            evidence = f"{one.reference}; a well-known text"
+            yield rule.found(s.at(one.place), evidence, severity=milder)
 
 
 @check(
@@ -162,11 +170,14 @@ def _weak(rule: Rule, s: Settings) -> Said:
         if one.secret is None or is_example(value := one.secret.reveal()):
             continue
         bits = bits_of(value)
+        # Passwords are tried at the server, one by one: not by millions.
+        milder = None if one.signs else Severity.MEDIUM
         if is_guessable(value):
-            yield rule.found(s.at(one.place), f"{one.reference}; made of words that all use")
+            evidence = f"{one.reference}; made of words that all use"
+            yield rule.found(s.at(one.place), evidence, severity=milder)
         elif bits < 64:
             evidence = f"{one.reference}; {len(value)} bytes, about {bits:.0f} random bits"
-            yield rule.found(s.at(one.place), evidence)
+            yield rule.found(s.at(one.place), evidence, severity=milder)
         elif bits < 112 and one.signs:
             evidence = f"{one.reference}; {len(value)} bytes, about {bits:.0f} bits; 128 are usual"
             yield rule.found(s.at(one.place), evidence, severity=Severity.MEDIUM)
@@ -182,10 +193,14 @@ def _weak(rule: Rule, s: Settings) -> Said:
 def _shared(rule: Rule, s: Settings) -> Said:
     mine = {one.secret: one.place for one in s.secrets if one.secret is not None and one.signs}
     for other in s.config.backends.values():
-        if other.name == s.backend.name or other.url == s.backend.url:
+        if not mine or other.name == s.backend.name or other.url == s.backend.url:
             continue
-        for one in s.secrets_of(other):
-            if one.signs and one.secret in mine:
+        for one in s.secrets_of(other, quietly=True):
+            if not one.signs:
+                continue
+            if one.secret is None:
+                yield rule.skipped(f"{other.name}: {one.place}", one.problem)
+            elif one.secret in mine:
                 evidence = f"the same as {one.place} of {other.name}"
                 yield rule.found(s.at(mine[one.secret]), evidence)
 

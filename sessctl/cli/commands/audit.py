@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -45,29 +45,33 @@ def audit(
     """Look for what endangers sessions; nothing is changed."""
     limit = _severity(fail_on)
     output = run.output_format(FORMATS, terminal="table", pipe="tsv")
-    people = output in ("table", "wide")
-    writer = None if people else Writer(run, output, "FindingList", KEYS, name="id")
-    audits: list[Audit] = []
-    for backend in run.backends_to_read():
-        label, made = _audited(run, backend, sample)
-        audits.append(made)
-        if writer is None:
-            run.streams.lines(report(label, made, wide=output == "wide"))
-            continue
-        for one in made.findings:
-            writer.item(finding_item(label, one))
-        for left in made.skipped if output != "name" else ():
-            writer.item(skipped_item(label, left))
-    worst = [made.worst for made in audits]
+    # Written when all is known: half an answer would pass for one.
+    made = [_audited(run, backend, sample) for backend in run.backends_to_read()]
+    audits = [audit for _, audit in made]
+    worst = [audit.worst for audit in audits]
     failed = any(one is not None and one.rank >= limit.rank for one in worst)
-    if writer is not None:
-        writer.end(summary=summary_of(audits, limit, failed=failed))
-    skipped = sum(len(made.skipped) for made in audits)
+    people = output in ("table", "wide")
+    if people:
+        for label, audit in made:
+            run.streams.lines(report(label, audit, wide=output == "wide"))
+    else:
+        _write(run, output, made, summary_of(audits, limit, failed=failed))
+    skipped = sum(len(audit.skipped) for audit in audits)
     if skipped and not people:
         run.note(f"{skipped} checks could not be made; -o table says why")
     if failed:
         return ExitCode.NO
     return ExitCode.PARTIAL if strict and skipped else ExitCode.OK
+
+
+def _write(run: Run, output: str, made: list[tuple[str, Audit]], summary: dict[str, Any]) -> None:
+    writer = Writer(run, output, "FindingList", KEYS, name="id")
+    for label, audit in made:
+        for one in audit.findings:
+            writer.item(finding_item(label, one))
+        for left in audit.skipped if output != "name" else ():
+            writer.item(skipped_item(label, left))
+    writer.end(summary=summary)
 
 
 def _audited(run: Run, backend: Backend, sample: int | None) -> tuple[str, Audit]:

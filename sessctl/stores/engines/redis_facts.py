@@ -21,18 +21,14 @@ if TYPE_CHECKING:
 
 def redis_facts(target: Target, ask: Ask) -> Iterator[Fact]:
     """Of several servers the worst counts."""
-    if target.form != "unix":
-        yield from transport_facts(
-            target.url, encrypted=target.is_secure, verifies=target.is_secure
-        )
-    for topic, place, tell in (
-        (Topic.ANONYMOUS, "user default", _anonymous),
-        (Topic.REMOTE, "protected-mode", _remote),
-        (Topic.ALL_RIGHTS, "ACL", _all_rights),
-        (Topic.EVICTION, "maxmemory-policy", _eviction),
-        (Topic.DURABLE, "save, appendonly", _durable),
-    ):
-        yield found_out(topic, place, lambda tell=tell: tell(target, ask))  # type: ignore[misc]
+    if target.form != "unix":  # who may use a socket, its mode says
+        secure = target.is_secure
+        yield from transport_facts(target.url, encrypted=secure, verifies=secure)
+        yield found_out(Topic.ANONYMOUS, "user default", lambda: _anonymous(target, ask))
+    yield found_out(Topic.REMOTE, "protected-mode", lambda: _remote(ask))
+    yield found_out(Topic.ALL_RIGHTS, "ACL", lambda: _all_rights(ask))
+    yield found_out(Topic.EVICTION, "maxmemory-policy", lambda: _eviction(ask))
+    yield found_out(Topic.DURABLE, "save, appendonly", lambda: _durable(ask))
 
 
 def _anonymous(target: Target, ask: Ask) -> Fact:
@@ -46,12 +42,20 @@ def _anonymous(target: Target, ask: Ask) -> Fact:
     return Fact(Topic.ANONYMOUS, is_open, place, "ACL SETUSER default off")
 
 
-def _remote(_: Target, ask: Ask) -> Fact:
+def _remote(ask: Ask) -> Fact:
+    """Protected mode refuses other machines where there is no password; so does loopback."""
     modes = [_setting(one) for one in ask("CONFIG", "GET", "protected-mode")]
-    return Fact(Topic.REMOTE, "no" in modes, "protected-mode", "CONFIG SET protected-mode yes")
+    bound = [_setting(one).split() for one in ask("CONFIG", "GET", "bind")]
+    reached = [not places or not all(map(_is_loopback, places)) for places in bound]
+    off = any(mode == "no" and far for mode, far in zip(modes, reached, strict=True))
+    return Fact(Topic.REMOTE, off, "protected-mode", "CONFIG SET protected-mode yes")
 
 
-def _all_rights(_: Target, ask: Ask) -> Fact:
+def _is_loopback(place: str) -> bool:
+    return place.removeprefix("-").startswith(("127.", "::1"))
+
+
+def _all_rights(ask: Ask) -> Fact:
     name = decode_id(ask("ACL", "WHOAMI")[0])
     users = [_user(one) for one in ask("ACL", "GETUSER", name)]
     everything = any("+@all" in str(user.get("commands", "")).split() for user in users)
@@ -59,7 +63,7 @@ def _all_rights(_: Target, ask: Ask) -> Fact:
     return Fact(Topic.ALL_RIGHTS, name if everything else "", f"user {name}", remedy)
 
 
-def _eviction(_: Target, ask: Ask) -> Fact:
+def _eviction(ask: Ask) -> Fact:
     told = [info(one) for one in ask("INFO", "memory")]
     limited = [one for one in told if one.get("maxmemory", "0") != "0"]
     evicting = [
@@ -69,7 +73,7 @@ def _eviction(_: Target, ask: Ask) -> Fact:
     return Fact(Topic.EVICTION, evicting[0] if evicting else "", "maxmemory-policy", remedy)
 
 
-def _durable(_: Target, ask: Ask) -> Fact:
+def _durable(ask: Ask) -> Fact:
     place = "save, appendonly"
     appends = [info(one).get("aof_enabled") == "1" for one in ask("INFO", "persistence")]
     durable = all(appends) or all(_setting(one) for one in ask("CONFIG", "GET", "save"))
