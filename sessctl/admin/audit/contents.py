@@ -46,8 +46,8 @@ _LEAVE = "keep it where it belongs, and in the session no more than the user's i
     )
 )
 def passwords(look: Look) -> Iterator[str]:
-    for path, key, value in look.leaves:
-        if value and isinstance(value, str) and _PASSWORD.search(key) and not _HASHED.match(value):
+    for path, key, text in look.texts:
+        if _PASSWORD.search(key) and not _HASHED.match(text):
             yield path
 
 
@@ -61,8 +61,8 @@ def passwords(look: Look) -> Iterator[str]:
     )
 )
 def password_hashes(look: Look) -> Iterator[str]:
-    for path, _, value in look.leaves:
-        if isinstance(value, str) and _HASHED.match(value):
+    for path, _, text in look.texts:
+        if _HASHED.match(text):
             yield path
 
 
@@ -76,8 +76,8 @@ def password_hashes(look: Look) -> Iterator[str]:
     )
 )
 def private_keys(look: Look) -> Iterator[str]:
-    for path, _, value in look.leaves:
-        if isinstance(value, str) and _PRIVATE_KEY.search(value, 0, _LONGEST):
+    for path, _, text in look.texts:
+        if len(text) > 40 and _PRIVATE_KEY.search(text, 0, _LONGEST):
             yield path
 
 
@@ -92,8 +92,8 @@ def private_keys(look: Look) -> Iterator[str]:
 )
 def cards(look: Look) -> Iterator[str]:
     for path, _, value in look.leaves:
-        text = str(value) if isinstance(value, int) and 0 < value < 10**19 else value
-        if isinstance(text, str) and 13 <= len(text) <= 30 and _is_card(text):
+        text = value if isinstance(value, str) else str(value) if 0 < value < 10**19 else ""
+        if 13 <= len(text) <= 40 and _is_card(text):
             yield path
 
 
@@ -107,8 +107,8 @@ def cards(look: Look) -> Iterator[str]:
     )
 )
 def service_keys(look: Look) -> Iterator[str]:
-    for path, _, value in look.leaves:
-        if isinstance(value, str) and _SERVICE_KEY.search(value, 0, _LONGEST):
+    for path, _, text in look.texts:
+        if len(text) > 12 and _SERVICE_KEY.search(text, 0, _LONGEST):
             yield path
 
 
@@ -122,10 +122,10 @@ def service_keys(look: Look) -> Iterator[str]:
     )
 )
 def tokens(look: Look) -> Iterator[str]:
-    for path, key, value in look.leaves:
-        if not isinstance(value, str) or len(value) < 8 or _FORGERY.search(path):
+    for path, key, text in look.texts:
+        if len(text) < 8 or _FORGERY.search(path):
             continue
-        if _JWT.fullmatch(value) or (look.masker.hides(key) and not _is_told(key, value)):
+        if _JWT.fullmatch(text) or (look.masker.hides(key) and not _is_told(key, text)):
             yield path
 
 
@@ -139,12 +139,10 @@ def tokens(look: Look) -> Iterator[str]:
     )
 )
 def secret_shapes(look: Look) -> Iterator[str]:
-    for path, key, value in look.leaves:
-        if not isinstance(value, str) or len(value) < 24 or _FORGERY.search(path):
+    for path, key, text in look.texts:
+        if len(text) < 24 or _FORGERY.search(path) or look.masker.hides(key):
             continue
-        if look.masker.looks_secret(value) and not (
-            _JWT.fullmatch(value) or look.masker.hides(key)
-        ):
+        if look.masker.looks_secret(text) and not _JWT.fullmatch(text):
             yield path
 
 
@@ -158,14 +156,14 @@ def secret_shapes(look: Look) -> Iterator[str]:
     )
 )
 def emails(look: Look) -> Iterator[str]:
-    for path, _, value in look.leaves:
-        if isinstance(value, str) and 5 < len(value) < 255 and _EMAIL.fullmatch(value):
+    for path, _, text in look.texts:
+        if 5 < len(text) < 255 and _EMAIL.fullmatch(text):
             yield path
 
 
-def _is_told(key: str, value: str) -> bool:
+def _is_told(key: str, text: str) -> bool:
     """Another check has a better word for it."""
-    told = _HASHED.match(value) or _CARD.fullmatch(value) or _SERVICE_KEY.search(value, 0, _LONGEST)
+    told = _HASHED.match(text) or _CARD.fullmatch(text) or _SERVICE_KEY.search(text, 0, _LONGEST)
     return _PASSWORD.search(key) is not None or told is not None
 
 

@@ -132,7 +132,7 @@ def outlives_cookie(look: Look) -> Iterator[str]:
     )
 )
 def unreadable_end(look: Look) -> Iterator[str]:
-    if look.state is State.UNKNOWN and look.problem is None:
+    if look.session.state(look.now_ms) is State.UNKNOWN and look.problem is None:
         yield ""
 
 
