@@ -429,6 +429,10 @@ class TestRedis:
         assert "store.strangers" not in findings(redis_engine)
         redis_engine.client.rpush("sess:queue", "x")
         assert findings(redis_engine)["store.strangers"].evidence == "1 no sessions: list"
+        redis_engine.client.set("sess:counter", b'{"n":7}', ex=60)
+        assert findings(redis_engine)["store.strangers"].evidence == (
+            "1 no sessions: list; 1 value without the mark of connect-redis"
+        )
 
     def test_the_server_sees_reads_only(self, redis_engine: RedisEngine) -> None:
         save(redis_engine, value())

@@ -105,7 +105,6 @@ class Audit:
             for check in SETTINGS_CHECKS:
                 self._take(check.rule, [*check.judge(check.rule, self._settings)])
         yield from self._judge_sessions()
-        self._take(STRANGERS, [*judge_strangers(self._store, self._where)])
         self.findings.sort(key=lambda one: (-one.severity.rank, one.id, one.where))
 
     @property
@@ -136,7 +135,7 @@ class Audit:
         tallies = [Tally(check) for check in SESSION_CHECKS]
         crowds: list[Crowd] = [Anonymous(), OneUser(), Sids()]
         now_ms, lifetime_s = self._store.now_ms(), self._lifetime_s()
-        cut = with_cookie = 0
+        cut = with_cookie = unmarked = 0
         found = self._store.scan(Query(everything=True))
         for session in islice(found, self._sample):
             look = Look(session, now_ms=now_ms, lifetime_s=lifetime_s, masker=self._masker)
@@ -146,11 +145,13 @@ class Audit:
                 crowd.see(look)
             cut += look.was_cut
             with_cookie += bool(look.cookie)
+            unmarked += look.problem is None and not self._store.recognises(session)
             self.sessions += 1
             if self.sessions % _PAGE == 0:
                 yield _PAGE
         yield self.sessions % _PAGE
         self.complete = self._sample is None or next(found, None) is None
+        self._take(STRANGERS, [*judge_strangers(self._store, self._where, unmarked)])
         if not self.sessions:  # nothing has passed that was not looked at
             self._skip("data", "what stands in sessions", "the store has none")
             return

@@ -302,12 +302,17 @@ def judge_clock(store: Store, where: str) -> Iterator[Finding]:
         yield CLOCK.found(where, note)
 
 
-def judge_strangers(store: Store, where: str) -> Iterator[Finding]:
-    """What the scan met that can be no session; to be asked after it."""
-    remarks = store.remarks
+def judge_strangers(store: Store, where: str, unmarked: int) -> Iterator[Finding]:
+    """What the scan met that can be no session; to be asked after it.
+
+    `unmarked`: values that can be read, and that the library of the layout has not written.
+    """
+    remarks, said = store.remarks, []
     if remarks.strangers:
-        kinds = {
-            sample.rpartition(" (")[2].removesuffix(")") for sample in remarks.stranger_samples
-        }
-        evidence = f"{remarks.strangers:,} no sessions: {', '.join(sorted(kinds))}"
-        yield STRANGERS.found(where, evidence)
+        kinds = {one.rpartition(" (")[2].removesuffix(")") for one in remarks.stranger_samples}
+        said.append(f"{remarks.strangers:,} no sessions: {', '.join(sorted(kinds))}")
+    if unmarked:
+        values = "1 value" if unmarked == 1 else f"{unmarked:,} values"
+        said.append(f"{values} without the mark of {store.layout.name}")
+    if said:
+        yield STRANGERS.found(where, "; ".join(said))

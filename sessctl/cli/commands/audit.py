@@ -58,7 +58,8 @@ def audit(
         _write(run, output, made, summary_of(audits, limit, failed=failed))
     skipped = sum(len(audit.skipped) for audit in audits)
     if skipped and not people:
-        run.note(f"{skipped} checks could not be made; -o table says why")
+        word = "check" if skipped == 1 else "checks"
+        run.note(f"{skipped} {word} could not be made: those whose status is skipped")
     if failed:
         return ExitCode.NO
     return ExitCode.PARTIAL if strict and skipped else ExitCode.OK
