@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sessctl.admin.audit import Settings
-from sessctl.admin.audit.settings import SETTINGS_CHECKS
+from sessctl.admin.audit.configuration import SETTINGS_CHECKS
 from sessctl.admin.audit.strength import bits_of, is_example, is_guessable
 from sessctl.config.file import load_config
 from sessctl.demo.sessions import build_demo

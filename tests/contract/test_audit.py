@@ -24,6 +24,7 @@ from sessctl.stores.facts import Fact, Topic
 from sessctl.stores.opening import open_store
 from sessctl.text import Masker, Secret, short_id
 from tests.support.engines import FilesEngine, RedisEngine, SqliteEngine, now_ms, with_layout
+from tests.support.mongo import MongoServer
 from tests.support.postgres import PostgresServer
 from tests.support.servers import RedisServer
 from tests.support.sql_engines import MariaEngine, PostgresEngine
@@ -510,6 +511,12 @@ class TestMongo:
         found = findings(mongo_engine)["access.no-password"]
         assert (found.severity, found.where) == (Severity.MEDIUM, "security.authorization")
 
+    def test_a_server_with_passwords(self) -> None:
+        with MongoServer(user=["app", "pw-canary-4"]) as server:
+            url = f"mongodb://app:pw-canary-4@127.0.0.1:{server.port}/shop?layout=connect-mongo"
+            with open_store(f"{url}&authSource=shop") as store:
+                assert audit(store).findings == []
+
 
 def test_memcached_lets_everybody_in(memcached_server: MemcachedServer) -> None:
     port = memcached_server.port
@@ -629,9 +636,9 @@ def test_an_engine_that_tells_nothing_is_said_to(sound: SqliteEngine) -> None:
 
 
 def test_every_finding_s_id_is_stable_and_its_own() -> None:
+    from sessctl.admin.audit.configuration import SETTINGS_CHECKS
     from sessctl.admin.audit.crowds import ANONYMOUS, GUESSABLE, ONE_USER
     from sessctl.admin.audit.sessions import SESSION_CHECKS
-    from sessctl.admin.audit.settings import SETTINGS_CHECKS
     from sessctl.admin.audit.store import CLOCK, STRANGERS
 
     rules: list[Rule] = [ANONYMOUS, GUESSABLE, ONE_USER, CLOCK, STRANGERS]

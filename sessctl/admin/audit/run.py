@@ -9,11 +9,12 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from sessctl.admin.audit import contents  # noqa: F401 - its checks add themselves
+from sessctl.admin.audit.configuration import SETTINGS_CHECKS
 from sessctl.admin.audit.crowds import Anonymous, Crowd, OneUser, Sids
 from sessctl.admin.audit.finding import Finding, Rule, Severity, Skipped, named, percent
 from sessctl.admin.audit.look import MOST_VALUES, Look
 from sessctl.admin.audit.sessions import SESSION_CHECKS, SessionCheck
-from sessctl.admin.audit.settings import SETTINGS_CHECKS, Settings
+from sessctl.admin.audit.settings import Settings
 from sessctl.admin.audit.store import (
     CLOCK,
     STRANGERS,
