@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from sessctl.admin.api import expire, prune_journals, purge, restore, resume
+    from sessctl.admin.audit import audit
     from sessctl.admin.copy_api import (
         copy_sessions,
         diff_stores,
@@ -45,6 +46,7 @@ __all__ = [
     "SessctlError",
     "Session",
     "__version__",
+    "audit",
     "copy_sessions",
     "create",
     "decode_cookie",
@@ -75,6 +77,7 @@ _HOME = {
     "Session": "sessctl.session",
     "copy_sessions": "sessctl.admin.copy_api",
     "create": "sessctl.admin.create",
+    "audit": "sessctl.admin.audit",
     "decode_cookie": "sessctl.cookies.api",
     "diff_stores": "sessctl.admin.copy_api",
     "diagnose": "sessctl.admin.doctor.diagnose",

@@ -140,19 +140,20 @@ class Masker:
             }
         if isinstance(data, list):
             return [self.mask(value) for value in data]
-        if isinstance(data, str) and self._looks_secret(data):
+        if isinstance(data, str) and self.looks_secret(data):
             return MASK
         return data
 
     def mask_text(self, text: str) -> str:
         """The same for a page or a line: each word that looks like a secret is replaced."""
-        return self._word.sub(lambda m: MASK if self._looks_secret(m[0]) else m[0], text)
+        return self._word.sub(lambda m: MASK if self.looks_secret(m[0]) else m[0], text)
 
     def hides(self, key: str) -> bool:
         """Whether what stands under this key is hidden, whatever it is."""
         return key.lower() in self._keys or self._sensitive.search(key) is not None
 
-    def _looks_secret(self, text: str) -> bool:
+    def looks_secret(self, text: str) -> bool:
+        """Whether the whole text has the shape of a token or a key."""
         return any(shape.fullmatch(text) for shape in self._shapes)
 
 

@@ -198,6 +198,17 @@ COMMANDS: dict[str, Row] = {
         (0, 2, 3, 4, 5, 6, 7),
         ("export", "restore"),
     ),
+    "audit": Row(
+        "audit:audit",
+        "Find what endangers sessions, in data and settings: severity, evidence, fix.",
+        (
+            "sessctl audit",
+            "sessctl audit --fail-on critical -o json > audit.json",
+            "sessctl audit --sample 100000 -o tsv --fields severity,id,evidence",
+        ),
+        (0, 1, 2, 3, 5),
+        ("list", "purge"),
+    ),
     "journal": Row(
         "journal:",
         "Look at the undo files, check them, remove old ones.",

@@ -14,6 +14,7 @@ from sessctl import (
     Secret,
     SessctlError,
     Session,
+    audit,
     copy_sessions,
     create,
     decode_cookie,
@@ -32,6 +33,7 @@ from sessctl import (
     touch,
     verify_cookie,
 )
+from sessctl.admin.audit import Severity
 from sessctl.admin.copy import CopySummary
 from sessctl.cookies.base import Cookie, DecodedCookie, Verdict
 from sessctl.stores.base import Outcome, Result, Store
@@ -121,3 +123,11 @@ def change_stores(old: Store, new: Store, file: IO[bytes], folder: Path) -> None
     assert_type(export_sessions(old, file), int)
     assert_type(import_sessions(file, new, journals=folder), CopySummary)
     assert_type([change.sid for change in diff_stores(old, new)], list[str])
+
+
+def auditing(store: Store) -> None:
+    made = audit(store, sample=1000)
+    assert_type(made.findings[0].severity, Severity)
+    assert_type(made.findings[0].sids, tuple[str, ...])
+    assert_type(made.skipped[0].reason, str)
+    assert_type(made.worst, Severity | None)

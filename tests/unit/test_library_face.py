@@ -17,6 +17,7 @@ from sessctl import (
     Secret,
     SessctlError,
     Session,
+    audit,
     decode_cookie,
     expire,
     open_store,
@@ -48,6 +49,15 @@ def test_cookies_in_five_lines() -> None:
     assert decode_cookie(cookie.header).sid == "abc"
     assert verify_cookie(cookie.header, ["new", Secret("keyboard cat")]).key_index == 1
     assert not verify_cookie(cookie.value, "other").valid
+
+
+def test_an_audit_in_five_lines(tmp_path: Path) -> None:
+    engine = SqliteEngine(tmp_path / "shop.db")
+    engine.save(b"a", value(), now_ms() - 2 * 86_400_000)
+    with open_store(engine.url) as store:
+        ids = [finding.id for finding in audit(store).findings]
+    engine.client.close()
+    assert "expiry.left-over" in ids
 
 
 @pytest.mark.parametrize("secrets", [[], "", b"", ["new", ""], Secret("")])

@@ -19,6 +19,7 @@ from sessctl.session import Expiry, Need, Problem, Query, Session
 from sessctl.stores.base import Capabilities, Identity, Remarks, Room, Server
 from sessctl.stores.engines.files_directory import Directory, NotAFile, Stamp, reason_of
 from sessctl.stores.engines.files_expiry import FileExpiry
+from sessctl.stores.engines.files_facts import file_facts
 from sessctl.stores.engines.files_names import FileNames, Kind, masked
 from sessctl.stores.engines.files_writes import FilesWriter
 from sessctl.stores.reader import Reader
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from sessctl.stores.access import Access
     from sessctl.stores.base import Lag, Pair, Result
+    from sessctl.stores.facts import Fact
     from sessctl.stores.layouts.base import FileLayout
     from sessctl.stores.url import StoreUrl
 
@@ -97,6 +99,10 @@ class FilesStore:
         """How many names are those of sessions; no file is opened."""
         with self._directory.entries() as entries:
             return sum(self._names.sid(entry.name) is not None for entry in entries)
+
+    def facts(self) -> Iterator[Fact]:
+        """Who may read the files, and whose they are; none is opened."""
+        yield from file_facts(self._directory, self._names)
 
     def lags(self) -> list[Lag]:
         return []

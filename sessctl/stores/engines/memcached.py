@@ -23,6 +23,7 @@ from sessctl.session import Expiry, Need, Query, Session
 from sessctl.stores.base import Capabilities, Identity, Outcome, Remarks, Result, Server, Tls
 from sessctl.stores.engines.lost import LostReply, after_lost_delete, after_lost_replace
 from sessctl.stores.engines.memcached_wire import NEVER, Item, Wire, is_key
+from sessctl.stores.facts import Fact, Topic, transport_facts
 from sessctl.stores.reader import Reader
 from sessctl.stores.survey import places_of_keys
 from sessctl.stores.url import flags
@@ -52,8 +53,9 @@ class MemcachedStore:
     kind = "memcached"
     page_size = _PAGE
 
-    def __init__(self, wire: Wire, layout: KeyLayout, *, read_only: bool) -> None:
+    def __init__(self, url: StoreUrl, wire: Wire, layout: KeyLayout, *, read_only: bool) -> None:
         self.layout = layout
+        self._url = url
         self.identity = Identity("memcached", wire.address, "", layout.prefix, wire.address)
         self.remarks = Remarks()
         self.capabilities = Capabilities(expires_by_itself=True)
@@ -65,7 +67,7 @@ class MemcachedStore:
     @classmethod
     def open(cls, url: StoreUrl, layout: KeyLayout, access: Access) -> Self:
         """Connect. Raises StoreUnreachable, or StoreError for a server that is too old."""
-        store = cls(_wire(url, access), layout, read_only=access.read_only)
+        store = cls(url, _wire(url, access), layout, read_only=access.read_only)
         if not url.is_local:
             store.remarks.note(f"not encrypted: memcached:// to {url.host}")
         return store
@@ -98,6 +100,11 @@ class MemcachedStore:
     def lags(self) -> list[Lag]:
         """None: memcached has no replicas."""
         return []
+
+    def facts(self) -> Iterator[Fact]:
+        """It encrypts nothing and asks nobody for a password."""
+        yield from transport_facts(self._url, encrypted=False, verifies=False)
+        yield Fact(Topic.ANONYMOUS, True, self._wire.address)
 
     # -- reading ----------------------------------------------------------------------------------
 

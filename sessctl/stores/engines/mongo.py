@@ -9,6 +9,7 @@ Source: MongoDB manual, `find`, `cursor.min()`, "TTL Indexes", "Comparison/Sort 
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import closing
 from itertools import islice
@@ -24,6 +25,7 @@ from sessctl.stores.engines.mongo_documents import MongoDocuments, ids_of
 from sessctl.stores.engines.mongo_errors import translated
 from sessctl.stores.engines.mongo_lag import replica_lags
 from sessctl.stores.engines.mongo_writes import DELETE_PAGE, MongoWriter
+from sessctl.stores.facts import Fact, Topic, transport_facts
 from sessctl.stores.survey import PLACES, Place
 from sessctl.text import escape
 
@@ -57,7 +59,7 @@ class MongoStore:
         self.identity = Identity(
             "mongodb", target.address, target.database, layout.collection, target.label
         )
-        self._client = client
+        self._client, self._target = client, target
         self._tls = Tls.of(encrypted=target.encrypted, verifies=target.verifies)
         self._address = target.address
         self._database = client.get_database(target.database)
@@ -168,6 +170,20 @@ class MongoStore:
     def lags(self) -> list[Lag]:
         """`replSetGetStatus`: how far each secondary is behind the primary."""
         return replica_lags(self._client, self._address)
+
+    def facts(self) -> Iterator[Fact]:
+        """TLS, whether anybody is let in, and the TTL index."""
+        target, field = self._target, self.layout.expires
+        yield from transport_facts(target.url, encrypted=target.encrypted, verifies=target.verifies)
+        yield Fact(
+            Topic.ANONYMOUS, not target.has_user, "security.authorization",
+            "security: { authorization: enabled }   # mongod.conf, after db.createUser(...)",
+        )  # fmt: skip
+        yield Fact(
+            Topic.TTL_INDEX, self._has_ttl_index(), self.layout.collection,
+            f"db.getCollection({json.dumps(self.layout.collection)}).createIndex("
+            f"{{ {json.dumps(field)}: 1 }}, {{ expireAfterSeconds: 0 }})",
+        )  # fmt: skip
 
     # -- reading ----------------------------------------------------------------------------------
 

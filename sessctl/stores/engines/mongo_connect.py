@@ -101,6 +101,11 @@ class Target:
         return not any(self._flag(name) for name in _UNVERIFIED)
 
     @property
+    def has_user(self) -> bool:
+        """The connection says who it is."""
+        return (self.access.username or self.url.username) is not None
+
+    @property
     def note(self) -> str | None:
         """What should be said about TLS."""
         return remark(self.url, encrypted=self.encrypted, verifies=self.verifies)

@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from sessctl.errors import ConfigError, StoreError
-from sessctl.stores.base import Server, Tls
+from sessctl.stores.base import Server
 from sessctl.stores.engines.mysql_connect import OPTIONS, MysqlConnection
 from sessctl.stores.engines.mysql_errors import Duplicate
 from sessctl.stores.engines.sql_dialect import Column, Moved, SqlDialect
-from sessctl.stores.engines.sql_tls import remark
 from sessctl.stores.layouts.base import Unit
 from sessctl.stores.url import left_aside
 from sessctl.text import escape
@@ -54,16 +53,18 @@ class MysqlDialect(MysqlConnection, SqlDialect):
         self._is_mariadb = "mariadb" in version.lower()
         self._skips_locked = _version(version) >= ((10, 6) if self._is_mariadb else (8, 0))
         encrypted = self._is_encrypted()
-        self._tls = None
-        if self.target.socket is None:
-            self._tls = Tls.of(encrypted=encrypted, verifies=self.target.verifies)
-        said = remark(url, encrypted=encrypted, verifies=self.target.verifies)
-        self.notes += [*left_aside(url, OPTIONS), *([said] if said else [])]
+        self.notes += left_aside(url, OPTIONS)
+        self._note_transport(
+            url,
+            encrypted=encrypted,
+            verifies=self.target.verifies,
+            by_socket=self.target.socket is not None,
+        )
 
     def server(self) -> Server:
         version = str(self.scalar(sa.select(sa.func.version())))
         name = "MariaDB" if self._is_mariadb else "MySQL"
-        return Server(name, version.partition("-")[0], self._tls)
+        return Server(name, version.partition("-")[0], self.tls)
 
     def _is_encrypted(self) -> bool:
         with self._mapped():
@@ -287,6 +288,9 @@ class MysqlDialect(MysqlConnection, SqlDialect):
             ).bindparams(**asked)
         )
         return escape(str(found[0][0])) if found else ""
+
+    def zoneless(self, layout: TableLayout) -> str:
+        return "datetime"  # no other date is taken, see `_check_expiry_type`
 
     def takes_no_writes(self) -> bool:
         return str(self.scalar(sa.text("SELECT @@global.read_only"))) == "1"

@@ -13,18 +13,18 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from sessctl.errors import ConfigError, StoreError
-from sessctl.stores.base import Server, Tls
+from sessctl.stores.base import Server
 from sessctl.stores.engines import postgres_catalog as catalog
 from sessctl.stores.engines.postgres_connect import DRIVER_ERRORS, OPTIONS, PostgresTarget
 from sessctl.stores.engines.postgres_errors import store_error
 from sessctl.stores.engines.sql_dialect import Column, Moved, SqlDialect
-from sessctl.stores.engines.sql_tls import remark
+from sessctl.stores.facts import Fact, Topic, found_out
 from sessctl.stores.layouts.base import Unit
 from sessctl.stores.url import left_aside
 from sessctl.text import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from sessctl.stores.access import Access
     from sessctl.stores.base import Lag
@@ -49,16 +49,18 @@ class PostgresDialect(SqlDialect):
         with self._mapped():
             driver: Any = self._connection.connection.driver_connection
             encrypted = driver.pgconn.ssl_in_use
-        self._tls = None
-        if self._target.socket is None:
-            self._tls = Tls.of(encrypted=encrypted, verifies=self._target.verifies)
-        said = remark(url, encrypted=encrypted, verifies=self._target.verifies)
-        self.notes += [*left_aside(url, OPTIONS), *([said] if said else [])]
+        self.notes += left_aside(url, OPTIONS)
+        self._note_transport(
+            url,
+            encrypted=encrypted,
+            verifies=self._target.verifies,
+            by_socket=self._target.socket is not None,
+        )
         self._zone = self._checked_zone(layout) if layout else None
 
     def server(self) -> Server:
         version = str(self.scalar(sa.select(sa.func.current_setting("server_version"))))
-        return Server("PostgreSQL", version.partition(" ")[0], self._tls)
+        return Server("PostgreSQL", version.partition(" ")[0], self.tls)
 
     def _connect(self) -> Any:
         return self._target.connect()
@@ -225,6 +227,10 @@ class PostgresDialect(SqlDialect):
         parts = [part for part in (layout.schema, layout.table) if part is not None]
         return ".".join(map(quote, parts))
 
+    def zoneless(self, layout: TableLayout) -> str:
+        kind = self._types.get(layout.expires, "")
+        return "" if kind.endswith("with time zone") else kind
+
     def zone_doubt(self, layout: TableLayout) -> str:
         """A zone set for a role, which need not be the application's."""
         kind = self._types.get(layout.expires, "")
@@ -232,6 +238,16 @@ class PostgresDialect(SqlDialect):
             return ""
         roles = catalog.roles_with_a_zone(self)
         return f"a time zone is set for the role {roles}" if roles else ""
+
+    def facts(self, layout: TableLayout) -> Iterator[Fact]:
+        yield from super().facts(layout)
+        table = self._quoted(layout)
+        yield found_out(
+            Topic.PUBLIC, table, lambda: Fact(
+                Topic.PUBLIC, catalog.is_public(self, table), table,
+                f"REVOKE ALL ON {table} FROM PUBLIC;",
+            ),
+        )  # fmt: skip
 
     def lags(self) -> list[Lag]:
         return catalog.replica_lags(self)

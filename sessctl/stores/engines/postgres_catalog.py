@@ -107,6 +107,19 @@ def begins_an_index(server: SqlConnection, table: str, column: str) -> bool:
     )
 
 
+def is_public(server: SqlConnection, table: str) -> bool:
+    """Whoever may connect to the database may read the table."""
+    return bool(
+        server.scalar(
+            sa.text(
+                "SELECT has_table_privilege('public', oid, 'SELECT') "
+                "AND has_schema_privilege('public', relnamespace, 'USAGE') "
+                "FROM pg_class WHERE oid = to_regclass(:table)"
+            ).bindparams(table=table)
+        )
+    )
+
+
 def cascades(server: SqlConnection, table: str) -> str:
     """A foreign key that goes along, a delete trigger or a rule, in words; empty: none."""
     found = server.rows(

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sessctl.errors import JournalError, Refused, StoreError, StoreUnreachable
 from sessctl.session import Expiry, Need, Query, Session
-from sessctl.stores.base import Capabilities, Identity, Outcome, Remarks, Result, Server, Tls
+from sessctl.stores.base import Capabilities, Identity, Outcome, Remarks, Result, Server
 from sessctl.stores.engines.redis_connect import Target
+from sessctl.stores.engines.redis_facts import redis_facts
 from sessctl.stores.engines.redis_keys import Keys
 from sessctl.stores.engines.redis_lag import replica_lags
 from sessctl.stores.engines.redis_nodes import info
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from sessctl.stores.engines.redis_node import Channel
     from sessctl.stores.engines.redis_nodes import Nodes
     from sessctl.stores.engines.redis_pages import Sieve
+    from sessctl.stores.facts import Fact
     from sessctl.stores.layouts.base import KeyLayout
     from sessctl.stores.survey import Place
     from sessctl.stores.url import StoreUrl
@@ -50,17 +52,17 @@ class RedisStore:
 
     def __init__(
         self,
+        target: Target,
         nodes: Nodes,
         layout: KeyLayout,
         identity: Identity,
         remarks: Remarks,
         *,
         read_only: bool,
-        tls: Tls | None = None,
     ) -> None:
+        self._target = target
         self.layout = layout
         self.identity = identity
-        self._tls = tls
         self.remarks = remarks
         self.capabilities = Capabilities(
             expires_by_itself=True, confirms_writes=True, tells_room=True
@@ -83,10 +85,8 @@ class RedisStore:
         target, remarks = Target.of(url, access), Remarks()
         scope = layout.prefix
         identity = Identity("redis", target.address, str(target.db), scope, target.label)
-        store = cls(
-            target.nodes(remarks), layout, identity, remarks,
-            read_only=access.read_only, tls=target.tls,
-        )  # fmt: skip
+        nodes = target.nodes(remarks)
+        store = cls(target, nodes, layout, identity, remarks, read_only=access.read_only)
         if target.is_open_to_others:
             scheme, plus, form = url.scheme.partition("+")
             secure = f"{scheme}s{plus}{form}"
@@ -110,10 +110,10 @@ class RedisStore:
             raise
         except StoreError:
             self._keys.everywhere("PING")
-            return Server("Redis", None, self._tls)
+            return Server("Redis", None, self._target.tls)
         name = "Valkey" if told.get("server_name") == "valkey" else "Redis"
         version = told.get("valkey_version") or told.get("redis_version")
-        return Server(name, version, self._tls)
+        return Server(name, version, self._target.tls)
 
     def now_ms(self) -> int:
         """Redis `TIME`; of several primaries the earliest, which condemns the fewest."""
@@ -134,6 +134,9 @@ class RedisStore:
     def room(self) -> Room:
         """`INFO` of each primary: the one with the least room, as if all were as full."""
         return room_of(self._keys.everywhere("INFO"))
+
+    def facts(self) -> Iterator[Fact]:
+        return redis_facts(self._target, self._keys.everywhere)
 
     # -- reading ----------------------------------------------------------------------------------
 

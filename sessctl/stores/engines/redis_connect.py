@@ -84,18 +84,25 @@ class Target:
     @property
     def is_open_to_others(self) -> bool:
         """Sessions and password travel unencrypted to another machine."""
-        return not (self._is_secure or self.form == "unix" or self.url.is_local)
+        return not (self.is_secure or self.form == "unix" or self.url.is_local)
 
     @property
     def tls(self) -> Tls | None:
         """None: a socket. With TLS the host's name is always verified."""
-        if self.form == "unix":
-            return None
-        return Tls.of(encrypted=self._is_secure, verifies=True)
+        return None if self.form == "unix" else Tls.of(encrypted=self.is_secure, verifies=True)
 
     @property
-    def _is_secure(self) -> bool:
+    def is_secure(self) -> bool:
+        """TLS, which is verified always."""
         return self.url.scheme.partition("+")[0] in _SECURE
+
+    @property
+    def username(self) -> str | None:
+        return self.access.username or self.url.username
+
+    @property
+    def has_password(self) -> bool:
+        return (self.access.password or self.url.password) is not None
 
     @property
     def _places(self) -> list[tuple[str, int]]:
@@ -142,7 +149,7 @@ class Target:
         access, url = self.access, self.url
         wanted: dict[str, Any] = {
             "db": self.db,
-            **_login(access.username or url.username, access.password or url.password),
+            **_login(self.username, access.password or url.password),
             "socket_timeout": access.timeout_s,
             "client_name": CLIENT_NAME,
             "driver_info": None,
@@ -162,7 +169,7 @@ class Target:
             wire = make.UnixDomainSocketConnection(**common)
             return wire
         common["socket_connect_timeout"] = access.timeout_s
-        if self._is_secure:
+        if self.is_secure:
             tls = {"ssl_ca_certs": access.ca_file, "ssl_check_hostname": True}
             wire = make.SSLConnection(**tls, **common)
         else:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from sessctl.stores.access import Access
     from sessctl.stores.base import Lag, Pair, Result
     from sessctl.stores.engines.sql_dialect import SqlDialect
+    from sessctl.stores.facts import Fact
     from sessctl.stores.layouts.base import TableLayout
     from sessctl.stores.url import StoreUrl
 
@@ -188,6 +189,9 @@ class SqlStore:
 
     def lags(self) -> list[Lag]:
         return self._dialect.lags()
+
+    def facts(self) -> Iterator[Fact]:
+        return self._dialect.facts(self.layout)
 
     # -- reading ----------------------------------------------------------------------------------
 

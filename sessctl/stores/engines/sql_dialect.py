@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import sqlalchemy as sa
 
+from sessctl.stores.base import Tls
 from sessctl.stores.engines.sql_connection import SqlConnection
+from sessctl.stores.engines.sql_tls import remark
+from sessctl.stores.facts import Fact, Topic, transport_facts
+from sessctl.stores.layouts.base import Unit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from sessctl.stores.base import Lag, Server
     from sessctl.stores.layouts.base import TableLayout
+    from sessctl.stores.url import StoreUrl
 
 
 _FEW = 10_000
@@ -46,6 +51,8 @@ class SqlDialect(SqlConnection):
 
     name: ClassVar[str]
     write_page: ClassVar[int] = 1000  # sessions of one journal line and one delete
+    tls: Tls | None = None  # None: nothing travels, or by a socket
+    transport: Sequence[Fact] = ()  # where the server is on another machine
 
     # -- how things are spelled -------------------------------------------------------------------
 
@@ -178,6 +185,36 @@ class SqlDialect(SqlConnection):
     @abstractmethod
     def now_ms(self) -> int:
         """The clock that judges, in ms since 1970 UTC."""
+
+    def _note_transport(
+        self, url: StoreUrl, *, encrypted: bool, verifies: bool, by_socket: bool
+    ) -> None:
+        """Remember what is to be said of the way to the server."""
+        self.tls = None if by_socket else Tls.of(encrypted=encrypted, verifies=verifies)
+        said = remark(url, encrypted=encrypted, verifies=verifies)
+        self.notes += [said] if said else []
+        self.transport = transport_facts(url, encrypted=encrypted, verifies=verifies)
+
+    def facts(self, layout: TableLayout) -> Iterator[Fact]:
+        """What an audit is told. Call it when `columns` has been."""
+        quote = self._engine.dialect.identifier_preparer.quote
+        table = ".".join(quote(part) for part in (layout.schema, layout.table) if part)
+        sid, expires = quote(layout.sid), quote(layout.expires)
+        yield from self.transport
+        yield Fact(
+            Topic.EXPIRY_INDEX, self.has_expiry_index(layout), f"{table}({expires})",
+            f"CREATE INDEX session_expiry ON {table} ({expires});",
+        )  # fmt: skip
+        yield Fact(
+            Topic.UNIQUE_ID, self.is_unique(layout), f"{table}({sid})",
+            f"CREATE UNIQUE INDEX session_id ON {table} ({sid});",
+        )  # fmt: skip
+        if layout.unit is Unit.TIMESTAMP:
+            yield Fact(Topic.ZONELESS, self.zoneless(layout), f"{table}({expires})")
+
+    def zoneless(self, layout: TableLayout) -> str:
+        """The type of a date column that says nothing of a time zone; empty: it has one."""
+        return ""
 
     def lags(self) -> list[Lag]:
         """How far the replicas are behind, as far as this server knows."""

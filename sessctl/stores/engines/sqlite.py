@@ -6,6 +6,7 @@ other. A file is never created, and a reader opens it read-only.
 
 from __future__ import annotations
 
+import shlex
 import sqlite3
 import time
 from pathlib import Path
@@ -22,14 +23,16 @@ from sessctl.stores.base import Server
 from sessctl.stores.engines import sqlite_dates as dates
 from sessctl.stores.engines.sql_connection import LOCK_TIMEOUT_S
 from sessctl.stores.engines.sql_dialect import Column, Moved, SqlDialect
+from sessctl.stores.facts import readers_fact
 from sessctl.stores.layouts.base import DateForm, Unit
 from sessctl.stores.url import flags
 from sessctl.text import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from sessctl.stores.access import Access
+    from sessctl.stores.facts import Fact
     from sessctl.stores.layouts.base import TableLayout
     from sessctl.stores.url import StoreUrl
 
@@ -226,6 +229,11 @@ class SqliteDialect(SqlDialect):
             ).bindparams(table=layout.table)
         )
         return f"trigger {escape(str(found[0][0]))}" if found else ""
+
+    def facts(self, layout: TableLayout) -> Iterator[Fact]:
+        """Files beside it, for its log, get the mode of the database itself."""
+        yield from super().facts(layout)
+        yield readers_fact(self._path, f"chmod 600 {shlex.quote(self.address)}")
 
     def _rows_by_statistics(self, layout: TableLayout) -> int:
         """SQLite has no statistics worth the name, and counts fast."""
