@@ -31,3 +31,10 @@ def wants_colour(mode: str, *, is_terminal: bool, environ: dict[str, str]) -> bo
     if environ.get("FORCE_COLOR"):
         return True
     return is_terminal and environ.get("TERM") != "dumb"
+
+
+def speaks_unicode(environ: dict[str, str]) -> bool:
+    """The locale says UTF-8; the first of these that is set counts (POSIX)."""
+    names = ("LC_ALL", "LC_CTYPE", "LANG")
+    locale = next((environ[name] for name in names if environ.get(name)), "")
+    return "utf" in locale.lower()
