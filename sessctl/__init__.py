@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from sessctl.admin.api import expire, prune_journals, purge, restore, resume
     from sessctl.admin.plan import Permissions
+    from sessctl.admin.stats import stats
+    from sessctl.admin.watch import watch
     from sessctl.cookies.api import decode_cookie, sign_cookie, verify_cookie
     from sessctl.errors import SessctlError
     from sessctl.session import Query, Session
@@ -41,7 +43,9 @@ __all__ = [
     "restore",
     "resume",
     "sign_cookie",
+    "stats",
     "verify_cookie",
+    "watch",
 ]
 
 _HOME = {
@@ -59,7 +63,9 @@ _HOME = {
     "restore": "sessctl.admin.api",
     "resume": "sessctl.admin.api",
     "sign_cookie": "sessctl.cookies.api",
+    "stats": "sessctl.admin.stats",
     "verify_cookie": "sessctl.cookies.api",
+    "watch": "sessctl.admin.watch",
 }
 
 

@@ -14,6 +14,11 @@ _SGR: dict[str, str] = {
     "key": "36",
     "accent": "1",
 }
+# The same for what rich draws.
+RICH_STYLES: dict[str, str] = {
+    "ok": "green", "warn": "yellow", "danger": "red", "muted": "dim", "key": "cyan",
+    "accent": "bold", "plain": "",
+}  # fmt: skip
 
 
 def paint(text: str, role: Role) -> str:
