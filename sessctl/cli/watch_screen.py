@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _HEADER = ("at", "event", "sid", "user", "left", "changed")
 _YIELDING = (3, 5)
-_OTHER_LINES = 6  # of the screen, beside the events
+_OTHER_LINES = 8  # of the screen, beside the events
 _MOST = 100
 _REDRAWN_EVERY_S = 0.1  # while a long look finds events
 
@@ -38,6 +38,7 @@ class Screen:
         self._counts: Counter[str] = Counter()
         self._sessions: int | None = None
         self._trouble = ""
+        self._drawn: list[Line] = []
         self._drawn_at = 0.0
         self._keys = Keys(run.streams)
         self.has_quit = False
@@ -93,14 +94,18 @@ class Screen:
         from rich.text import Text
 
         columns, rows = terminal_size()
+        self._drawn_at = time.monotonic()
+        lines = list(self._lines(columns - 1, rows))
+        if lines == self._drawn:
+            return  # nothing moves, nothing is read aloud again
+        self._drawn = lines
         text = Text(no_wrap=True, overflow="crop", end="")
-        for number, line in enumerate(self._lines(columns - 1, rows)):
+        for number, line in enumerate(lines):
             if number:
                 text.append("\n")
             for words, role in line:
                 text.append(escape(words), style=RICH_STYLES[role])
         self._live.update(text, refresh=True)
-        self._drawn_at = time.monotonic()
 
     def _lines(self, columns: int, rows: int) -> Iterator[Line]:
         yield [("watching ", "accent"), cut((escape(self._title), "plain"), columns - 9)]
@@ -108,7 +113,8 @@ class Screen:
             state = "looking for the first time"
         else:
             state = f"{self._sessions:,} session{'' if self._sessions == 1 else 's'}"
-        yield [cut((f"{state}; {_tally(self._counts)}", "plain"), columns)]
+        yield [cut((state, "plain"), columns)]
+        yield [cut((_tally(self._counts), "plain"), columns)]
         if self._trouble:
             yield [cut((escape(self._trouble), "warn"), columns)]
         latest = list(self._events)[-max(rows - _OTHER_LINES, 1) :]

@@ -81,9 +81,10 @@ def printed(run: Run, backend: Backend, store: Store, output: str, *, with_data:
 
 
 def event_line(run: Run, event: Event) -> Line:
-    """`18:03:11  changed   ZpXqWY~1f09ac  42  ends in 23h 59m  $.cart`."""
+    """`18:03:11  changed   ZpXqWY~1f09ac  42  23h 59m left  $.cart`."""
     at, change, sid, user, left, changed = event_cells(run, event)
     line: Line = []
+    left = (f"{left[0]} left" if left[0] else "", left[1])
     for cell in (at, (f"{change[0]:<8}", change[1]), sid, user, left, changed):
         if cell[0]:
             line += [cell, ("  ", "plain")]
@@ -103,6 +104,6 @@ def event_cells(run: Run, event: Event) -> list[Piece]:
         (str(event.change), ROLES[event.change]),
         (event.sid if full else short_id(event.sid), "plain"),
         ((event.session and event.session.user) or "-", "plain"),
-        ("" if left is None or left <= 0 else f"{format_duration(left)} left", "plain"),
+        ("" if left is None or left <= 0 else format_duration(left), "plain"),
         ("its data" if paths is None else ", ".join(paths[:_PATHS]) + more, "plain"),
     ]
