@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from sessctl.cli.columns import aligned, cut
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 _HEADER = ("at", "event", "sid", "user", "left", "changed")
 _YIELDING = (3, 5)
-_OTHER_LINES = 8  # of the screen, beside the events
+_OTHER_LINES = 10  # of the screen, beside the events
 _MOST = 100
 _REDRAWN_EVERY_S = 0.1  # while a long look finds events
 
@@ -116,7 +117,7 @@ class Screen:
         yield [cut((state, "plain"), columns)]
         yield [cut((_tally(self._counts), "plain"), columns)]
         if self._trouble:
-            yield [cut((escape(self._trouble), "warn"), columns)]
+            yield from ([(text, "warn")] for text in wrap(escape(self._trouble), columns))
         latest = list(self._events)[-max(rows - _OTHER_LINES, 1) :]
         if latest:
             yield []

@@ -22,8 +22,12 @@ from sessctl import (
     restore,
     resume,
     sign_cookie,
+    stats,
     verify_cookie,
+    watch,
 )
+from sessctl.admin.stats import Stats
+from sessctl.admin.watch import Change, Event, Pace
 from sessctl.cookies.base import Cookie, DecodedCookie, Verdict
 from sessctl.stores.base import Outcome, Result, Store
 
@@ -64,6 +68,17 @@ def sessions() -> None:
         results = store.delete(store.get(["abc"]))
         assert_type(results, list[Result])
         assert_type(results[0].outcome, Outcome)
+
+
+def looking(store: Store) -> None:
+    found = stats(store, Query(active=True), top=3)
+    assert_type(found, Stats)
+    assert_type(found.users.top, tuple[tuple[str, int], ...])
+    for event in watch(store, pace=Pace(every_s=1, for_s=60), initial=True):
+        assert_type(event, Event)
+        assert_type(event.change, Change)
+        assert_type(event.session, Session | None)
+        assert_type(event.changed, tuple[str, ...] | None)
 
 
 def ending(store: Store) -> None:
