@@ -117,7 +117,8 @@ class Screen:
         yield [cut((state, "plain"), columns)]
         yield [cut((_tally(self._counts), "plain"), columns)]
         if self._trouble:
-            yield from ([(text, "warn")] for text in wrap(escape(self._trouble), columns))
+            for text in wrap(escape(self._trouble), columns):
+                yield [(text, "warn")]
         latest = list(self._events)[-max(rows - _OTHER_LINES, 1) :]
         if latest:
             yield []
