@@ -14,7 +14,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from sessctl.session import Session
-    from sessctl.stores.base import Store
+    from sessctl.stores.base import HintingStore, Store
 
 LEAST_EVERY_S = 0.5
 MOST_SESSIONS = 1_000_000  # 250 MB
@@ -76,7 +76,8 @@ class Pace:
     """How often to look, and how long. Seconds.
 
     Between two looks the store has rest for `every_s` less what the look took, and for as long as
-    the look took at the least.
+    the look took at the least. Where it tells of changes by itself the next look comes sooner, half
+    a second after the last one at the earliest.
 
     Attributes:
         for_s: how long in all; None: until `stop` says so.
@@ -128,7 +129,9 @@ def watch(
         Refused: more than a million sessions match.
         StoreError: a look failed, and so did all that were made again; access denied, at once.
     """
-    watching, timing = Watch(store, query or Query(), initial=initial), _Timing(pace, say)
+    watching = Watch(store, query or Query(), initial=initial)
+    heard = cast("HintingStore", store).heard if store.capabilities.hints else lambda: False
+    timing = _Timing(pace, say, heard)
     while not pace.stop():
         began = pace.clock()
         try:
@@ -289,15 +292,16 @@ def _cost(session: Session) -> int:
 class _Timing:
     """Rests between looks."""
 
-    def __init__(self, pace: Pace, say: Callable[[str], None]) -> None:
-        self._pace, self._say = pace, say
+    def __init__(self, pace: Pace, say: Callable[[str], None], heard: Callable[[], bool]) -> None:
+        self._pace, self._say, self._heard = pace, say, heard
         self._ends = None if pace.for_s is None else pace.clock() + pace.for_s
         self._failed = 0
 
     def rest_after_look(self, took_s: float) -> bool:
         """Rest after a look that took so long; False: it was the last one."""
         self._failed = 0
-        return self._rest(max(self._pace.every_s - took_s, took_s))
+        least_s = max(LEAST_EVERY_S - took_s, took_s)
+        return self._rest(max(self._pace.every_s - took_s, took_s), least_s)
 
     def rest_after_failure(self, problem: StoreError) -> None:
         """Rest before the look is made again. Raises the problem where it is not."""
@@ -313,15 +317,24 @@ class _Timing:
         if not self._rest(pause_s) and not pace.stop():
             raise problem  # the time is over, and what has happened could not be found out
 
-    def _rest(self, seconds: float) -> bool:
-        """Sleep in small steps, so that a signal is heard; False: it is to end."""
-        pace, until = self._pace, self._pace.clock() + seconds
+    def _rest(self, seconds: float, at_least: float | None = None) -> bool:
+        """Sleep in small steps, so that a signal is heard; False: it is to end.
+
+        Args:
+            at_least: from then on a hint ends it.
+        """
+        pace, began, hinted = self._pace, self._pace.clock(), False
+        until = began + seconds
         while not pace.stop():
             now = pace.clock()
             if self._ends is not None and now >= self._ends:
                 return False
             if now >= until:
                 return True
+            if at_least is not None:
+                hinted = hinted or self._heard()
+                if hinted and now >= began + at_least:
+                    return True
             left = until - now if self._ends is None else min(until, self._ends) - now
             pace.sleep(min(left, _STEP_S))
         return False

@@ -67,6 +67,7 @@ class Capabilities:
     stores_seen: bool = False
     orders_by_expiry: bool = False  # has `Store.by_expiry`
     confirms_writes: bool = False  # has `ConfirmingStore.confirmed`
+    hints: bool = False  # has `HintingStore.heard`
     counts_fast: bool = False  # an exact count costs little beside a purge
     zone_doubt: str = ""  # why dates without a zone may be read wrongly, in words; guarded
     cascades: str = ""  # what else a delete would set off, in words; guarded
@@ -231,6 +232,15 @@ class ConfirmingStore(Store, Protocol):
         Raises:
             StoreError: this user may not ask.
         """
+        ...
+
+
+class HintingStore(Store, Protocol):
+    """A store that may tell of changes by itself: one whose `capabilities` say that it `hints`."""
+
+    def heard(self) -> bool:
+        """Something may have changed since this was last asked, or nothing: a hint, and never a
+        proof. It does not wait, and does not fail."""
         ...
 
 

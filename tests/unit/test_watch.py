@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -365,6 +366,40 @@ def test_the_store_rests_as_long_as_a_look_takes(store: Ticking) -> None:
     store.scan = slow  # type: ignore[method-assign]
     assert list(watch(store, pace=time.pace(for_s=40.0))) == []
     assert sum(time.slept) == 20
+
+
+class Hinting(Ticking):
+    """A store that tells of changes by itself, rightly or not."""
+
+    def __init__(self, *sessions: Session) -> None:
+        super().__init__(*sessions)
+        self.capabilities = replace(self.capabilities, hints=True)
+        self.hints = 0
+
+    def heard(self) -> bool:
+        self.hints -= 1
+        return self.hints >= 0
+
+
+def test_a_hint_lets_the_next_look_come_sooner() -> None:
+    store, time = Hinting(session("a")), Time()
+    time.at(1, lambda: (store.save("b"), setattr(store, "hints", 1)))
+    (event,) = islice(watch(store, pace=time.pace(every_s=60)), 1)
+    assert (event.sid, time.now_s) == ("b", 1)
+
+
+def test_hints_without_end_leave_the_store_its_rest() -> None:
+    store, time, looks = Hinting(session("a")), Time(), list[int]()
+    store.hints = 10**6
+    assert list(watch(store, pace=time.pace(every_s=60, for_s=5.0), looked=looks.append)) == []
+    assert len(looks) == 10
+
+
+def test_without_a_hint_the_look_comes_all_the_same() -> None:
+    store, time = Hinting(session("a")), Time()
+    time.at(1, lambda: store.save("b"))
+    (event,) = islice(watch(store, pace=time.pace(every_s=3)), 1)
+    assert (event.sid, time.now_s) == ("b", 3)
 
 
 @pytest.mark.parametrize("every_s", [0.0, 0.1, 0.49])

@@ -14,9 +14,11 @@ from sessctl.errors import JournalError, Refused
 from sessctl.session import Expiry, Need, Query, Session
 from sessctl.stores.base import Capabilities, Identity, Outcome, Remarks, Result
 from sessctl.stores.engines.redis_connect import Target
+from sessctl.stores.engines.redis_hints import RedisHints
 from sessctl.stores.engines.redis_keys import Keys
 from sessctl.stores.engines.redis_lag import replica_lags
 from sessctl.stores.engines.redis_pages import RedisPages
+from sessctl.stores.engines.redis_scan import keys_of
 from sessctl.stores.engines.redis_writes import DELETE_PAGE, RedisWriter
 from sessctl.stores.reader import Reader
 from sessctl.stores.survey import places_of_keys
@@ -58,10 +60,11 @@ class RedisStore:
         self.layout = layout
         self.identity = identity
         self.remarks = remarks
-        self.capabilities = Capabilities(expires_by_itself=True, confirms_writes=True)
+        self.capabilities = Capabilities(expires_by_itself=True, confirms_writes=True, hints=True)
         self._prefix = encode_id(layout.before_sid)
         self._reader = Reader(layout)
         self._keys = Keys(nodes)
+        self._hints = RedisHints(nodes, int(identity.database), keys_of(encode_id(layout.prefix)))
         self._pages = RedisPages(
             nodes, self._keys, layout.prefix, session_of=self._session, remarks=remarks
         )
@@ -140,6 +143,10 @@ class RedisStore:
         if not query.filters:
             return sum(map(len, self._pages.bare_keys()))
         return sum(1 for _ in self.scan(query, query.need))
+
+    def heard(self) -> bool:
+        """A keyspace notification has come, where the server sends any."""
+        return self._hints.heard()
 
     def _is_ours(self, key: bytes) -> bool:
         """An id that has the prefix in itself could name any key (S4)."""
@@ -221,6 +228,7 @@ class RedisStore:
 
     def close(self) -> None:
         self._keys.close()
+        self._hints.close()
         if self._writer is not None:
             self._writer.close()
 
