@@ -35,6 +35,7 @@ _KEPT_BYTES = 32 * 2**20
 _SESSION_BYTES = 600  # what a session takes beside its value
 _LONGEST_PAUSE_S = 30.0
 _STEP_S = 0.25
+_ASKED_EVERY = 1000  # sessions
 _SAME_END_MS = 2  # Redis before 7.0 tells what is left, which we add to its clock
 _NO_EXPIRY = -1
 _Known = struct.Struct("<qq?")  # end in ms, mark of the data, over
@@ -82,7 +83,7 @@ class Pace:
     Attributes:
         for_s: how long in all; None: until `stop` says so.
         retries: how often a look that failed is made again, with longer and longer pauses.
-        stop: asked between two looks, and while resting.
+        stop: asked often, in a look as well.
         clock, sleep: handed in by tests, and by whoever has something else to do meanwhile.
 
     Raises:
@@ -135,12 +136,14 @@ def watch(
     while not pace.stop():
         began = pace.clock()
         try:
-            yield from watching.look()
+            yield from watching.look(pace.stop)
         except AccessDenied:
             raise
         except StoreError as exc:
             timing.rest_after_failure(exc)
             continue
+        if pace.stop():
+            return
         looked(len(watching))
         if not timing.rest_after_look(pace.clock() - began):
             return
@@ -159,8 +162,11 @@ class Watch:
     def __len__(self) -> int:
         return len(self._known)
 
-    def look(self) -> Iterator[Event]:
+    def look(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
         """Scan the store once; what differs from what is known.
+
+        Args:
+            stop: asked every thousand sessions; a look that is not finished misses none.
 
         Raises:
             Refused: too many sessions.
@@ -169,7 +175,9 @@ class Watch:
         before, met = self._known, dict[str, bytes]()
         try:
             now_ms = self._store.now_ms()
-            for session in self._store.scan(self._query):
+            for number, session in enumerate(self._store.scan(self._query)):
+                if number % _ASKED_EVERY == 0 and stop():
+                    return
                 sid = session.sid
                 was = before.pop(sid, None) or met.get(sid)  # a scan may come upon one twice
                 found = _known(session, now_ms)
@@ -188,7 +196,7 @@ class Watch:
             yield from self._gone(before, met)
             self._silent = False
         finally:
-            met.update(before)  # of a look that failed: those that it did not come to
+            met.update(before)  # of a look without an end: those that it did not come to
             self._known = met
 
     def _gone(self, missing: dict[str, bytes], met: dict[str, bytes]) -> Iterator[Event]:

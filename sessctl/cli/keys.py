@@ -21,9 +21,10 @@ class Keys:
         self._descriptor: int | None = None
         self._before: Any = None
 
-    def __enter__(self) -> Keys:
+    def start(self) -> None:
+        """Take the keys, and their echo off the screen."""
         if not self._streams.stdin_is_terminal or sys.platform == "win32":
-            return self
+            return
         import termios
         import tty
 
@@ -34,9 +35,9 @@ class Keys:
                 self._before = termios.tcgetattr(descriptor)
                 tty.setcbreak(descriptor)
                 self._descriptor = descriptor
-        return self
 
-    def __exit__(self, *exc: object) -> None:
+    def stop(self) -> None:
+        """Leave the terminal as it was."""
         if self._descriptor is not None:
             import termios
 
@@ -47,7 +48,8 @@ class Keys:
     def pressed(self, seconds: float) -> str:
         """The next key, or nothing when that time is over."""
         if self._descriptor is None:
-            time.sleep(seconds)
+            if seconds:
+                time.sleep(seconds)
             return ""
         import select
 

@@ -12,6 +12,7 @@ from sessctl.cli.keys import Keys
 from sessctl.cli.pager import terminal_size
 from sessctl.cli.theme import RICH_STYLES
 from sessctl.cli.watch_writer import ROLES, event_cells
+from sessctl.stores.leaving import undone_at_the_end
 from sessctl.text import escape
 from sessctl.timespec import format_duration
 
@@ -30,7 +31,7 @@ _REDRAWN_EVERY_S = 0.1  # while a long look finds events
 
 
 class Screen:
-    """Counts and the latest events. `has_quit`: somebody has pressed q."""
+    """Counts and the latest events."""
 
     def __init__(self, run: Run, title: str, every_s: float) -> None:
         self._run = run
@@ -42,8 +43,16 @@ class Screen:
         self._drawn: list[Line] = []
         self._drawn_at = 0.0
         self._keys = Keys(run.streams)
-        self.has_quit = False
+        self._masker = run.masker()
+        self._has_quit = False
         self._live: Any = None
+        self._leaving = undone_at_the_end(self._restore)
+
+    @property
+    def has_quit(self) -> bool:
+        """Somebody has pressed q."""
+        self.wait(0)
+        return self._has_quit
 
     def __enter__(self) -> Screen:
         from rich.console import Console  # 31 ms; a watch has the time
@@ -60,7 +69,8 @@ class Screen:
         self._live = Live(
             console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
         )
-        self._keys.__enter__()
+        self._leaving.__enter__()  # a second Ctrl-C does not wait for `__exit__`
+        self._keys.start()
         self._live.start()
         self._draw()
         return self
@@ -68,14 +78,18 @@ class Screen:
     def __exit__(self, *exc: object) -> None:
         try:
             self._draw()
-            self._live.stop()
         finally:
-            self._keys.__exit__(*exc)
+            self._leaving.__exit__(None, None, None)
+
+    def _restore(self) -> None:
+        """The terminal as it was: its echo, its cursor."""
+        self._keys.stop()
+        self._live.stop()
         self._run.streams.flush()
 
     def show(self, event: Event) -> None:
         self._counts[event.change] += 1
-        self._events.append(event_cells(self._run, event))
+        self._events.append(event_cells(self._run, event, self._masker))
         if time.monotonic() - self._drawn_at > _REDRAWN_EVERY_S:
             self._draw()
 
@@ -89,7 +103,7 @@ class Screen:
 
     def wait(self, seconds: float) -> None:
         if self._keys.pressed(seconds) in ("q", "Q"):
-            self.has_quit = True
+            self._has_quit = True
 
     def _draw(self) -> None:
         from rich.text import Text

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sessctl.cli.theme import Role
     from sessctl.config.model import Backend
     from sessctl.stores.base import Store
+    from sessctl.text import Masker
 
 ROLES: dict[str, Role] = {
     "appeared": "ok", "changed": "accent", "renewed": "muted", "ended": "danger",
@@ -65,7 +66,10 @@ class Printed:
 def printed(run: Run, backend: Backend, store: Store, output: str, *, with_data: bool) -> Printed:
     """What writes events in a machine format, or as lines for people."""
     if output in ("table", "wide"):
-        return Printed(run, lambda event: run.streams.line(*event_line(run, event)), lambda: None)
+        hide = run.masker()
+        return Printed(
+            run, lambda event: run.streams.line(*event_line(run, event, hide)), lambda: None
+        )
     from sessctl.cli.output import Writer
 
     name, layout = backend.name or store.identity.label, store.layout.name
@@ -80,9 +84,9 @@ def printed(run: Run, backend: Backend, store: Store, output: str, *, with_data:
     return Printed(run, write, writer.end)
 
 
-def event_line(run: Run, event: Event) -> Line:
+def event_line(run: Run, event: Event, masker: Masker) -> Line:
     """`18:03:11  changed   ZpXqWY~1f09ac  42  23h 59m left  $.cart`."""
-    at, change, sid, user, left, changed = event_cells(run, event)
+    at, change, sid, user, left, changed = event_cells(run, event, masker)
     line: Line = []
     left = (f"{left[0]} left" if left[0] else "", left[1])
     for cell in (at, (f"{change[0]:<8}", change[1]), sid, user, left, changed):
@@ -91,13 +95,13 @@ def event_line(run: Run, event: Event) -> Line:
     return line[:-1]
 
 
-def event_cells(run: Run, event: Event) -> list[Piece]:
+def event_cells(run: Run, event: Event, masker: Masker) -> list[Piece]:
     """When, what, which session, whose, how long it has, what changed in it."""
     from sessctl.cli.blocks import when
 
     full = run.options.show_ids and not run.redacting
     left = None if event.expires_ms is None else (event.expires_ms - event.at_ms) / 1000
-    paths = None if event.changed is None else shown_paths(event.changed, run.masker())
+    paths = None if event.changed is None else shown_paths(event.changed, masker)
     more = f" and {len(paths) - _PATHS} more" if paths is not None and len(paths) > _PATHS else ""
     return [
         (when(event.at_ms, utc=run.options.utc)[11:], "muted"),

@@ -346,6 +346,19 @@ def test_the_time_is_over_while_the_store_is_gone(store: Ticking) -> None:
     assert time.now_s == 5.0
 
 
+def test_a_long_look_hears_that_it_is_to_stop_and_misses_nobody() -> None:
+    store = Many(5_000, b'{"cookie":{}}')
+    watching, asked = Watch(store, Query()), list[bool]()
+    assert list(watching.look()) == []
+
+    def stop() -> bool:
+        asked.append(True)
+        return len(asked) == 3
+
+    assert list(watching.look(stop)) == []
+    assert (len(asked), len(watching)) == (3, 5_000)
+
+
 @pytest.mark.parametrize("failing", [True, False])
 def test_it_stops_when_it_is_told_to(store: Ticking, failing: bool) -> None:
     time, stopped = Time(), list[bool]()
