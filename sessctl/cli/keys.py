@@ -45,6 +45,11 @@ class Keys:
                 termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._before)
             self._descriptor = None
 
+    @property
+    def listening(self) -> bool:
+        """Somebody can press a key."""
+        return self._descriptor is not None
+
     def pressed(self, seconds: float) -> str:
         """The next key, or nothing when that time is over."""
         if self._descriptor is None:

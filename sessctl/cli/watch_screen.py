@@ -140,7 +140,7 @@ class Screen:
             for line in aligned(header, latest, room=columns, yielding=_YIELDING):
                 yield [cut(piece, columns) for piece in line]
         yield []
-        yield [("q ends it", "muted")]
+        yield [("q ends it" if self._keys.listening else "Ctrl-C ends it", "muted")]
 
 
 def _tally(counts: Counter[str]) -> str:
