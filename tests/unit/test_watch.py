@@ -472,9 +472,9 @@ class Many(Ticking):
 
 def test_a_session_takes_300_bytes_at_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_KEPT_BYTES", 0)
-    few, many = (_peak(Many(count, b'{"cookie":{}}')) for count in (2_000, 22_000))
-    print(f"{(many - few) / 20_000:.0f} bytes a session")
-    assert (many - few) / 20_000 < 300
+    few, many = (_peak(Many(count, b'{"cookie":{}}')) for count in (1_000, 9_000))
+    print(f"{(many - few) / 8_000:.0f} bytes a session")
+    assert (many - few) / 8_000 < 300
 
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
