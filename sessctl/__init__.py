@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from sessctl.admin.data import set_data
     from sessctl.admin.doctor.diagnose import diagnose
     from sessctl.admin.plan import Permissions
+    from sessctl.admin.stats import stats
     from sessctl.admin.touch import touch
+    from sessctl.admin.watch import watch
     from sessctl.config.discovery.propose import discover
     from sessctl.cookies.api import decode_cookie, sign_cookie, verify_cookie
     from sessctl.cookies.wordlist import search_wordlist
@@ -64,8 +66,10 @@ __all__ = [
     "search_wordlist",
     "set_data",
     "sign_cookie",
+    "stats",
     "touch",
     "verify_cookie",
+    "watch",
 ]
 
 _HOME = {
@@ -94,7 +98,9 @@ _HOME = {
     "search_wordlist": "sessctl.cookies.wordlist",
     "sign_cookie": "sessctl.cookies.api",
     "touch": "sessctl.admin.touch",
+    "stats": "sessctl.admin.stats",
     "verify_cookie": "sessctl.cookies.api",
+    "watch": "sessctl.admin.watch",
 }
 
 

@@ -29,7 +29,11 @@ class Flag:
 
 @contextmanager
 def stoppable(streams: Streams, *, saying: str = "stopping after this page") -> Iterator[Flag]:
-    """A handler that only sets a flag: no exception may enter a driver's call (S8)."""
+    """A handler that only sets a flag: no exception may enter a driver's call (S8).
+
+    Args:
+        saying: what it says at once; empty: nothing, the screen is somebody else's.
+    """
     flag = Flag()
     codes = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
 
@@ -39,7 +43,8 @@ def stoppable(streams: Streams, *, saying: str = "stopping after this page") -> 
             undo_all()  # what must not outlive us in somebody else's process
             os._exit(int(code))  # the journal is true at every moment
         flag.code = code
-        os.write(2, f"{saying}; once more stops now\n".encode())
+        if saying:
+            os.write(2, f"{saying}; once more stops now\n".encode())
 
     if not _main_thread():
         yield flag

@@ -83,6 +83,11 @@ class Streams:
         self._pages = False
 
     @property
+    def colours_stdout(self) -> bool:
+        """Colour is on for standard output."""
+        return self._colour["out"]
+
+    @property
     def colours_stderr(self) -> bool:
         """Colour is on for standard error."""
         return self._colour["err"]
@@ -131,6 +136,23 @@ class Streams:
             if not self.outlives_reader:
                 raise
             self.discard_output()
+
+    def check_reader(self) -> None:
+        """Whoever waits long for something to write asks here whether anybody reads it still.
+
+        Raises:
+            BrokenPipeError: the reader has gone.
+        """
+        import select
+
+        if not hasattr(select, "poll"):  # Windows
+            return
+        waiting, happened = select.poll(), list[tuple[int, int]]()
+        with suppress(OSError, ValueError):  # no real stream
+            waiting.register(self._out.fileno(), 0)
+            happened = waiting.poll(0)
+        if any(what & (select.POLLERR | select.POLLHUP) for _, what in happened):
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
     # -- beside the answer ------------------------------------------------------------------------
 

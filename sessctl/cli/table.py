@@ -378,6 +378,29 @@ COMMANDS: dict[str, Row] = {
             ),
         },
     ),
+    "stats": Row(
+        "stats:stats",
+        "Count sessions: states, sizes, ages, users; for people or for monitoring.",
+        (
+            "sessctl stats",
+            "sessctl stats --active --top 3 -o json",
+            "sessctl stats --all-backends -o openmetrics",
+            "sessctl stats --count --expired",
+        ),
+        (0, 2, 3, 5),
+        ("list", "watch"),
+    ),
+    "watch": Row(
+        "watch:watch",
+        "See sessions appear, change, renew, end and expire, as it happens.",
+        (
+            "sessctl watch --for 1s",
+            "sessctl watch --user 42 --for 1s",
+            "sessctl watch --initial --count 3 -o jsonl",
+        ),
+        (0, 2, 3, 4, 5, 130, 143),
+        ("list", "stats"),
+    ),
     "demo": Row(
         "demo:demo",
         "A tour on sample sessions, lessons, or a shop to try; needs no service.",

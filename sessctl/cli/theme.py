@@ -14,6 +14,11 @@ _SGR: dict[str, str] = {
     "key": "36",
     "accent": "1",
 }
+# The same for what rich draws.
+RICH_STYLES: dict[str, str] = {
+    "ok": "green", "warn": "yellow", "danger": "red", "muted": "dim", "key": "cyan",
+    "accent": "bold", "plain": "",
+}  # fmt: skip
 
 
 def paint(text: str, role: Role) -> str:
@@ -31,3 +36,10 @@ def wants_colour(mode: str, *, is_terminal: bool, environ: dict[str, str]) -> bo
     if environ.get("FORCE_COLOR"):
         return True
     return is_terminal and environ.get("TERM") != "dumb"
+
+
+def speaks_unicode(environ: dict[str, str]) -> bool:
+    """The locale says UTF-8; the first of these that is set counts (POSIX)."""
+    names = ("LC_ALL", "LC_CTYPE", "LANG")
+    locale = next((environ[name] for name in names if environ.get(name)), "")
+    return "utf" in locale.lower()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sessctl.admin.changes import DataChange
     from sessctl.session import Session
 
 
@@ -19,15 +20,6 @@ class Fate(StrEnum):
     UNCHANGED = "unchanged"
     GONE = "gone"
     NONE = "none"
-
-
-@dataclass(frozen=True, slots=True)
-class DataChange:
-    """One value inside a session's data: `path` is `$.cart[0].qty`; None is absent."""
-
-    path: str
-    old: Any
-    new: Any
 
 
 @dataclass(frozen=True, slots=True)

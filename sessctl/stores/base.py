@@ -72,6 +72,7 @@ class Capabilities:
     stores_seen: bool = False
     orders_by_expiry: bool = False  # has `Store.by_expiry`
     confirms_writes: bool = False  # has `ConfirmingStore.confirmed`
+    hints: bool = False  # has `HintingStore.heard`
     counts_fast: bool = False  # an exact count costs little beside a purge
     tells_room: bool = False  # has `RoomyStore.room`
     answers: tuple[str, ...] = ()  # parts of a query, beside ids, that the server itself sifts by
@@ -318,6 +319,15 @@ class RoomyStore(Store, Protocol):
         Raises:
             StoreError: this user may not ask.
         """
+        ...
+
+
+class HintingStore(Store, Protocol):
+    """A store that may tell of changes by itself: one whose `capabilities` say that it `hints`."""
+
+    def heard(self) -> bool:
+        """Something may have changed since this was last asked, or nothing: a hint, and never a
+        proof. It does not wait, and does not fail."""
         ...
 
 

@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import re
+import subprocess
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +18,14 @@ import pytest
 
 from tests.support.cli import DAY_MS, HOUR_MS, TERMINAL, Cli, now_ms, save, sid, stored
 from tests.support.engines import SqliteEngine
+from tests.support.run import COMMAND, Result, clean_environment
 from tests.support.vectors import hostile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.support.engines import Engine
-    from tests.support.run import Result
     from tests.support.vectors import Case
 
 # Beyond these sizes a case says nothing about escaping.
@@ -122,6 +124,68 @@ def test_showing_every_session_of_the_corpus(
     )
     assert_harmless(result, layout=layout_of(output))
     assert result.code == 0
+
+
+@pytest.mark.parametrize("output", [*FORMATS[:-1], "openmetrics"])
+@pytest.mark.parametrize("terminals", [(False, False, False), TERMINAL], ids=["pipe", "terminal"])
+def test_numbers_of_the_corpus(
+    cli: Cli, corpus: SqliteEngine, output: str, terminals: tuple[bool, bool, bool]
+) -> None:
+    result = cli(
+        *("stats", "-b", corpus.url, "-o", output, "--top", "9999", "--show-ids"),
+        *("--no-pager", "--no-color"),
+        terminals=terminals,
+    )
+    assert_harmless(result, layout=layout_of(output))
+    assert result.code == 0
+    if output == "jsonl":
+        assert result.json_lines()[0]["sessions"] == len(corpus.everything())
+
+
+@pytest.mark.parametrize("output", FORMATS)
+@pytest.mark.parametrize("flags", [["--data", "--show-ids"], ["--data", "--redact"]])
+def test_watching_the_corpus(cli: Cli, corpus: SqliteEngine, output: str, flags: list[str]) -> None:
+    count = len(corpus.everything())
+    result = cli(
+        *("watch", "-b", corpus.url, "--initial", "--count", str(count), "-o", output, *flags)
+    )
+    assert_harmless(result, layout=layout_of(output))
+    assert (result.stdout.count("\n") >= count, result.code) == (True, 0)
+
+
+def test_watching_the_corpus_on_a_real_terminal(sessctl_tty: Any, corpus: SqliteEngine) -> None:
+    result = sessctl_tty(
+        *("watch", "-b", corpus.url, "--initial", "--no-color", "--show-ids", "--for", "100ms"),
+        rows=60, cols=200,
+    )  # fmt: skip
+    assert not [needle for needle in NEEDLES if needle in result.screen]
+    drawn = re.sub(rb"\x1b\[(\?25[lh]|2K|1A)", b"", result.screen)  # what rich draws with
+    assert unsafe(drawn.decode(), layout="\r\n") == set()
+    assert result.code == 0
+
+
+@pytest.mark.parametrize("output", ["table", "jsonl", "csv"])
+def test_the_paths_of_a_change_are_a_stranger_s_words(
+    shop: SqliteEngine, home: Path, output: str
+) -> None:
+    for number in range(len(TEXTS)):
+        save(shop, f"s{number:04d}", 7)
+    with subprocess.Popen(
+        [*COMMAND, "watch", "-b", shop.url, "--every", "500ms", "--count", str(len(TEXTS)),
+         "-o", output],
+        env=clean_environment(home), cwd=home, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        with shop.client:
+            shop.client.execute("BEGIN")
+            for number, text in enumerate(TEXTS):
+                save(shop, f"s{number:04d}", 7, **{text: text})
+        out, err = process.communicate(timeout=60)
+    result = Result(out, said + err, process.returncode)
+    assert_harmless(result, layout=layout_of(output))
+    assert (result.stdout.count("$") >= len(TEXTS), result.code) == (True, 0)
 
 
 def test_every_session_of_the_corpus_is_listed(cli: Cli, corpus: SqliteEngine) -> None:

@@ -32,6 +32,13 @@ def fill(subject: Subject, count: int, rng: Random) -> None:
     )
 
 
+def numbers(subject: Subject, home: Path) -> dict[str, float]:
+    """A scan is a scan; what is counted beside it is the same for all engines."""
+    if subject.name != "sqlite":
+        return {}
+    return {"stats": peak_mib("stats", "-o", "jsonl", "-b", subject.url, home=home)}
+
+
 def peaks(
     subject: Subject, home: Path, rng: Random, count: int, *, restore: bool
 ) -> dict[str, float]:
@@ -39,6 +46,7 @@ def peaks(
     url = ["-b", subject.url]
     found = {
         "list": peak_mib("list", "-o", "jsonl", *url, home=home),
+        **numbers(subject, home),
         "purge": peak_mib(*subject.purge, "-o", "jsonl", *url, home=home),
     }
     if restore:

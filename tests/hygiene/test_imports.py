@@ -203,6 +203,21 @@ def test_a_listing_of_sqlite_imports_its_driver_only(tmp_path: Path, file_url: s
     assert modules.isdisjoint(["redis", "hiredis", *RENDERING, "sessctl.demo", "dotenv"])
 
 
+@pytest.mark.parametrize("output", ["tsv", "json", "openmetrics"])
+def test_numbers_cost_no_more_imports_than_a_listing(
+    tmp_path: Path, file_url: str, output: str
+) -> None:
+    modules = loaded(tmp_path, "stats", "-b", file_url, "-o", output)
+    assert modules.isdisjoint(["redis", "hiredis", *RENDERING, "sessctl.demo", "dotenv"])
+    assert modules.isdisjoint(["sessctl.admin.watch", "sessctl.replay"])
+
+
+def test_a_watch_in_a_pipe_draws_nothing(tmp_path: Path, server_url: str) -> None:
+    modules = loaded(tmp_path, "watch", "-b", server_url, "--initial", "--count", "1")
+    assert "redis.connection" in modules
+    assert modules.isdisjoint(["sqlalchemy", "sqlite3", "termios", *RENDERING, "sessctl.replay"])
+
+
 def test_sql_is_spoken_without_the_orm(tmp_path: Path, file_url: str) -> None:
     modules = loaded(tmp_path, "list", "-b", file_url)
     assert "sqlalchemy.orm" not in modules

@@ -30,11 +30,15 @@ from sessctl import (
     search_wordlist,
     set_data,
     sign_cookie,
+    stats,
     touch,
     verify_cookie,
+    watch,
 )
 from sessctl.admin.audit import Severity
 from sessctl.admin.copy import CopySummary
+from sessctl.admin.stats import Stats
+from sessctl.admin.watch import Change, Event, Pace
 from sessctl.cookies.base import Cookie, DecodedCookie, Verdict
 from sessctl.stores.base import Outcome, Result, Store
 
@@ -89,6 +93,17 @@ def sessions() -> None:
 
 def guessing(cookie: str) -> None:
     assert_type(search_wordlist(cookie, Path("rockyou.txt"), jobs=2), int | None)
+
+
+def looking(store: Store) -> None:
+    found = stats(store, Query(active=True), top=3)
+    assert_type(found, Stats)
+    assert_type(found.users.top, tuple[tuple[str, int], ...])
+    for event in watch(store, pace=Pace(every_s=1, for_s=60), initial=True):
+        assert_type(event, Event)
+        assert_type(event.change, Change)
+        assert_type(event.session, Session | None)
+        assert_type(event.changed, tuple[str, ...] | None)
 
 
 def ending(store: Store) -> None:

@@ -27,8 +27,11 @@ from sessctl import (
     resume,
     search_wordlist,
     sign_cookie,
+    stats,
     verify_cookie,
+    watch,
 )
+from sessctl.admin.watch import Pace
 from sessctl.errors import GuardRefused, JournalError, Refused, UsageError
 from tests.support.engines import SqliteEngine, now_ms, value
 
@@ -88,6 +91,21 @@ def test_sessions_in_five_lines(tmp_path: Path) -> None:
     assert (found[0].sid, found[0].data) == ("abc", {"passport": {"user": "42"}})
     assert found[0].expires_at is not None
     assert found[0].expires_at.tzinfo is not None
+
+
+def test_numbers_and_events_in_five_lines(tmp_path: Path) -> None:
+    engine = SqliteEngine(tmp_path / "sessions")
+    engine.save(b"abc", value("42"), now_ms() + 60_000)
+    with open_store(f"sqlite:///{tmp_path}/sessions", layout="connect-sqlite3") as store:
+        found = stats(store, Query(active=True))
+        assert (found.sessions, found.users.top, found.sizes.max) == (
+            1, (("42", 1),), len(value("42")),
+        )  # fmt: skip
+        for event in watch(store, Query(user="42"), initial=True):
+            assert (event.change, event.sid, event.changed) == ("appeared", "abc", ())
+            break
+        assert list(watch(store, pace=Pace(for_s=0))) == []
+    engine.client.close()
 
 
 def test_ending_and_restoring_in_five_lines(tmp_path: Path) -> None:

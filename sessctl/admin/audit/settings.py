@@ -95,6 +95,9 @@ class Settings:
 class _Nobody:
     """An audit runs unattended."""
 
+    def __init__(self) -> None:
+        self.printed: dict[str, bytes] = {}
+
     def prompt(self, label: str) -> str:
         raise UsageError("it has to be typed")
 

@@ -84,6 +84,7 @@ def _formats() -> Iterator[str]:
     yield "  jsonl                 one item a line, streamed"
     yield "  name                  session ids, one a line, for `sessctl expire -`"
     yield "  raw                   show: the stored value as it is"
+    yield "  openmetrics           stats: for Prometheus"
     yield "  header curl cookies-txt playwright   sign: ready to use"
 
 

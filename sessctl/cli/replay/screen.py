@@ -10,6 +10,7 @@ from sessctl.cli.pager import terminal_size
 from sessctl.cli.replay.diagram import diagram
 from sessctl.cli.replay.store_lines import store_lines
 from sessctl.cli.replay.table import step_table
+from sessctl.cli.theme import speaks_unicode
 from sessctl.replay.reports.build import run_view, step_views, verdict_view
 from sessctl.timespec import format_duration
 
@@ -39,13 +40,6 @@ _ASCII = str.maketrans({"→": ">", "│": "|", "─": "-", "►": ">", "◄": "
 def _in_ascii(lines: Iterable[Line]) -> Iterator[Line]:
     for line in lines:
         yield [(text.translate(_ASCII), role) for text, role in line]
-
-
-def speaks_unicode(environ: dict[str, str]) -> bool:
-    """The locale says UTF-8; the first of these that is set counts (POSIX)."""
-    names = ("LC_ALL", "LC_CTYPE", "LANG")
-    locale = next((environ[name] for name in names if environ.get(name)), "")
-    return "utf" in locale.lower()
 
 
 def _lines(

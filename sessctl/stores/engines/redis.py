@@ -15,11 +15,13 @@ from sessctl.session import Expiry, Need, Query, Session
 from sessctl.stores.base import Capabilities, Identity, Outcome, Remarks, Result, Server
 from sessctl.stores.engines.redis_connect import Target
 from sessctl.stores.engines.redis_facts import redis_facts
+from sessctl.stores.engines.redis_hints import RedisHints
 from sessctl.stores.engines.redis_keys import Keys
 from sessctl.stores.engines.redis_lag import replica_lags
 from sessctl.stores.engines.redis_nodes import info
 from sessctl.stores.engines.redis_pages import RedisPages
 from sessctl.stores.engines.redis_room import room_of
+from sessctl.stores.engines.redis_scan import keys_of
 from sessctl.stores.engines.redis_writes import DELETE_PAGE, NO_TTL, RedisWriter
 from sessctl.stores.reader import Reader
 from sessctl.stores.survey import places_of_keys
@@ -65,11 +67,12 @@ class RedisStore:
         self.identity = identity
         self.remarks = remarks
         self.capabilities = Capabilities(
-            expires_by_itself=True, confirms_writes=True, tells_room=True
+            expires_by_itself=True, confirms_writes=True, tells_room=True, hints=True
         )
         self._prefix = encode_id(layout.before_sid)
         self._reader = Reader(layout)
         self._keys = Keys(nodes)
+        self._hints = RedisHints(nodes, int(identity.database), keys_of(encode_id(layout.prefix)))
         self._pages = RedisPages(
             nodes, self._keys, layout.prefix, session_of=self._session, remarks=remarks
         )
@@ -170,6 +173,10 @@ class RedisStore:
             return sum(map(len, self._pages.bare_keys()))
         return sum(1 for _ in self.scan(query, query.need))
 
+    def heard(self) -> bool:
+        """A keyspace notification has come, where the server sends any."""
+        return self._hints.heard()
+
     def _is_ours(self, key: bytes) -> bool:
         """An id that has the prefix in itself could name any key (S4)."""
         return key.startswith(encode_id(self.layout.prefix))
@@ -262,6 +269,7 @@ class RedisStore:
 
     def close(self) -> None:
         self._keys.close()
+        self._hints.close()
         if self._writer is not None:
             self._writer.close()
 

@@ -48,6 +48,8 @@ class Wire(Protocol):
 
     def read_response(self, disable_decoding: bool, *, disconnect_on_error: bool) -> Any: ...
 
+    def can_read(self, timeout: float) -> bool: ...
+
 
 class Channel:
     """One connection. An exchange is a block of commands out, then their replies in.

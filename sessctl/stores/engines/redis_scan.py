@@ -38,6 +38,11 @@ _Asked = tuple[list[bytes], bytes, int]  # keys, what was sent for them, how man
 T = TypeVar("T")
 
 
+def keys_of(prefix: bytes) -> bytes:
+    """The glob of all keys with this prefix, and of no others."""
+    return _GLOB.sub(rb"\\\g<0>", prefix) + b"*"
+
+
 class Reading(Protocol[T]):
     """What is done with the keys that a scan finds."""
 
@@ -93,7 +98,7 @@ class Sweep(Generic[T]):
 
     def __init__(self, nodes: Nodes, reading: Reading[T], prefix: bytes) -> None:
         self.nodes, self.reading, self.prefix = nodes, reading, prefix
-        self.pattern = _GLOB.sub(rb"\\\g<0>", prefix) + b"*"
+        self.pattern = keys_of(prefix)
         self.met = Met() if nodes.tries > 1 else None
         self.strayed = 0  # slots of which keys were found where they do not belong
 

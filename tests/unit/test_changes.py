@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sessctl.replay.join import data_changes
+from sessctl.admin.changes import data_changes
 
 
 @pytest.mark.parametrize(
