@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from sessctl.admin.journal import JournalWriter, check_room, digest_of, head_for
 from sessctl.admin.journal.space import ratio_of
 from sessctl.admin.removal import Summary
-from sessctl.errors import SerializerError, SessctlError, StoreError
+from sessctl.errors import JournalError, SerializerError, SessctlError, StoreError
 from sessctl.session import Query
 from sessctl.stores.base import Outcome, Result
 
@@ -33,8 +33,8 @@ class Change:
     Args:
         journal: None only where the caller was allowed to go without.
 
-    An error of the store ends the run and stands in the summary: what was done before is not lost
-    sight of.
+    An error of the store or the journal ends the run and stands in the summary: what was done
+    before is not lost sight of.
     """
 
     store: Store
@@ -45,25 +45,32 @@ class Change:
         """Journal the first session of each pair, write the second over it where that is still
         there as it was read, and record what is there then. At most a page of the store.
 
-        Raises:
-            JournalError: nothing of these was written.
+        What cannot be journalled is not written: it is `failed`, and the run has its error.
         """
-        if not pairs:
-            return []
-        number = 0
-        if self.journal is not None:
-            number = self.journal.page(self.store, [was for was, _ in pairs], changes=True)
+        if not pairs or self.summary.error is not None:
+            return _failed(pairs, "not tried")
+        try:
+            number = self._journalled([was for was, _ in pairs])
+        except JournalError as exc:
+            self.summary.error = exc
+            return _failed(pairs, "it could not be journalled, so it was not written")
         try:
             found = {result.sid: result for result in self.store.replace(pairs)}
             results = [found[was.sid] for was, _ in pairs]
         except StoreError as exc:  # in the middle of it: who knows what the server still did
             self.summary.error = exc
             self.summary.uncertain += len(pairs)
-            why = "the store was lost: it may be changed"
-            results = [Result(was.sid, Outcome.FAILED, why) for was, _ in pairs]
+            results = _failed(pairs, "the store was lost: it may be changed")
         if self.journal is not None:
-            self.journal.done(number, results, left=self._left(pairs, results))
+            left = self._left(pairs, results)
+            try:
+                self.journal.done(number, results, left=left)
+            except JournalError as exc:
+                self.summary.error = self.summary.error or exc
         return results
+
+    def _journalled(self, sessions: Sequence[Session]) -> int:
+        return 0 if self.journal is None else self.journal.page(self.store, sessions, changes=True)
 
     def _left(self, pairs: Sequence[Pair], results: Sequence[Result]) -> list[str | None]:
         """Digests of what our write left, as the store tells it: a database may write a value or
@@ -147,6 +154,10 @@ def renewing(
         if not left or change.summary.error is not None:
             break
     return change.count(results[sid] for sid in dict.fromkeys(sids))
+
+
+def _failed(pairs: Sequence[Pair], why: str) -> list[Result]:
+    return [Result(was.sid, Outcome.FAILED, why) for was, _ in pairs]
 
 
 def _is_same(found: Session, new: Session) -> bool:

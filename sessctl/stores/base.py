@@ -239,7 +239,7 @@ class Store(Protocol):
     def replace(self, pairs: Sequence[Pair]) -> list[Result]:
         """Write the second session of each pair over the first, which was read from this store, if
         that is still exactly as it was read: stored, gone, changed, lapsed, failed; or unconfirmed,
-        where the reply was lost and nothing is there now.
+        where the reply was lost and nothing is there now. A session stands in one pair only.
 
         Value and expiry of the second count, and what else it brings along: `thaw` gives it all
         that was frozen, `with_value` and `with_end` what the first had; one of `compose` leaves

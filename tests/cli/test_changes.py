@@ -316,3 +316,18 @@ def test_what_a_terminal_could_act_on_is_spelled_out_in_the_file(edit, cli, shop
     )
     assert result.code == 0
     assert data(cli, shop) == {"x": json.loads(json.dumps(evil)), "role": "admin"}
+
+
+@pytest.mark.parametrize("command", [["set", A, "a=b"], ["touch", A, "--ttl", "2h"]])
+def test_what_cannot_be_journalled_is_not_written(
+    cli: Cli, shop: SqliteEngine, command: list[str]
+) -> None:
+    save(shop, A, 42)
+    before = shop.everything()
+    folder = cli.home / "state" / "sessctl" / "journals"
+    folder.mkdir(parents=True)
+    folder.chmod(0o777)
+    result = cli(*command, "-b", shop.url, "-o", "json")
+    assert (result.json()["summary"]["failed"], result.code) == (1, 6)
+    assert "others may write the journal folder" in result.stderr
+    assert shop.everything() == before

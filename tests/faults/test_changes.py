@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tests.faults.stores import Subject
 
-MOMENTS = 4
+MOMENTS = 3
 HOUR_MS = 3_600_000
 
 
@@ -80,7 +80,7 @@ def test_a_set_killed_at_many_moments_loses_nothing(
 def test_a_renewer_beside_touch_loses_nothing(place: Subject, tmp_path: Path) -> None:
     """An application that counts up in its sessions: no count goes back, no session becomes
     immortal or ends."""
-    engine, names = place.engine, [f"s{number}" for number in range(40)]
+    engine, names = place.engine, [f"s{number}" for number in range(20)]
     for name in names:
         engine.save(name.encode(), value("0"), now_ms() + HOUR_MS)
     written: dict[str, int] = {}

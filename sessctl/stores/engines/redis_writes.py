@@ -27,6 +27,7 @@ from sessctl.stores.engines.redis_scripts import (
     Script,
     scripts,
 )
+from sessctl.stores.engines.redis_watched import RENEWED, ends_as, write_watched
 from sessctl.text import encode_id
 
 if TYPE_CHECKING:
@@ -37,16 +38,14 @@ if TYPE_CHECKING:
     from sessctl.stores.engines.redis_keys import Answer
     from sessctl.stores.engines.redis_node import Channel, Node
     from sessctl.stores.engines.redis_nodes import Nodes
+    from sessctl.stores.engines.redis_watched import Judge, Words
 
 DELETE_PAGE = 500
 NO_TTL = -1
 # Servers before 7.0 tell only the remaining time; adding it to TIME is off by up to this.
 _OLD_TOLERANCE_MS = 2
 _LOOKS, _BETWEEN_LOOKS_S = 20, 0.01  # a page of scripts is 110 KiB
-_RENEWED = "renewed since it was read"
 _LEFT = {GONE: Outcome.GONE, CHANGED: Outcome.CHANGED, LAPSED: Outcome.LAPSED}
-
-Words = tuple[bytes | str | int, ...]  # of a command
 
 
 class RedisWriter:
@@ -123,10 +122,8 @@ class RedisWriter:
         return results
 
     def _is_as(self, found: Session, session: Session) -> bool:
-        return found.raw == session.raw and self._ends_as(found.original, _ends(session))
-
-    def _ends_as(self, left: int, right: int) -> bool:
-        return (left < 0) == (right < 0) and abs(left - right) <= self._tolerance
+        same_end = ends_as(found.original, _ends(session), self._tolerance)
+        return found.raw == session.raw and same_end
 
     def put(self, sessions: Sequence[Session], now_ms: int) -> list[Result]:
         """See `Store.put`; `now_ms` is the server's clock."""
@@ -226,7 +223,7 @@ class RedisWriter:
         if isinstance(reply, Reply):
             return Result(session.sid, Outcome.FAILED, reply_error(reply, "EVALSHA").message)
         outcome = done if reply == DONE else _LEFT[reply]
-        return Result(session.sid, outcome, _RENEWED if outcome is Outcome.CHANGED else None)
+        return Result(session.sid, outcome, RENEWED if outcome is Outcome.CHANGED else None)
 
     def _unanswered(self, sessions: Sequence[Session]) -> list[Result]:
         """Replies were lost: a session that is absent now is `unconfirmed`, never `deleted`.
@@ -257,7 +254,9 @@ class RedisWriter:
             return Outcome.CHANGED if due != "" and now_ms < int(due) else None
 
         try:
-            return self._watched(session, judge, [("UNLINK", self._key(session))], Outcome.DELETED)
+            return self._write_watched(
+                session, judge, [("UNLINK", self._key(session))], Outcome.DELETED
+            )
         except LostReply:
             return self._unanswered([session])[0]
 
@@ -269,53 +268,21 @@ class RedisWriter:
             return Outcome.LAPSED if 0 <= ends <= now_ms else None
 
         try:
-            return self._watched(session, judge, [("SET", key, new.raw), keep], Outcome.STORED)
+            return self._write_watched(
+                session, judge, [("SET", key, new.raw), keep], Outcome.STORED
+            )
         except LostReply:
             return self._after_lost_replace([(session, new)])[0]
 
-    def _watched(
-        self,
-        session: Session,
-        judge: Callable[[int], Outcome | None],
-        commands: Sequence[Words],
-        done: Outcome,
+    def _write_watched(
+        self, session: Session, judge: Judge, commands: Sequence[Words], done: Outcome
     ) -> Result:
-        """WATCH, read again, MULTI, the commands, EXEC; `judge` tells what is against it, at this
-        moment of the server's clock. Raises LostReply."""
         key = self._key(session)
-        ends = pack("PEXPIRETIME" if self._absolute else "PTTL", key)
         channel = self._keys.channel(self._nodes.of(key))
-        try:
-            watched, value, end, clock = channel.exchange(
-                pack("WATCH", key) + pack("GET", key) + ends + pack("TIME"), 4
-            )
-            for reply, word in ((watched, "WATCH"), (value, "GET"), (end, "PEXPIRETIME")):
-                checked(reply, word)
-            now = int(clock[0]) * 1000 + int(clock[1]) // 1000
-            if not self._absolute and end >= 0:
-                end += now
-            left = judge(now)
-            if value is None:
-                left = Outcome.GONE
-            elif value != session.raw or not self._ends_as(end, session.original):
-                left = Outcome.CHANGED
-            if left is not None:
-                channel.exchange(pack("UNWATCH"), 1)
-                return Result(session.sid, left, _RENEWED if left is Outcome.CHANGED else None)
-            words = b"".join(pack(*command) for command in commands)
-            replies = channel.exchange(pack("MULTI") + words + pack("EXEC"), len(commands) + 2)[-1]
-        except LostReply:
-            raise
-        except StoreError as exc:
-            channel.close()
-            return Result(session.sid, Outcome.FAILED, exc.message)
-        if replies is None:
-            return Result(session.sid, Outcome.CHANGED, _RENEWED)
-        for reply in [replies] if isinstance(replies, Reply) else replies:
-            if isinstance(reply, Reply):
-                error = reply_error(reply, str(commands[0][0]))
-                return Result(session.sid, Outcome.FAILED, error.message)
-        return Result(session.sid, done)
+        return write_watched(
+            channel, key, session, judge, commands, done,
+            absolute=self._absolute, tolerance=self._tolerance,
+        )  # fmt: skip
 
     def _key(self, session: Session) -> bytes:
         return self._prefix + encode_id(session.sid)

@@ -82,7 +82,7 @@ class Layout:
     says; so it moves when the session's end is moved.
 
     `ciphers` are those that the library can encrypt a value with (`serializers/ciphers.py`),
-    `store_secrets` their secrets, newest first. `seals_alike`: the library encrypts in one way,
+    `store_secrets` their secrets, newest first. `seals_alike`: the library encrypts in one way;
     else an encrypted session of the store has to show how its application does.
 
     `fresh` makes the library's own part of a new session; None: none can be made. `new_sid` makes
