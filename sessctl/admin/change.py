@@ -68,9 +68,11 @@ class Change:
     def _left(self, pairs: Sequence[Pair], results: Sequence[Result]) -> list[str | None]:
         """Digests of what our write left, as the store tells it: a database may write a value or
         an instant in its own way. None where somebody else has written since, or may have."""
-        stored = [r.sid for r in results if r.outcome is Outcome.STORED]
+        # One that failed may have come through all the same.
+        perhaps = [r.sid for r in results if r.outcome in (Outcome.STORED, Outcome.FAILED)]
+        lost = self.summary.error is not None or not perhaps
         try:
-            now = {session.sid: session for session in self.store.get(stored)} if stored else {}
+            now = {s.sid: s for s in ([] if lost else self.store.get(perhaps))}
         except StoreError as exc:
             self.summary.error = self.summary.error or exc
             now = {}

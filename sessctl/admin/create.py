@@ -86,7 +86,7 @@ def compose_new(
         Refused: values of this layout are read only.
         UsageError: the data cannot be written as the library does.
     """
-    layout = store.layout
+    layout, now_ms = store.layout, store.now_ms()
     life_ms = layout.lifetime_s * 1000
     if ttl is not None:
         life_ms = round(ttl.total_seconds() * 1000) + layout.lingers_ms
@@ -95,7 +95,8 @@ def compose_new(
             store,
             new_sid(layout) if sid is None else sid,
             data,
-            expires_ms=store.now_ms() + life_ms,
+            expires_ms=now_ms + life_ms,
+            now_ms=now_ms,
             cookie_lasts=ttl is not None or layout.cookie_lasts,
         )
     except SerializerError as exc:

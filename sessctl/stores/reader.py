@@ -162,6 +162,10 @@ class Reader:
         """
         return raw if self._seal is None else self._seal.open(raw)
 
+    def is_sealed(self, raw: bytes) -> bool:
+        """The value is encrypted."""
+        return self._seal is not None and self._seal.is_sealed(raw)
+
     def closed(self, text: bytes, like: bytes | None = None) -> bytes:
         """A serialized value as it is to be stored: encrypted as `like` is; without one, as the
         library does by itself where the store has secrets.

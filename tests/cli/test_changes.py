@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,8 +12,6 @@ import pytest
 from tests.support.cli import DAY_MS, HOUR_MS, TERMINAL, now_ms, save, sid, stored
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.support.cli import Cli
     from tests.support.engines import Engine, SqliteEngine
     from tests.support.run import Result
@@ -31,8 +31,6 @@ def edit(cli: Cli, shop: SqliteEngine, tmp_path: Path):
     def run(does: str, *words: str, **how: Any) -> Result:
         script = tmp_path / "editor.py"
         script.write_text(f"import sys, json, pathlib\nfile = pathlib.Path(sys.argv[1])\n{does}\n")
-        import sys
-
         env = {"EDITOR": f"{sys.executable} {script}", "TMPDIR": str(tmp_path)}
         return cli("edit", A, "-b", shop.url, *words, env=env, **how)
 
@@ -260,8 +258,6 @@ def test_a_no_changes_nothing_and_keeps_the_text(edit, cli, shop) -> None:
     assert shop.everything() == before
     for result in (unasked, denied):
         kept = result.stderr.split("your text is kept in ")[1].split()[0]
-        from pathlib import Path
-
         assert json.loads(Path(kept).read_text())["role"] == "admin"
 
 

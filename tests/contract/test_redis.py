@@ -131,6 +131,24 @@ class TestRights:
             assert any("WATCH" in note for note in store.remarks.notes)
             assert {s.sid for s in store.scan(Query())} == {"a", "b"}
 
+    def test_without_scripts_watch_replaces_too(self, acl: RedisEngine) -> None:
+        for sid in (b"c", b"d", b"e"):
+            acl.save(sid, value(), now_ms() + DAY)
+        with opened(acl, "noscript", "pw-3", write=True) as store:
+            found = store.get(["a", "b", "c", "d", "e"])
+            acl.touch(b"a", now_ms() + 2 * DAY)
+            acl.save(b"b", value("8"), found[1].expires_ms)
+            acl.drop(b"c")
+            pairs = [(one, store.with_value(one, value("9"))) for one in found[:-1]]
+            pairs.append((found[-1], store.with_end(found[-1], 1)))
+            assert outcomes(store.replace(pairs)) == [
+                Outcome.CHANGED, Outcome.CHANGED, Outcome.GONE, Outcome.STORED, Outcome.LAPSED,
+            ]  # fmt: skip
+            assert any("WATCH" in note for note in store.remarks.notes)
+            now = store.get(["d", "e"])
+            assert [one.raw for one in now] == [value("9"), value()]
+            assert [one.expires_ms for one in now] == [one.expires_ms for one in found[3:]]
+
     def test_without_scripts_the_server_judges_the_grace_too(self, acl: RedisEngine) -> None:
         past = b'{"cookie":{"expires":"2001-01-01T00:00:00.000Z"}}'
         acl.save(b"past", past, None)

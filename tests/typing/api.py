@@ -15,6 +15,7 @@ from sessctl import (
     SessctlError,
     Session,
     copy_sessions,
+    create,
     decode_cookie,
     diff_stores,
     expire,
@@ -25,7 +26,9 @@ from sessctl import (
     purge,
     restore,
     resume,
+    set_data,
     sign_cookie,
+    touch,
     verify_cookie,
 )
 from sessctl.admin.copy import CopySummary
@@ -54,6 +57,16 @@ def cookies() -> None:
     assert_type(verify_cookie("x", {"1": b"old"}, companion=sealed[1].value), Verdict)
     assert_type(verdict.valid, bool)
     assert_type(verdict.key_index, int | None)
+
+
+def changes() -> None:
+    with open_store("redis://localhost/0", layout="connect-redis", write=True) as store:
+        made = create(store, {"userId": 42}, "keyboard cat", ttl=timedelta(hours=2))
+        assert_type(made.session, Session)
+        assert_type(made.cookies, list[Cookie])
+        done = set_data(store, made.session.sid, {"role": "admin"}, journals=Path("journals"))
+        assert_type(done.summary.journal, Path | None)
+        touch(store, [made.session.sid], journals=Path("journals"))
 
 
 def sessions() -> None:

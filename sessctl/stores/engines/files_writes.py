@@ -244,7 +244,9 @@ class FilesWriter:
             text = self._expiry.begun(text, self._clock_ms())
         else:
             text = self._expiry.moved(text, session.expires_ms)
-        return self._reader.closed(text)
+        return self._reader.closed(
+            text, session.raw if self._reader.is_sealed(session.raw) else None
+        )
 
     def _like_the_others(self) -> Stamp:
         """Rights and owner of some session that is there; else as the directory's own."""

@@ -274,9 +274,9 @@ class MemcachedStore:
         if isinstance(session.original, Item):
             return session.original._replace(value=session.raw)
         ends_ms = session.expires_ms if session.expiry is Expiry.STORE else None
-        return Item(
-            session.raw, self.layout.flags, 0, NEVER if ends_ms is None else _seconds(ends_ms)
-        )
+        # What is encrypted is a text to the client, and no JSON.
+        flags = 0 if self._reader.is_sealed(session.raw) else self.layout.flags
+        return Item(session.raw, flags, 0, NEVER if ends_ms is None else _seconds(ends_ms))
 
     def _key(self, session: Session) -> bytes:
         return self._prefix + encode_id(session.sid)

@@ -162,6 +162,8 @@ class MongoDocuments:
 
     def _closed(self, raw: bytes) -> bytes:
         """A value encrypted as the others of the store are, where they are."""
+        if self._texts.is_sealed(raw):
+            return raw
         if self._layout.store_secrets and self._sealed is None:
             raise SerializerError("no encrypted session to see from how the application does it")
         return self._texts.closed(raw, self._sealed)

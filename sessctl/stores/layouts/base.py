@@ -82,7 +82,8 @@ class Layout:
     says; so it moves when the session's end is moved.
 
     `ciphers` are those that the library can encrypt a value with (`serializers/ciphers.py`),
-    `store_secrets` their secrets, newest first.
+    `store_secrets` their secrets, newest first. `seals_alike`: the library encrypts in one way;
+    else an encrypted session of the store has to show how its application does.
 
     `fresh` makes the library's own part of a new session; None: none can be made. `new_sid` makes
     its id. `cookie_lasts`: an application that sets no lifetime gets a cookie with a date all the
@@ -105,6 +106,7 @@ class Layout:
     mark: type = dict
     ciphers: tuple[str, ...] = ()
     store_secrets: tuple[Secret, ...] = ()
+    seals_alike: bool = False
     lifetime_s: int
     fresh: Fresh | None = None
     new_sid: Callable[[], str] = uid_safe

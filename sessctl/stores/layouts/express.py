@@ -120,6 +120,7 @@ SESSION_FILE_STORE = FileLayout(
     seen="__lastAccess",
     max_age="cookie.originalMaxAge",
     ciphers=("kruptein",),
+    seals_alike=True,
     **{
         **EXPRESS,
         "inner_expiry": None,
