@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol, cast
 
-from sessctl.admin.convert import Conversion, fingerprint, is_over
+from sessctl.admin.convert import Conversion, fingerprint, is_over, same_print
 from sessctl.admin.placing import Placed, Placing, Wanted
 from sessctl.admin.plan import check_cascades, check_recognised, check_zone
 from sessctl.admin.portable import PortableFile
@@ -227,7 +227,7 @@ class Copy:
         for one in renewed:
             if one.source.sid not in there:
                 done[one.source.sid] = self._take_back(one)
-        placed = self._place(now, lambda known: wrote.get(known.sid) == fingerprint(known))
+        placed = self._place(now, lambda known: same_print(wrote[known.sid], fingerprint(known)))
         for one in placed:
             if one.stands is None:
                 done[one.source.sid] = one.result

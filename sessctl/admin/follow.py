@@ -15,7 +15,7 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from sessctl.admin.convert import fingerprint, is_over
+from sessctl.admin.convert import fingerprint, is_over, same_print
 from sessctl.admin.copy import Copy, results_of
 from sessctl.admin.ledger import Entry, Ledger
 from sessctl.stores.base import Outcome, Result
@@ -56,7 +56,7 @@ class Follow(Copy):
                     yield results
                 if self._is_stopped():
                     return
-                changes = found.total()
+                changes = found.total() - found[Outcome.PRESENT] - found[Outcome.LAPSED]
                 self.say(f"pass {number}: {_pass_words(found)}")
                 if changes:
                     self.sleep(_BETWEEN_PASSES_S)
@@ -70,7 +70,11 @@ class Follow(Copy):
         """Place what is new or renewed since the last pass."""
         known = ledger.known([session.sid for session in page])
         prints = {session.sid: fingerprint(session) for session in page}
-        fresh = [s for s in page if s.sid not in known or known[s.sid].seen != prints[s.sid]]
+        fresh = [
+            s
+            for s in page
+            if s.sid not in known or not same_print(known[s.sid].seen, prints[s.sid])
+        ]
         placed = self._anew(ledger, fresh)
         for one in placed:
             wrote = b"" if one.stands is None else fingerprint(one.stands)
@@ -83,7 +87,7 @@ class Follow(Copy):
         known = ledger.known([session.sid for session in page])
 
         def is_ours(there: Session) -> bool:
-            return there.sid in known and known[there.sid].wrote == fingerprint(there)
+            return there.sid in known and same_print(known[there.sid].wrote, fingerprint(there))
 
         return self._place(page, is_ours)
 
@@ -100,7 +104,7 @@ class Follow(Copy):
             for known in self._target.get([sid for sid in written if sid not in still]):
                 if is_over(known, now_ms):
                     continue  # both ended by their time
-                if fingerprint(known) == written[known.sid]:
+                if same_print(fingerprint(known), written[known.sid]):
                     ours.append(known)
                 else:
                     reason = "ended at the source, and changed in the target since"

@@ -183,7 +183,7 @@ class Run:
         for backend in backends:
             if not backend.name and parse_url(backend.url).password is not None:
                 self.warn(
-                    "a password in a URL shows in the process list; use SESSCTL_BACKEND or a config"
+                    "a password in -b shows in the process list; use SESSCTL_BACKEND or a config"
                 )
 
     def backend(self) -> Backend:

@@ -84,7 +84,7 @@ def test_a_target_that_fills_up_meanwhile_stops_the_copy_and_loses_nobody(
     sqlite_subject: SqliteSubject, small: RedisEngine, tmp_path: Path, rng: Random
 ) -> None:
     """Something else fills it between two pages; with room again, the same copy goes on."""
-    fill(sqlite_subject, 1_500, rng, size=20)
+    fill(sqlite_subject, 1_100, rng, size=20)
     with sqlite_subject.open() as source, small.open(write=True) as store:
         work = Copy(source, store, Placing(store))
         pages = work.run(Query())
@@ -100,7 +100,7 @@ def test_a_target_that_fills_up_meanwhile_stops_the_copy_and_loses_nobody(
         assert (own(small), small.client.info()["evicted_keys"]) == (100, 0)
         small.client.delete(*(f"ballast:{number}" for number in range(ballast)))
         again = copy_sessions(source, store, journals=tmp_path / "journals")
-    assert (again.counts["present"], again.counts["copied"]) == (500, 1_000)
+    assert (again.counts["present"], again.counts["copied"]) == (500, 600)
     assert (own(small), small.client.info()["evicted_keys"]) == (100, 0)
 
 
@@ -230,7 +230,7 @@ def test_a_copy_that_was_killed_goes_on(
                 time.sleep(0.001)
             if number % 2:
                 victim.process.send_signal(signal.SIGINT)  # finishes its page
-                assert victim.process.wait() in (130, 0)
+                assert victim.process.wait() in (130, 0, -signal.SIGINT)  # it may just begin
             else:
                 victim.process.kill()
                 victim.process.wait()
