@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, assert_type
@@ -15,6 +16,8 @@ from sessctl import (
     SessctlError,
     Session,
     decode_cookie,
+    diagnose,
+    discover,
     expire,
     open_store,
     prune_journals,
@@ -24,6 +27,8 @@ from sessctl import (
     sign_cookie,
     verify_cookie,
 )
+from sessctl.admin.doctor.check import Check
+from sessctl.config.discovery.propose import Discovery
 from sessctl.cookies.base import Cookie, DecodedCookie, Verdict
 from sessctl.stores.base import Outcome, Result, Store
 
@@ -87,3 +92,10 @@ def access() -> Store:
         assert_type(error.code, str)
         assert_type(error.hint, str | None)
         raise
+
+
+def configuring() -> None:
+    found = discover(Path())
+    assert_type(found, Discovery)
+    assert_type(found.proposals[0].name, str)
+    assert_type(diagnose(environ={}, folder=Path()), Iterator[Check])
