@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any, assert_type
@@ -18,7 +19,9 @@ from sessctl import (
     copy_sessions,
     create,
     decode_cookie,
+    diagnose,
     diff_stores,
+    discover,
     expire,
     export_sessions,
     import_sessions,
@@ -37,8 +40,10 @@ from sessctl import (
 )
 from sessctl.admin.audit import Severity
 from sessctl.admin.copy import CopySummary
+from sessctl.admin.doctor.check import Check
 from sessctl.admin.stats import Stats
 from sessctl.admin.watch import Change, Event, Pace
+from sessctl.config.discovery.propose import Discovery
 from sessctl.cookies.base import Cookie, DecodedCookie, Verdict
 from sessctl.stores.base import Outcome, Result, Store
 
@@ -146,3 +151,10 @@ def auditing(store: Store) -> None:
     assert_type(made.findings[0].sids, tuple[str, ...])
     assert_type(made.skipped[0].reason, str)
     assert_type(made.worst, Severity | None)
+
+
+def configuring() -> None:
+    found = discover(Path())
+    assert_type(found, Discovery)
+    assert_type(found.proposals[0].name, str)
+    assert_type(diagnose(environ={}, folder=Path()), Iterator[Check])

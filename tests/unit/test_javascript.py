@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sessctl.config.discovery.javascript import Array, Env, Literal, Object, Source, Unknown
+from sessctl.config.discovery.javascript import Source
+from sessctl.config.discovery.js_values import Array, Env, Literal, Object, Unknown
 
 PEERS = Path(__file__).parents[1] / "peers"
 

@@ -6,10 +6,22 @@ What is more than that (a function, a sum of texts, a condition) is `UNKNOWN`.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sessctl.config.discovery.js_tokens import Token, tokens
+from sessctl.config.discovery.js_values import (
+    UNKNOWN,
+    Array,
+    Call,
+    Env,
+    Import,
+    JsValue,
+    Literal,
+    Member,
+    Name,
+    Object,
+    Unknown,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,73 +31,6 @@ _STEPS = 1_000_000  # 0.5 s; a file of 256 KiB that people wrote takes a tenth o
 _END = Token("sign", "", 0)
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _CONSTANTS = ("true", "false", "null", "undefined")
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    line: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Literal:
-    """A text, a number or `true`; null and undefined are None."""
-
-    value: str | float | bool | None
-    line: int
-
-
-@dataclass(frozen=True, slots=True)
-class Env:
-    """`process.env.NAME`, with what stands behind `||` or `??`."""
-
-    name: str
-    line: int
-    default: JsValue | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    name: str
-    line: int
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    of: JsValue
-    name: str
-    line: int
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    callee: JsValue
-    args: tuple[JsValue, ...]
-    line: int
-
-
-@dataclass(frozen=True, slots=True)
-class Array:
-    items: tuple[JsValue, ...]
-    line: int
-
-
-@dataclass(frozen=True, slots=True)
-class Object:
-    entries: dict[str, JsValue]
-    line: int
-
-
-@dataclass(frozen=True, slots=True)
-class Import:
-    """A package's export: `default`, `*` or a name."""
-
-    package: str
-    export: str
-    line: int
-
-
-JsValue = Unknown | Literal | Env | Name | Member | Call | Array | Object | Import
-UNKNOWN = Unknown()
 
 
 class Source:

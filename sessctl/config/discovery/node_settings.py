@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sessctl.config.discovery.evidence import Named, Origin, Text, Use, Value
-from sessctl.config.discovery.javascript import (
+from sessctl.config.discovery.javascript import Source
+from sessctl.config.discovery.js_values import (
     Array,
     Call,
     Env,
@@ -21,7 +22,6 @@ from sessctl.config.discovery.javascript import (
     Member,
     Name,
     Object,
-    Source,
 )
 from sessctl.config.discovery.libraries import DRIVERS, SESSIONS, STORES
 

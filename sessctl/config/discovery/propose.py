@@ -20,9 +20,10 @@ from sessctl.config.discovery.connection import (
     group_of,
     reference_to,
 )
-from sessctl.config.discovery.evidence import Evidence, Named, Text, Use, Value
+from sessctl.config.discovery.evidence import Evidence, Text, Use, Value
 from sessctl.config.discovery.ignored import is_ignored
 from sessctl.config.discovery.libraries import SESSIONS, SQL, STORES
+from sessctl.config.discovery.lines import references, relative_path, setting
 from sessctl.config.discovery.project import Project
 from sessctl.config.model import Backend
 from sessctl.config.references import anchored, follow_url, names_url
@@ -43,7 +44,6 @@ _SECRET_NAMES = (
 )  # fmt: skip
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")  # of a backend
 _PATHS = ("url", "password", "secrets", "store_secrets")  # and references to files
-_UNITS = (("d", 86_400), ("h", 3_600), ("m", 60))
 
 
 @dataclass(slots=True)
@@ -248,14 +248,14 @@ class _Proposer:
         url = ""
         where = next(iter(texts.values()), None)
         if package == "session-file-store" and "directory" in texts:
-            url = f"file://{_relative(texts['directory'].value)}"
+            url = f"file://{relative_path(texts['directory'].value)}"
         elif package == "connect-sqlite3" and ("directory" in texts or "database" in texts):
             folder = texts["directory"].value if "directory" in texts else "."
             table = texts["table"].value if "table" in texts else "sessions"
             name = texts["database"].value if "database" in texts else table
-            url = f"sqlite:///{_relative(f'{folder}/{name}')}"
+            url = f"sqlite:///{relative_path(f'{folder}/{name}')}"
         elif kind == "sqlite" and "url" in texts and "://" not in texts["url"].value:
-            url = f"sqlite:///{_relative(texts['url'].value)}"
+            url = f"sqlite:///{relative_path(texts['url'].value)}"
         elif kind == "memcached" and "hosts" in texts and "@" not in texts["hosts"].value:
             url = f"memcached://{texts['hosts'].value}"
         if not url or where is None:
@@ -278,14 +278,14 @@ class _Proposer:
         for said in (use, session):  # of two lifetimes the cookie's counts
             for key, value in said.settings.items() if said else ():
                 name, _, unit = key.partition(":")
-                line = _setting(name, unit, value, variables)
+                line = setting(name, unit, value, variables)
                 if line and name.partition(".")[0] in (*known, "cookie_name", "lifetime"):
                     settings[name] = line
         lines += settings.values()
         secrets = self._secrets(session_name, variables, notes)
         lines += [secrets] if secrets else []
         if use is not None and use.store_secrets:
-            line = _references("store_secrets", use.store_secrets, variables, notes)
+            line = references("store_secrets", use.store_secrets, variables, notes)
             lines += [line] if line else []
         if group == "production":
             lines.append(Line("protected", True, place.lines[0].origins[-1:]))
@@ -295,64 +295,9 @@ class _Proposer:
         """What signs the cookies, as references, newest first."""
         use = next((u for u in self._evidence.uses if u.package == package and u.secrets), None)
         if use is not None:
-            return _references("secrets", use.secrets, variables, notes)
+            return references("secrets", use.secrets, variables, notes)
         for name in _SECRET_NAMES:
             known = variables.get(name)
             if known is not None and known.value and known.names_itself:
                 return Line("secrets", [reference_to(known)], (str(known.origin),))
         return None
-
-
-def _references(
-    key: str, values: Sequence[Value], variables: Variables, notes: list[str]
-) -> Line | None:
-    connections = Connections(variables, ())
-    found: list[str] = []
-    origins: list[str] = []
-    for value in values:
-        reference, origin, note = connections.reference(value, "SESSION_SECRET", "a secret")
-        if note and isinstance(value, Text):  # a reference to nothing would be in the way
-            notes.append(
-                f"{origin} holds a secret itself, which is not copied: put it into a variable, "
-                f"and env:NAME into {key}"
-            )
-            continue
-        notes += [note] if note else []
-        found.append(reference)
-        origins.append(origin)
-    return Line(key, found, tuple(dict.fromkeys(origins))) if found else None
-
-
-def _setting(name: str, unit: str, value: Value, variables: Variables) -> Line | None:
-    """A key of a backend; what a variable says counts as it stands in the file."""
-    if isinstance(value, Named):
-        if env_files.is_secret_name(value.name):
-            return None
-        known = variables.get(value.name)
-        text = known.value if known else value.default.value if value.default else None
-    else:
-        text = value.value
-    if text is None:
-        return None
-    if unit:
-        text = _duration(text, 1000 if unit == "ms" else 1)
-    return Line(name, text, (str(value.origin),)) if text is not None else None
-
-
-def _duration(text: str, divisor: int) -> str | None:
-    """A number of ms or seconds as people write it."""
-    if not re.fullmatch("[0-9]{1,12}", text) or not 0 < int(text) // divisor < 3_000_000_000:
-        return None
-    seconds = int(text) // divisor
-    for unit, size in _UNITS:
-        if seconds % size == 0:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
-
-
-def _relative(path: str) -> str:
-    """A path as a URL has it: `./sessions` is `sessions`."""
-    from posixpath import normpath
-    from urllib.parse import quote
-
-    return quote(normpath(path))
