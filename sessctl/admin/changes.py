@@ -1,45 +1,81 @@
-"""What differs between two states of a session's data."""
+"""What differs between two values, place by place."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+import re
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-_MAX_CHANGES = 50
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
+Keys = tuple[str | int, ...]  # from the top to a place: keys of objects, numbers in lists
 
-@dataclass(frozen=True, slots=True)
-class DataChange:
-    """One value inside a session's data: `path` is `$.cart[0].qty`; None is absent."""
-
-    path: str
-    old: Any
-    new: Any
+_PLAIN_KEY = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]*")
 
 
-def data_changes(old: Any, new: Any) -> list[DataChange]:
-    """What differs between two values of session data, deepest first by path; at most 50."""
-    found: list[DataChange] = []
-    _walk("$", old, new, found)
-    return found[:_MAX_CHANGES]
+class Kind(StrEnum):
+    """How the second differs from the first."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    CHANGED = "changed"
 
 
-_ABSENT = object()
+class Difference(NamedTuple):
+    """One place; `keys` leads there from the top, `path` is the same in words."""
+
+    keys: Keys
+    kind: Kind
+    before: Any = None
+    after: Any = None
+
+    @property
+    def path(self) -> str:
+        """`data.cart[0].name`; a key that is no plain word is quoted."""
+        text = ""
+        for key in self.keys:
+            if isinstance(key, int):
+                text += f"[{key}]"
+            elif _PLAIN_KEY.fullmatch(key):
+                text += f".{key}" if text else key
+            else:
+                text += f'["{key}"]'
+        return text
 
 
-def _walk(path: str, old: Any, new: Any, found: list[DataChange]) -> None:
-    if len(found) > _MAX_CHANGES:
-        return
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in dict.fromkeys([*old, *new]):
-            name = f"{path}.{key}" if str(key).isidentifier() else f"{path}[{key!r}]"
-            _walk(name, old.get(key, _ABSENT), new.get(key, _ABSENT), found)
-    elif isinstance(old, list) and isinstance(new, list):
-        for place in range(max(len(old), len(new))):
-            ours = old[place] if place < len(old) else _ABSENT
-            theirs = new[place] if place < len(new) else _ABSENT
-            _walk(f"{path}[{place}]", ours, theirs, found)
-    elif type(old) is not type(new) or old != new:  # 1, 1.0 and true are equal, and not the same
-        found.append(
-            DataChange(path, None if old is _ABSENT else old, None if new is _ABSENT else new)
-        )
+def differences(
+    before: Any, after: Any, keys: Keys = (), *, exactly: bool = False
+) -> Iterator[Difference]:
+    """Every place where two decoded values differ, in the order of the first, then of the second.
+
+    Lists are compared place by place. 1 and true are two things; 1 and 1.0 are the same number,
+    unless the values are to be told apart `exactly`.
+    """
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in [*before, *(key for key in after if key not in before)]:
+            here = (*keys, str(key))
+            if key not in after:
+                yield Difference(here, Kind.REMOVED, before[key])
+            elif key not in before:
+                yield Difference(here, Kind.ADDED, None, after[key])
+            else:
+                yield from differences(before[key], after[key], here, exactly=exactly)
+    elif isinstance(before, list) and isinstance(after, list):
+        for place in range(max(len(before), len(after))):
+            there = (*keys, place)
+            if place >= len(after):
+                yield Difference(there, Kind.REMOVED, before[place])
+            elif place >= len(before):
+                yield Difference(there, Kind.ADDED, None, after[place])
+            else:
+                yield from differences(before[place], after[place], there, exactly=exactly)
+    elif before != after or not _alike(before, after, exactly=exactly):
+        yield Difference(keys, Kind.CHANGED, before, after)
+
+
+def _alike(one: Any, other: Any, *, exactly: bool) -> bool:
+    """Of one kind, where they are equal: Python takes 1, 1.0 and true for the same."""
+    if exactly:
+        return type(one) is type(other)
+    return isinstance(one, bool) is isinstance(other, bool)

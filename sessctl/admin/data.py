@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sessctl.admin.change import Change, journal_of_changes, renewing
@@ -118,33 +117,6 @@ def _key(place: Any, step: str, path: Path_) -> Any:
     if not (step.isascii() and step.isdigit()) or int(step) >= len(place):
         raise UsageError(f"{where} is a list of {len(place)}, so there is no '{step}' in it")
     return int(step)
-
-
-class Difference(NamedTuple):
-    """What is another at a path; `ABSENT` where there is nothing."""
-
-    path: Path_
-    before: Any
-    after: Any
-
-
-ABSENT = object()
-
-
-def differences(before: Any, after: Any, path: Path_ = ()) -> list[Difference]:
-    """Where two data differ, as deep in them as it can be said."""
-    from sessctl.serializers import same
-
-    if isinstance(before, dict) and isinstance(after, dict):
-        return [
-            found
-            for key in dict.fromkeys((*before, *after))
-            for found in differences(before.get(key, ABSENT), after.get(key, ABSENT), (*path, key))
-        ]
-    if isinstance(before, list) and isinstance(after, list):
-        pairs = enumerate(zip_longest(before, after, fillvalue=ABSENT))
-        return [found for n, pair in pairs for found in differences(*pair, (*path, str(n)))]
-    return [] if same(before, after) else [Difference(path, before, after)]
 
 
 def change_data(change: Change, sid: str, edit: Callable[[Any], Any]) -> Result:

@@ -1,12 +1,11 @@
-"""What differs: between two values, and between the sessions of two stores."""
+"""What differs between two sessions, and between the sessions of two stores."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sessctl.admin.changes import Kind, differences
 from sessctl.admin.convert import DATES, is_over, same_end, same_value
 from sessctl.errors import SerializerError
 from sessctl.session import Need, Query
@@ -19,65 +18,7 @@ if TYPE_CHECKING:
     from sessctl.session import Session
     from sessctl.stores.base import Store
 
-_PLAIN_KEY = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]*")
 _ENDS = "expires_at"
-
-
-class Kind(StrEnum):
-    """How the second differs from the first."""
-
-    ADDED = "added"
-    REMOVED = "removed"
-    CHANGED = "changed"
-
-
-class Change(NamedTuple):
-    """One place; `keys` leads there from the top, `path` is the same in words."""
-
-    keys: tuple[str | int, ...]
-    kind: Kind
-    before: Any = None
-    after: Any = None
-
-    @property
-    def path(self) -> str:
-        """`data.cart[0].name`; a key that is no plain word is quoted."""
-        text = ""
-        for key in self.keys:
-            if isinstance(key, int):
-                text += f"[{key}]"
-            elif _PLAIN_KEY.fullmatch(key):
-                text += f".{key}" if text else key
-            else:
-                text += f'["{key}"]'
-        return text
-
-
-def differences(before: Any, after: Any, keys: tuple[str | int, ...] = ()) -> Iterator[Change]:
-    """Every place where two decoded values differ, in the order of the first, then of the second.
-
-    Lists are compared place by place; 1 and 1.0 are the same number, 1 and true are not.
-    """
-    if isinstance(before, dict) and isinstance(after, dict):
-        for key in [*before, *(key for key in after if key not in before)]:
-            here = (*keys, str(key))
-            if key not in after:
-                yield Change(here, Kind.REMOVED, before[key])
-            elif key not in before:
-                yield Change(here, Kind.ADDED, None, after[key])
-            else:
-                yield from differences(before[key], after[key], here)
-    elif isinstance(before, list) and isinstance(after, list):
-        for place in range(max(len(before), len(after))):
-            there = (*keys, place)
-            if place >= len(after):
-                yield Change(there, Kind.REMOVED, before[place])
-            elif place >= len(before):
-                yield Change(there, Kind.ADDED, None, after[place])
-            else:
-                yield from differences(before[place], after[place], there)
-    elif before != after or isinstance(before, bool) is not isinstance(after, bool):
-        yield Change(keys, Kind.CHANGED, before, after)
 
 
 def contents(session: Session) -> dict[str, Any]:

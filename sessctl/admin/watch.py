@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from sessctl.admin.changes import data_changes
+from sessctl.admin.changes import differences
 from sessctl.errors import AccessDenied, Refused, SerializerError, StoreError, UsageError
 from sessctl.session import Query, State
 from sessctl.timespec import format_duration
@@ -38,6 +38,7 @@ _STEP_S = 0.25
 _ASKED_EVERY = 1000  # sessions
 _SAME_END_MS = 2  # Redis before 7.0 tells what is left, which we add to its clock
 _NO_EXPIRY = -1
+_MOST_PATHS = 50  # of one event
 _Known = struct.Struct("<qq?")  # end in ms, mark of the data, over
 
 
@@ -261,7 +262,8 @@ def _event(
 def _paths(old: Session, new: Session) -> tuple[str, ...] | None:
     """Where the data differs; None if one of the two cannot be read."""
     try:
-        return tuple(change.path for change in data_changes(old.data, new.data))
+        found = differences(old.data, new.data, ("data",), exactly=True)
+        return tuple(one.path for one in islice(found, _MOST_PATHS))
     except SerializerError:
         return None
 

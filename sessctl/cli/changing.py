@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from sessctl.admin.change import Change, check_journal_of_changes
-from sessctl.admin.data import ABSENT
+from sessctl.admin.changes import Kind
 from sessctl.admin.journal import Keep
 from sessctl.cli.confirm import backend_label, confirm
 from sessctl.cli.journals import journal_directory, journal_for, prune_old, undo_command
@@ -19,7 +19,7 @@ from sessctl.text import is_short_id, short_id, shorten
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sessctl.admin.data import Difference
+    from sessctl.admin.changes import Difference
     from sessctl.admin.journal import JournalWriter
     from sessctl.cli.outcomes import Outcomes
     from sessctl.cli.run import Run
@@ -43,24 +43,25 @@ def show_plan(
         run.streams.say((f"  {name:<10} ", "key"), text)
 
 
-def show_differences(run: Run, found: Sequence[Difference]) -> None:
+def show_differences(run: Run, differences: Iterable[Difference]) -> None:
     """Each place with what it held and what it will hold; sensitive values are masked."""
     if run.options.quiet:
         return
+    found = list(differences)
     for one in found[:_SHOWN]:
-        if one.before is not ABSENT:
-            run.streams.say(("  - ", "danger"), _shown(run, one.path, one.before))
-        if one.after is not ABSENT:
-            run.streams.say(("  + ", "ok"), _shown(run, one.path, one.after))
+        if one.kind is not Kind.ADDED:
+            run.streams.say(("  - ", "danger"), _shown(run, one, one.before))
+        if one.kind is not Kind.REMOVED:
+            run.streams.say(("  + ", "ok"), _shown(run, one, one.after))
     if len(found) > _SHOWN:
         run.streams.say(f"    and {len(found) - _SHOWN} more")
 
 
-def _shown(run: Run, path: tuple[str, ...], value: Any) -> str:
+def _shown(run: Run, where: Difference, value: Any) -> str:
     masker = run.masker()
     # Whatever stands below a key that is hidden is hidden.
-    masked = "***" if any(map(masker.hides, path)) else masker.mask(value)
-    return f"{'.'.join(path)}: {shorten(json.dumps(masked, ensure_ascii=False), _TEXT)}"
+    masked = "***" if any(masker.hides(str(key)) for key in where.keys) else masker.mask(value)
+    return f"{where.path}: {shorten(json.dumps(masked, ensure_ascii=False), _TEXT)}"
 
 
 def confirm_if_protected(run: Run, backend: Backend, store: Store, question: str) -> None:

@@ -10,8 +10,8 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sessctl.admin.changes import DataChange, data_changes
 from sessctl.errors import SerializerError
+from sessctl.replay.data_changes import DataChange, data_changes
 from sessctl.replay.jar import Outcome
 from sessctl.replay.look import Fate, Look
 from sessctl.session import Query

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sessctl.admin.changes import DataChange
+    from sessctl.replay.data_changes import DataChange
     from sessctl.session import Session
 
 

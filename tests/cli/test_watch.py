@@ -78,7 +78,7 @@ def test_what_happens_is_told_line_by_line(watching: Any, store: Engine) -> None
         save(store, sid("a"), 42, left_ms=2 * HOUR_MS, cart=[1])
         event = watch.event()
         assert (event["event"], event["session"]["sid"]) == ("changed", sid("a"))
-        assert event["changed"] == ["$.cart"]
+        assert event["changed"] == ["data.cart"]
         save(store, sid("b"), 7, left_ms=3 * HOUR_MS)
         event = watch.event()
         assert (event["event"], event["session"]["sid"]) == ("renewed", sid("b"))

@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sessctl.admin.changes import Kind, differences
 from sessctl.admin.data import (
-    ABSENT,
     Assignment,
     assigned,
-    differences,
     parse_assignment,
     parse_data,
     pretty,
@@ -34,7 +33,7 @@ VALUES = st.recursive(
 OBJECTS = st.dictionaries(st.text(max_size=3), VALUES, max_size=4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(OBJECTS, OBJECTS)
 def test_an_edited_value_reads_as_the_new_data(before: dict, after: dict) -> None:
     raw = json.encode(before)
@@ -42,15 +41,17 @@ def test_an_edited_value_reads_as_the_new_data(before: dict, after: dict) -> Non
     assert json.edited(raw, json.decode(raw).data) == raw
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(OBJECTS, OBJECTS)
 def test_differences_lead_from_one_to_the_other(before: dict, after: dict) -> None:
-    found = differences(before, after)
+    found = list(differences(before, after, exactly=True))
     assert bool(found) is not same(before, after)
-    if all("." not in step and step for one in found for step in one.path) and not any(
+    if all("." not in str(step) and step for one in found for step in one.keys) and not any(
         isinstance(x, list) for x in (*before.values(), *after.values())
     ):
-        steps = [Assignment(d.path, d.after, d.after is ABSENT) for d in found]
+        steps = [
+            Assignment(tuple(map(str, d.keys)), d.after, d.kind is Kind.REMOVED) for d in found
+        ]
         assert same(assigned(before, steps), after)
 
 
@@ -140,7 +141,7 @@ def test_data_is_one_object_of_json(text: str) -> None:
         parse_data(text)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(OBJECTS)
 def test_what_an_editor_is_given_reads_as_the_data(data: dict) -> None:
     text = pretty(data)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sessctl.admin.diff import Change, StoreDiff, differences
+from sessctl.admin.changes import differences
+from sessctl.admin.diff import StoreDiff
 from sessctl.cli.diff_sides import Sides, backend_words, session_side, shown_value
 from sessctl.cli.options import command
 from sessctl.cli.output import Writer, cell
@@ -17,6 +18,7 @@ from sessctl.text import readable, short_id
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from sessctl.admin.changes import Difference
     from sessctl.cli.diff_sides import Side
     from sessctl.cli.run import Run
     from sessctl.cli.streams import Piece
@@ -70,7 +72,7 @@ def _values(run: Run, before: Side, after: Side, output: str) -> ExitCode:
     return _write(run, output, "ChangeList", KEYS, items, counts, name="path")
 
 
-def _item(run: Run, change: Change, *, mask: bool) -> dict[str, Any]:
+def _item(run: Run, change: Difference, *, mask: bool) -> dict[str, Any]:
     return {
         "path": readable(change.path),
         "change": str(change.kind),

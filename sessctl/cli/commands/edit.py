@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sessctl.admin.data import change_data, differences, edited, parse_data, pretty
+from sessctl.admin.changes import differences
+from sessctl.admin.data import change_data, edited, parse_data, pretty
 from sessctl.cli import changing
 from sessctl.cli.confirm import backend_label, confirm
 from sessctl.cli.editor import draft_of
@@ -84,7 +85,7 @@ def _write(
     before, after = change_of
     edited(store, session, after)  # what cannot be written is said before the question
     changing.show_plan(run, backend, store, [("session", short_id(session.sid))], undo="journal")
-    changing.show_differences(run, differences(before, after))
+    changing.show_differences(run, differences(before, after, exactly=True))
     if run.options.dry_run:
         outcomes.conclude({"would-store": 1}, store, headline="Would change 1 session.")
         return ExitCode.OK

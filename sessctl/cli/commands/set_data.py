@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sessctl.admin.changes import differences
 from sessctl.admin.data import (
     Assignment,
     assigned,
     change_data,
-    differences,
     edited,
     parse_assignment,
     parse_path,
@@ -61,7 +61,7 @@ def set_data(
         changing.show_plan(
             run, backend, store, [("session", short_id(session.sid))], undo="journal"
         )
-        changing.show_differences(run, differences(session.data, after))
+        changing.show_differences(run, differences(session.data, after, exactly=True))
         if dry_run:
             words = "Would change 1 session." if changes else "Nothing would change."
             outcomes.conclude({"would-store": int(changes)}, store, headline=words)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sessctl.admin.changes import data_changes
+from sessctl.replay.data_changes import data_changes
 
 
 @pytest.mark.parametrize(
