@@ -6,6 +6,7 @@ Nothing here is ever told the secret: what is found is the number of a line.
 from __future__ import annotations
 
 import time
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -46,9 +47,15 @@ def examine(
     """Try a list on one cookie, or print what hashcat takes."""
     output = run.output_format(FORMATS, terminal="table", pipe="jsonl")
     _check_options(run, cookie, settings, asked)
-    how, remarks = _judging(run, backend, settings, takes_stdin=cookie in (None, "-"))
-    texts = [text for _, text in zip(range(2), (t for _, t in c.read_cookies(
-        run, cookie, command="verify")), strict=False)]  # fmt: skip
+    takes_stdin = cookie in (None, "-")
+    if asked.export is not None:  # which needs no secret, so none is fetched
+        settings = settings._replace(secret_from=None, secret=None)
+        how = c.judging(run, _bare(backend), settings, takes_stdin=takes_stdin)
+        remarks = list[str]()
+    else:
+        how, remarks = _judging(run, backend, settings, takes_stdin=takes_stdin)
+    cookies = c.read_cookies(run, cookie, command="verify")
+    texts = [text for _, text in islice(cookies, 2)]
     if len(texts) != 1:
         raise UsageError(
             "one cookie at a time: there are several on standard input", hint="head -n 1"
@@ -98,11 +105,17 @@ def _judging(
     except SessctlError as exc:
         if backend is None or settings.secret_from or settings.secret:
             raise
-        import msgspec
-
-        bare = msgspec.structs.replace(backend, secrets=[])
-        how = c.judging(run, bare, settings, takes_stdin=takes_stdin)
+        how = c.judging(run, _bare(backend), settings, takes_stdin=takes_stdin)
         return how, [f"not compared with the secrets of the backend: {exc.message}"]
+
+
+def _bare(backend: Backend | None) -> Backend | None:
+    """The backend's settings without its secrets."""
+    if backend is None:
+        return None
+    import msgspec
+
+    return msgspec.structs.replace(backend, secrets=[])
 
 
 def _check_origin(found: Found, how: c.Judging) -> None:
@@ -111,8 +124,8 @@ def _check_origin(found: Found, how: c.Judging) -> None:
     if verdict.signature is not Signature.VALID:
         raise UsageError(
             "none of the secrets at hand made this cookie, so a list would say nothing about them",
-            hint="take a cookie that `sessctl sign` or the app has made; or, for one whose secret "
-            "is not known, leave -b and --secret-from out",
+            hint="take a cookie that `sessctl sign` or the app has made; one whose secret is not "
+            "known is tried without a backend and without --secret-from",
         )
 
 

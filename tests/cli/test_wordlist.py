@@ -226,6 +226,12 @@ def test_the_line_and_nothing_else_is_the_answer(cli: Cli) -> None:
     assert found.code == 0
 
 
+def test_an_export_fetches_no_secret(cli: Cli) -> None:
+    cli.config(backend("env:NOT-SET"))
+    assert cli("verify", COOKIE, "-b", "x", "--export", "hashcat").code == 0
+    assert cli("verify", COOKIE, "--secret-from", "env:NO", "--export", "hashcat").code == 0
+
+
 def test_a_program_gets_the_mode_too(cli: Cli) -> None:
     token = sign_cookie({"sub": "7"}, CANARY, "jwt")[0].value
     item = json.loads(cli("verify", token, "--export", "hashcat", "-o", "jsonl").stdout)

@@ -48,7 +48,7 @@ def run(bench: Bench) -> None:
         ours += """ | grep -c '"found":false'"""
         theirs = f"node {HERE / 'peers' / 'guess.js'} {format} {arguments} < WORDS"
         sides = {"ours": side(ours.replace("JOBS", "1"), "1"), "peer": side(theirs, "0")}
-        if format == "express-session":
+        if format == "express-session" and not bench.small:  # a short list takes one job
             sides["two"] = side(ours.replace("JOBS", "2"), "1")
         found = bench.race(sides)
         per_s = bench.n / found["ours"].cpu_s

@@ -4,6 +4,8 @@
 
 const readline = require("node:readline");
 
+Error.stackTraceLimit = 0; // a miss is an error in jsonwebtoken, and its stack would cost most
+
 const WAYS = {
   "express-session": (cookie) => {
     const { unsign } = require("cookie-signature");
