@@ -127,6 +127,11 @@ def _build_app() -> Any:
     return app
 
 
+def build_root() -> Any:
+    """The command line as typer has it; a command is imported when it is asked for."""
+    return build(_build_app())
+
+
 def _annotated(kind: Any, info: Any) -> Any:
     from typing import Annotated
 
@@ -137,7 +142,7 @@ def run_command(argv: Sequence[str], streams: Streams) -> ExitCode:
     """Run one command line on these streams and return its exit code; nothing is raised."""
     run = Run(streams)
     try:
-        code = build(_build_app()).main(
+        code = build_root().main(
             list(argv), prog_name="sessctl", standalone_mode=False, obj={"run": run}
         )
         streams.flush()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _TABLE = ("sid", "user", "state", "expires", "left", "size")
 _WIDE = ("backend", *_TABLE, "created", "seen", "location", "problem")
-_ALL = (*_WIDE, "data")
+COLUMNS = (*_WIDE, "data")
 
 
 def write_table(
@@ -37,7 +37,7 @@ def write_table(
         _WIDE if wide else ((*_TABLE[:1], "backend", *_TABLE[1:]) if len(backends) > 1 else _TABLE)
     )
     usual = (*usual, "data") if with_data else usual
-    fields = chosen_fields(run, _ALL) if run.options.fields is not None else usual
+    fields = chosen_fields(run, COLUMNS) if run.options.fields is not None else usual
     header = () if run.options.no_headers else fields
 
     masker = run.masker()
