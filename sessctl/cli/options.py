@@ -29,6 +29,8 @@ class Options:
     all_backends: bool = False
     config: str | None = None
     timeout: str | None = None
+    gentle: bool = False
+    max_unpacked: str | None = None
     allow_stale: bool = False
     output: str | None = None
     fields: str | None = None
@@ -102,6 +104,10 @@ GROUPS: dict[str, dict[str, tuple[Any, Any]]] = {
         ),
         "config": _text("--config", help="Read this config file only.", panel=C, metavar="PATH"),
         "timeout": _text("--timeout", help="Network budget (10s).", panel=C, metavar="DURATION"),
+        "gentle": _flag("--gentle", help="Small pages: 100 sessions at once.", panel=C),
+        "max_unpacked": _text(
+            "--max-unpacked", help="Largest value that is read (8MiB).", panel=C, metavar="SIZE"
+        ),
     },
     "replicas": {
         "allow_stale": _flag("--allow-stale", help="Read a Redis replica, too.", panel=C),

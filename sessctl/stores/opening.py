@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from sessctl.stores.base import Lag, Store
     from sessctl.stores.detect import Candidate
+    from sessctl.stores.layouts.base import Layout
     from sessctl.stores.url import StoreUrl
 
 
@@ -70,7 +71,7 @@ def open_store(
     if named is None and not tells_its_layout(place):
         found, note = _sure_or_usual(place, how, settings)
         named, settings = found.layout, {**found.settings, **settings}
-    store: Store = engine.open(place, layout_for(place, named).configured(settings), how)
+    store: Store = engine.open(place, _configured(layout_for(place, named), settings, how), how)
     if note:
         store.remarks.note(note)
     return store
@@ -108,8 +109,14 @@ def detect_layouts(
     return find_candidates(
         [one for one in places if all(one.settings.get(k, v) == v for k, v in wanted.items())],
         layouts,
-        lambda layout, found: engine.open(place, layout.configured({**found, **wanted}), how),
+        lambda layout, found: engine.open(
+            place, _configured(layout, {**found, **wanted}, how), how
+        ),
     )
+
+
+def _configured(layout: Layout, settings: Mapping[str, Any], access: Access) -> Layout:
+    return replace(layout.configured(settings), budget=access.budget)
 
 
 def _sure_or_usual(

@@ -46,6 +46,7 @@ class SqlDialect(SqlConnection):
 
     name: ClassVar[str]
     write_page: ClassVar[int] = 1000  # sessions of one journal line and one delete
+    read_page = 1000
 
     # -- how things are spelled -------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sessctl.errors import ConfigError
+from sessctl.limits import DEFAULT, Budget
 from sessctl.text import Secret
 from sessctl.timespec import parse_duration
 
@@ -79,6 +80,8 @@ class Layout:
     `store_secrets` their secrets, newest first.
 
     `fresh` makes the library's own part of a new session; None: none can be made.
+
+    `budget` is not the library's: how large a value whoever opens the store wants to have read.
     """
 
     name: str
@@ -98,6 +101,7 @@ class Layout:
     store_secrets: tuple[Secret, ...] = ()
     lifetime_s: int
     fresh: Fresh | None = None
+    budget: Budget = DEFAULT
 
     def configured(self, options: Mapping[str, Any]) -> Layout:
         """The same layout with a backend's own prefix, table, columns, lifetime or user path.
