@@ -21,6 +21,7 @@ from sessctl.cli.run import Run
 from sessctl.cli.streams import DISK_ERRORS, OutputFailed, PipeClosed, Streams
 from sessctl.cli.table import ALIASES, COMMANDS, DEFAULT, Row
 from sessctl.errors import ExitCode, SessctlError, nearest
+from sessctl.plugins import take_failures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -141,6 +142,14 @@ def _annotated(kind: Any, info: Any) -> Any:
 def run_command(argv: Sequence[str], streams: Streams) -> ExitCode:
     """Run one command line on these streams and return its exit code; nothing is raised."""
     run = Run(streams)
+    code = _run(run, argv, streams)
+    with suppress(OSError):
+        for failure in take_failures():
+            run.warn(failure)
+    return code
+
+
+def _run(run: Run, argv: Sequence[str], streams: Streams) -> ExitCode:
     try:
         code = build_root().main(
             list(argv), prog_name="sessctl", standalone_mode=False, obj={"run": run}

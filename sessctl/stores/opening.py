@@ -12,6 +12,7 @@ from sessctl.stores.registry import (
     kind_of,
     layout_for,
     layouts_of,
+    others_of,
     parse_url,
     tells_its_layout,
 )
@@ -106,13 +107,16 @@ def detect_layouts(
     layouts = [layout_for(place, name)] if name else layouts_of(kind_of(place))
     look = getattr(engine, "places", None)
     places: list[Place] = look(place, how) if look else [Place(place.masked, {})]
-    return find_candidates(
-        [one for one in places if all(one.settings.get(k, v) == v for k, v in wanted.items())],
-        layouts,
-        lambda layout, found: engine.open(
-            place, _configured(layout, {**found, **wanted}, how), how
-        ),
-    )
+    here = [one for one in places if all(one.settings.get(k, v) == v for k, v in wanted.items())]
+
+    def open_as(layout: Layout, found: Mapping[str, Any]) -> Store:
+        store: Store = engine.open(place, _configured(layout, {**found, **wanted}, how), how)
+        return store
+
+    candidates = find_candidates(here, layouts, open_as)
+    if not name and not any(one.sure for one in candidates):  # asking for others takes 15 ms
+        candidates = find_candidates(here, others_of(kind_of(place)), open_as) + candidates
+    return candidates
 
 
 def _configured(layout: Layout, settings: Mapping[str, Any], access: Access) -> Layout:
