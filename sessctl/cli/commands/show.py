@@ -38,8 +38,10 @@ def show(
     if missing and not found:
         raise missing[0]
     if output in ("table", "wide"):
+        from sessctl.cli.columns import write_block
+
         for backend, session, now_ms in found:
-            run.streams.lines(session_lines(run, backend, session, now_ms))
+            write_block(run, session_lines(run, backend, session, now_ms))
     elif output == "raw":
         for _, session, _ in found:
             if run.streams.stdout_is_terminal:
