@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 from typer.main import get_command as build
 
 from sessctl.cli.help import PlainCommand, PlainHelp
-from sessctl.cli.options import merge, root_parameters
+from sessctl.cli.options import merge, root_parameters, version_parameter
 from sessctl.cli.report import report, report_usage
 from sessctl.cli.run import Run
 from sessctl.cli.streams import DISK_ERRORS, OutputFailed, PipeClosed, Streams
@@ -91,30 +91,16 @@ def _load(path: str, name: str, row: Row) -> Any:
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 
-def _print_version(ctx: typer.Context, value: bool) -> None:
-    if value:
-        from sessctl import __version__
-
-        ctx.obj["run"].streams.line(f"sessctl {__version__}")
-        raise typer.Exit
-
-
 def _root(*, ctx: typer.Context, version: bool = False, **given: Any) -> None:
     merge(ctx.obj["run"].options, given)
 
 
 def _build_app() -> Any:
-    version = typer.Option(
-        "-V", "--version", help="Print the version.", show_default=False, is_eager=True,
-        callback=_print_version,
-    )  # fmt: skip
     keyword = inspect.Parameter.KEYWORD_ONLY
     _root.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [
             inspect.Parameter("ctx", keyword, annotation=typer.Context),
-            inspect.Parameter(
-                "version", keyword, default=False, annotation=_annotated(bool, version)
-            ),
+            version_parameter(),
             *root_parameters(),
         ]
     )
@@ -131,12 +117,6 @@ def _build_app() -> Any:
 def build_root() -> Any:
     """The command line as typer has it; a command is imported when it is asked for."""
     return build(_build_app())
-
-
-def _annotated(kind: Any, info: Any) -> Any:
-    from typing import Annotated
-
-    return Annotated[kind, info]
 
 
 def run_command(argv: Sequence[str], streams: Streams) -> ExitCode:

@@ -96,6 +96,24 @@ def _counter(*names: str, help: str, panel: str) -> tuple[Any, Any]:
     return Annotated[int, _option(*names, help=help, panel=panel, count=True)], 0
 
 
+def _print_version(ctx: typer.Context, value: bool) -> None:
+    if value:
+        from sessctl import __version__
+
+        ctx.obj["run"].streams.line(f"sessctl {__version__}")
+        raise typer.Exit
+
+
+def version_parameter(*, hidden: bool = False) -> inspect.Parameter:
+    """`--version`; a command takes it as well, and its help does not repeat it."""
+    option = typer.Option(
+        "-V", "--version", help="Print the version.", show_default=False, is_eager=True,
+        callback=_print_version, hidden=hidden,
+    )  # fmt: skip
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter("version", keyword, default=False, annotation=Annotated[bool, option])
+
+
 C, O, S, P = "Connection", "Output", "Safety", "Pace"  # noqa: E741
 GROUPS: dict[str, dict[str, tuple[Any, Any]]] = {
     "connection": {
@@ -215,7 +233,7 @@ def command(*groups: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         ]
 
         @functools.wraps(function)
-        def call(*, ctx: typer.Context, **given: Any) -> Any:
+        def call(*, ctx: typer.Context, version: bool = False, **given: Any) -> Any:
             run = ctx.obj["run"]
             merge(run.options, {key: given.pop(key) for key in shared})
             run.configure()
@@ -229,6 +247,7 @@ def command(*groups: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [
                 inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
+                version_parameter(hidden=True),
                 *[p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own],
                 *[
                     inspect.Parameter(

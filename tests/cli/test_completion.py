@@ -32,6 +32,9 @@ HOSTILE = [
 ]
 
 
+PATIENT = {"SESSCTL_COMPLETE_MS": "30000"}  # a machine that tests much is slow
+
+
 @pytest.fixture
 def asked(home: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """What may come at the end of a line: {word: meaning}."""
@@ -49,9 +52,9 @@ def asked(home: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def asked_apart(sessctl: Any) -> Any:
     """The same in a process of its own, which a store is given its time in."""
 
-    def ask(line: str) -> dict[str, str]:
+    def ask(line: str, env: dict[str, str] | None = None) -> dict[str, str]:
         words, current = split_line(f"sessctl {line}")
-        result = sessctl("__complete", "zsh", f"+{current}", *words)
+        result = sessctl("__complete", "zsh", f"+{current}", *words, env=PATIENT | (env or {}))
         assert (result.stderr, result.code) == ("", 0)
         return _words(result.stdout.splitlines())
 
@@ -222,7 +225,16 @@ def test_a_store_that_does_not_answer_is_given_up_silently(asked_apart: Any) -> 
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         url = f"redis://127.0.0.1:{port}/0?layout=connect-redis"
-        assert asked_apart(f"show -b '{url}' ") == {}
+        assert asked_apart(f"show -b '{url}' ", {"SESSCTL_COMPLETE_MS": "300"}) == {}
+
+
+def test_nobody_has_to_have_their_store_asked(
+    asked_apart: Any, cli: Cli, shop: SqliteEngine
+) -> None:
+    save(shop, sid("a"))
+    line = f"show -b '{shop.url}' "
+    assert list(asked_apart(line)) == [sid("a")]
+    assert asked_apart(line, {"SESSCTL_COMPLETE_MS": "0"}) == {}
 
 
 def test_hostile_ids_and_users_are_left_out_or_escaped(
@@ -270,7 +282,7 @@ def test_a_store_cannot_type_into_a_shell(
         shop.save(name.encode(), stored("$(touch pwned)"), now_ms() + HOUR_MS)
     save(shop, PLAIN, "`touch pwned`\n$(touch pwned)")
     cli.config(f'[backends.shop]\nurl = "{shop.url}"\nlayout = "connect-sqlite3"\n')
-    shown = Shell(shell, home).complete("sessctl show ", "sessctl show a")
+    shown = Shell(shell, home).complete("sessctl show ", "sessctl show a", env=PATIENT)
     assert shown == [["sessctl", "show", PLAIN]] * 2
     assert not (home / "pwned").exists()
 
@@ -288,7 +300,7 @@ def test_fish_is_given_no_hostile_id(home: Path, cli: Cli, shop: SqliteEngine) -
         shop.save(name.encode(), stored(1), now_ms() + HOUR_MS)
     save(shop, PLAIN, 42)
     cli.config(f'[backends.shop]\nurl = "{shop.url}"\nlayout = "connect-sqlite3"\n')
-    assert set(fish_offers("sessctl show ", home)) == {PLAIN}
+    assert set(fish_offers("sessctl show ", home, PATIENT)) == {PLAIN}
     assert not (home / "pwned").exists()
 
 

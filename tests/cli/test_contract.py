@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sessctl import sign_cookie
+from sessctl import __version__, sign_cookie
 from sessctl.cli.commands.help import TOPICS
 from sessctl.cli.completion.cursor import load_words
 from sessctl.cli.options import GUARDS
@@ -529,6 +529,21 @@ def test_many_of_the_same_are_one_line_with_three_samples(cli: Cli, shop: Sqlite
     (line,) = result.stderr.splitlines()
     assert line.count("dddddd~") == 3
     assert "20 sessions" in line
+
+
+def test_many_missing_sessions_are_one_line_with_three_samples(
+    cli: Cli, shop: SqliteEngine
+) -> None:
+    result = cli("show", *(sid("x", number) for number in range(20)), "-b", shop.url)
+    (line,) = result.stderr.splitlines()
+    assert (line.count("xxxxxx~"), "20 of these" in line, result.code) == (3, True, 1)
+
+
+def test_the_version_is_told_before_and_behind_a_command(cli: Cli) -> None:
+    told = {
+        cli(*typed).stdout for typed in (["-V"], ["list", "-V"], ["config", "show", "--version"])
+    }
+    assert told == {f"sessctl {__version__}\n"}
 
 
 def test_an_empty_list_has_a_note_only_on_a_terminal(cli: Cli, shop: SqliteEngine) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sessctl.session import Session
     from sessctl.stores.base import Store
 
+_SAMPLES = 3
 FORMATS = ("table", "wide", "json", "jsonl", "csv", "tsv", "name", "raw")
 
 
@@ -51,8 +52,9 @@ def show(
     else:
         _write(run, found, output)
     if len(missing) > 1:
-        names = ", ".join(exc.message.removeprefix("no session ") for exc in missing)
-        raise NotFound(f"{len(missing)} of these sessions are not there: {names}")
+        names = ", ".join(exc.message.removeprefix("no session ") for exc in missing[:_SAMPLES])
+        more = ", ..." if len(missing) > _SAMPLES else ""
+        raise NotFound(f"{len(missing)} of these sessions are not there: {names}{more}")
     if missing:
         raise missing[0]
     return ExitCode.OK

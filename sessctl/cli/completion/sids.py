@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from sessctl.cli.completion.cursor import Cursor
     from sessctl.config.model import Backend
 
-_LIMIT_S = 0.3  # for the store's answer; importing its driver comes on top
+_LIMIT_MS = 300  # for the store's answer; importing its driver comes on top
 _KEPT_S = 5
 _MOST = 50
 _SLOW_REFERENCES = ("keyring:", "cmd:", "prompt", "stdin")
@@ -43,15 +43,20 @@ def sids(at: Cursor, config: Config | None, environ: Mapping[str, str]) -> list[
     """(sid, user and time left) of at most 50 sessions whose ids begin as typed."""
     named = at.given.get("--backend", [environ.get("SESSCTL_BACKEND") or ""])[-1]
     backend = choose_backend(config or Config(), named or None)
-    if backend.protected or any(one.startswith(_SLOW_REFERENCES) for one in _references(backend)):
+    limit_s = int(environ.get("SESSCTL_COMPLETE_MS") or _LIMIT_MS) / 1000
+    if (
+        limit_s <= 0
+        or backend.protected
+        or any(one.startswith(_SLOW_REFERENCES) for one in _references(backend))
+    ):
         return []
     cache = _Cache(environ, f"{backend!r} {at.current}")
     found = cache.read()
     if found is None:
         find_engine(parse_url(backend.url))  # its driver: not part of what the store takes
         found = []
-        with suppress(Exception), _in_time():
-            for one in _ask(backend, at.current, environ):
+        with suppress(Exception), _in_time(limit_s):
+            for one in _ask(backend, at.current, environ, limit_s):
                 found.append(one)  # what is there when the time is over counts
         cache.write(found)
     return found
@@ -61,8 +66,10 @@ def _references(backend: Backend) -> list[str]:
     return [*backend.named_secrets, *filter(None, (backend.username, backend.sentinel_username))]
 
 
-def _ask(backend: Backend, start: str, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    how: dict[str, Any] = {"timeout_s": _LIMIT_S, "environ": environ, "asker": _Nobody()}
+def _ask(
+    backend: Backend, start: str, environ: Mapping[str, str], limit_s: float
+) -> Iterator[tuple[str, str]]:
+    how: dict[str, Any] = {"timeout_s": limit_s, "environ": environ, "asker": _Nobody()}
     if not is_laid_out(backend):
         backend = laid_out_as(backend, layouts_of(backend, **how))[0]
     with open_backend(backend, write=False, **how) as store:
@@ -82,14 +89,14 @@ def _described(session: Session, now_ms: int) -> str:
 
 
 @contextmanager
-def _in_time() -> Iterator[None]:
+def _in_time(limit_s: float) -> Iterator[None]:
     """Raise TimeoutError when the time is over, whatever a driver is waiting for."""
 
     def stop(*_: object) -> None:
         raise TimeoutError
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, _LIMIT_S)
+    signal.setitimer(signal.ITIMER_REAL, limit_s)
     try:
         yield
     finally:
