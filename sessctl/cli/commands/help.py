@@ -56,7 +56,7 @@ def _environment() -> Iterator[str]:
         "SESSCTL_CONFIG        read this config file only",
         "SESSCTL_REDACT        1: shorten ids and mask data everywhere, for CI",
         "SESSCTL_PAGER         instead of PAGER; cat switches paging off",
-        "NO_COLOR              no colour, as with TERM=dumb; FORCE_COLOR the opposite; flags beat both",
+        "NO_COLOR              none, as with TERM=dumb; FORCE_COLOR the opposite; flags beat both",
         "SESSCTL_COMPLETE_MS   how long Tab waits for session ids (300); 0: it never asks for them",
         "XDG_CONFIG_HOME       sessctl/config.toml is looked for here",
         "XDG_STATE_HOME        sessctl/journals is kept here",

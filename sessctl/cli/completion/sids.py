@@ -44,11 +44,8 @@ def sids(at: Cursor, config: Config | None, environ: Mapping[str, str]) -> list[
     named = at.given.get("--backend", [environ.get("SESSCTL_BACKEND") or ""])[-1]
     backend = choose_backend(config or Config(), named or None)
     limit_s = int(environ.get("SESSCTL_COMPLETE_MS") or _LIMIT_MS) / 1000
-    if (
-        limit_s <= 0
-        or backend.protected
-        or any(one.startswith(_SLOW_REFERENCES) for one in _references(backend))
-    ):
+    may_ask = any(one.startswith(_SLOW_REFERENCES) for one in _references(backend))
+    if limit_s <= 0 or backend.protected or may_ask:
         return []
     cache = _Cache(environ, f"{backend!r} {at.current}")
     found = cache.read()
@@ -125,7 +122,7 @@ class _Cache:
         """What was found in the last seconds; None: nothing is known. Older files are removed."""
         for path in self._folder.glob("*.json"):
             with suppress(OSError):
-                if not 0 <= time.time() - path.stat().st_mtime < _KEPT_S:
+                if abs(time.time() - path.stat().st_mtime) > _KEPT_S:
                     path.unlink()
         try:
             return [(str(sid), str(text)) for sid, text in json.loads(self._path.read_bytes())]
