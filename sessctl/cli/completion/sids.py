@@ -52,7 +52,7 @@ def sids(at: Cursor, config: Config | None, environ: Mapping[str, str]) -> list[
     if found is None:
         find_engine(parse_url(backend.url))  # its driver: not part of what the store takes
         found = []
-        with suppress(Exception), _in_time(limit_s):
+        with suppress(Exception, _OverError), _in_time(limit_s):
             for one in _ask(backend, at.current, environ, limit_s):
                 found.append(one)  # what is there when the time is over counts
         cache.write(found)
@@ -87,10 +87,10 @@ def _described(session: Session, now_ms: int) -> str:
 
 @contextmanager
 def _in_time(limit_s: float) -> Iterator[None]:
-    """Raise TimeoutError when the time is over, whatever a driver is waiting for."""
+    """Raise `_OverError` when the time is over, whatever a driver is waiting for."""
 
     def stop(*_: object) -> None:
-        raise TimeoutError
+        raise _OverError
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, limit_s)
@@ -99,6 +99,10 @@ def _in_time(limit_s: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+class _OverError(BaseException):
+    """No Exception: an engine would take that for a lost connection, and try again."""
 
 
 class _Nobody:
