@@ -272,8 +272,9 @@ def test_a_table_fits_the_terminal(sessctl_tty: Any, shop: SqliteEngine, cols: i
     assert ("department.example.com" in lines[1], "SIZE" in lines[0]) == (cols == 200, cols >= 72)
 
 
-@pytest.mark.parametrize("cols", [60, 80, 200])
-@pytest.mark.parametrize("command", ["show", "decode", "detect"])
+@pytest.mark.parametrize(
+    ("command", "cols"), [("show", 60), ("show", 80), ("show", 200), ("decode", 60), ("detect", 60)]
+)
 def test_a_block_is_folded_below_its_beginning(
     sessctl_tty: Any, shop: SqliteEngine, command: str, cols: int
 ) -> None:
