@@ -27,7 +27,13 @@ class Budget:
     def check_value(self, size: int) -> None:
         """Raise LimitExceeded for a stored value that is too large to decode."""
         if size > self.value_bytes:
-            raise LimitExceeded(f"value of {size} bytes is over the limit of {self.value_bytes}")
+            raise LimitExceeded(self.too_large(size))
+
+    def too_large(self, size: int) -> str:
+        """Why a stored value of that many bytes is not read."""
+        return (
+            f"value of {size} bytes is over the limit of {self.value_bytes} bytes (--max-unpacked)"
+        )
 
     def check_cookie(self, size: int) -> None:
         """Raise LimitExceeded for a cookie that no browser would have kept."""

@@ -15,12 +15,13 @@ from typer.core import TyperGroup
 from typer.main import get_command as build
 
 from sessctl.cli.help import PlainCommand, PlainHelp
-from sessctl.cli.options import merge, root_parameters
+from sessctl.cli.options import merge, root_parameters, version_parameter
 from sessctl.cli.report import report, report_usage
 from sessctl.cli.run import Run
 from sessctl.cli.streams import DISK_ERRORS, OutputFailed, PipeClosed, Streams
 from sessctl.cli.table import ALIASES, COMMANDS, DEFAULT, Row
 from sessctl.errors import ExitCode, SessctlError, nearest
+from sessctl.plugins import take_failures
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,30 +91,16 @@ def _load(path: str, name: str, row: Row) -> Any:
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 
-def _print_version(ctx: typer.Context, value: bool) -> None:
-    if value:
-        from sessctl import __version__
-
-        ctx.obj["run"].streams.line(f"sessctl {__version__}")
-        raise typer.Exit
-
-
 def _root(*, ctx: typer.Context, version: bool = False, **given: Any) -> None:
     merge(ctx.obj["run"].options, given)
 
 
 def _build_app() -> Any:
-    version = typer.Option(
-        "-V", "--version", help="Print the version.", show_default=False, is_eager=True,
-        callback=_print_version,
-    )  # fmt: skip
     keyword = inspect.Parameter.KEYWORD_ONLY
     _root.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [
             inspect.Parameter("ctx", keyword, annotation=typer.Context),
-            inspect.Parameter(
-                "version", keyword, default=False, annotation=_annotated(bool, version)
-            ),
+            version_parameter(),
             *root_parameters(),
         ]
     )
@@ -127,17 +114,24 @@ def _build_app() -> Any:
     return app
 
 
-def _annotated(kind: Any, info: Any) -> Any:
-    from typing import Annotated
-
-    return Annotated[kind, info]
+def build_root() -> Any:
+    """The command line as typer has it; a command is imported when it is asked for."""
+    return build(_build_app())
 
 
 def run_command(argv: Sequence[str], streams: Streams) -> ExitCode:
     """Run one command line on these streams and return its exit code; nothing is raised."""
     run = Run(streams)
+    code = _run(run, argv, streams)
+    with suppress(OSError):
+        for failure in take_failures():
+            run.warn(failure)
+    return code
+
+
+def _run(run: Run, argv: Sequence[str], streams: Streams) -> ExitCode:
     try:
-        code = build(_build_app()).main(
+        code = build_root().main(
             list(argv), prog_name="sessctl", standalone_mode=False, obj={"run": run}
         )
         streams.flush()

@@ -30,7 +30,7 @@ def state_role(state: str) -> Role:
 def row(name: str, *pieces: Piece | str) -> Line:
     """`name` and what belongs to it, indented."""
     return [
-        (f"  {name:<10} ", "key"),
+        (f"  {name:<10} " if pieces else f"  {name}", "key"),
         *[p if isinstance(p, tuple) else (p, "plain") for p in pieces],
     ]
 

@@ -18,6 +18,7 @@ _WIDEST = 60
 _WHOLE = 1000  # paths are there to be copied
 _NARROWEST = 6
 _GAP = "  "
+_FOLDED = 20  # columns; in fewer than these nobody reads a sentence
 
 
 def aligned(
@@ -63,6 +64,41 @@ def write_table(run: Run, header: Sequence[str], rows: Iterable[Sequence[str]]) 
     """A plain table of texts on standard output, through the pager if it is long."""
     plain: Iterator[list[Piece]] = ([(text, "plain") for text in row] for row in rows)
     run.streams.lines(aligned(() if run.options.no_headers else header, plain, widest=_WHOLE))
+
+
+def write_block(run: Run, lines: Iterable[Line]) -> None:
+    """A block on standard output, folded to the terminal, through the pager if it is long."""
+    run.streams.lines(_folded(lines, terminal_room(run)))
+
+
+def _folded(lines: Iterable[Line], room: int | None) -> Iterator[Line]:
+    """The lines of a block, the last words of a long one below their beginning.
+
+    What has no name in front, as data has, is left as it is: somebody may want to copy it.
+    """
+    for line in lines:
+        *before, (text, role) = line or [("", "plain")]
+        indent = sum(len(piece) for piece, _ in before)
+        if room is None or room - indent < _FOLDED or not (before and before[0][0].strip()):
+            yield line
+            continue
+        from textwrap import wrap  # 3 ms; only for a terminal
+
+        first, *rest = wrap(
+            escape(text), room - indent, break_long_words=False, break_on_hyphens=False
+        ) or [""]
+        yield [*before, (first, role)]
+        for more in rest:
+            yield [(" " * indent, "plain"), (more, role)]
+
+
+def terminal_room(run: Run) -> int | None:
+    """The columns of the terminal that the answer goes to; None: it goes elsewhere."""
+    if not run.streams.stdout_is_terminal:
+        return None
+    from sessctl.cli.pager import terminal_size
+
+    return terminal_size()[0]
 
 
 def _narrowed(widths: Sequence[int], room: int, yielding: Collection[int]) -> list[int]:

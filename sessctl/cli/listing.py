@@ -22,7 +22,7 @@ _TERMINAL_LIMIT = 100
 _SORTED_LIMIT = 200_000  # sessions held for a --sort without --limit
 _FIRST = 1000  # sessions of a store's first page, at most
 _EXPIRY = ("expires", "ttl")
-_KEYS: dict[str, Callable[[Session], Any]] = {
+SORT_KEYS: dict[str, Callable[[Session], Any]] = {
     "sid": lambda s: s.sid,
     "user": lambda s: s.user,
     "expires": lambda s: s.expires_ms,
@@ -70,7 +70,7 @@ class Listing:
         # that it has no equals.
         some = {} if limit is None else {"first": min(limit + 1, _FIRST)}
         found = store.by_expiry(self.query, descending=descending, **some)
-        equals = (tied for _, tied in groupby(found, key=_KEYS[name]))
+        equals = (tied for _, tied in groupby(found, key=SORT_KEYS[name]))
         return chain.from_iterable(_sorted(tied, keys, limit) for tied in equals)
 
     def _seen(self, sessions: Iterable[Session]) -> Iterator[Session]:
@@ -102,8 +102,10 @@ def sort_keys(text: str | None) -> list[tuple[str, bool]]:
         name = word.strip().removeprefix("-")
         if not name and not word.strip():
             continue
-        if name not in _KEYS:
-            raise UsageError(f"cannot sort by '{name}'", hint=f"--sort takes {', '.join(_KEYS)}")
+        if name not in SORT_KEYS:
+            raise UsageError(
+                f"cannot sort by '{name}'", hint=f"--sort takes {', '.join(SORT_KEYS)}"
+            )
         keys.append((name, word.strip().startswith("-")))
     return keys
 
@@ -117,7 +119,7 @@ def _sorted(
     """
 
     def rank(session: Session) -> tuple[Any, ...]:
-        ranks = (_Rank(_KEYS[name](session), descending) for name, descending in keys)
+        ranks = (_Rank(SORT_KEYS[name](session), descending) for name, descending in keys)
         return (*ranks, session.sid)
 
     if limit is not None:

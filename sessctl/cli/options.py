@@ -29,6 +29,8 @@ class Options:
     all_backends: bool = False
     config: str | None = None
     timeout: str | None = None
+    gentle: bool = False
+    max_unpacked: str | None = None
     allow_stale: bool = False
     output: str | None = None
     fields: str | None = None
@@ -95,6 +97,24 @@ def _counter(*names: str, help: str, panel: str) -> tuple[Any, Any]:
     return Annotated[int, _option(*names, help=help, panel=panel, count=True)], 0
 
 
+def _print_version(ctx: typer.Context, value: bool) -> None:
+    if value:
+        from sessctl import __version__
+
+        ctx.obj["run"].streams.line(f"sessctl {__version__}")
+        raise typer.Exit
+
+
+def version_parameter(*, hidden: bool = False) -> inspect.Parameter:
+    """`--version`; a command takes it as well, and its help does not repeat it."""
+    option = typer.Option(
+        "-V", "--version", help="Print the version.", show_default=False, is_eager=True,
+        callback=_print_version, hidden=hidden,
+    )  # fmt: skip
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter("version", keyword, default=False, annotation=Annotated[bool, option])
+
+
 C, O, S, P = "Connection", "Output", "Safety", "Pace"  # noqa: E741
 GROUPS: dict[str, dict[str, tuple[Any, Any]]] = {
     "connection": {
@@ -103,6 +123,10 @@ GROUPS: dict[str, dict[str, tuple[Any, Any]]] = {
         ),
         "config": _text("--config", help="Read this config file only.", panel=C, metavar="PATH"),
         "timeout": _text("--timeout", help="Network budget (10s).", panel=C, metavar="DURATION"),
+        "gentle": _flag("--gentle", help="Small pages: 100 sessions at once.", panel=C),
+        "max_unpacked": _text(
+            "--max-unpacked", help="Largest value that is read (8MiB).", panel=C, metavar="SIZE"
+        ),
     },
     "replicas": {
         "allow_stale": _flag("--allow-stale", help="Read a Redis replica, too.", panel=C),
@@ -220,7 +244,7 @@ def command(*groups: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         ]
 
         @functools.wraps(function)
-        def call(*, ctx: typer.Context, **given: Any) -> Any:
+        def call(*, ctx: typer.Context, version: bool = False, **given: Any) -> Any:
             run = ctx.obj["run"]
             merge(run.options, {key: given.pop(key) for key in shared})
             run.configure()
@@ -234,6 +258,7 @@ def command(*groups: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [
                 inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
+                version_parameter(hidden=True),
                 *[p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own],
                 *[
                     inspect.Parameter(

@@ -6,12 +6,12 @@ import time
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sessctl.cli.options import GUARDS, Options
 from sessctl.errors import ConfirmationNeeded, ExitCode, UsageError
 from sessctl.text import escape
-from sessctl.timespec import parse_duration
+from sessctl.timespec import parse_duration, parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -173,8 +173,21 @@ class Run:
             timeout_s=self.timeout_s,
             environ=self.environ,
             asker=self,
-            allow_stale=self.options.allow_stale,
+            **self._reading,
         )
+
+    @property
+    def _reading(self) -> dict[str, Any]:
+        """How stores are read where that was said on the command line; see `Access`."""
+        options = self.options
+        found: dict[str, Any] = {"allow_stale": options.allow_stale, "gentle": options.gentle}
+        if options.max_unpacked is not None:
+            from dataclasses import replace
+
+            from sessctl.limits import DEFAULT
+
+            found["budget"] = replace(DEFAULT, value_bytes=parse_size(options.max_unpacked))
+        return found
 
     def _warn_of_passwords(self, backends: list[Backend]) -> None:
         """What stands on a command line is seen by every user of the machine."""
@@ -210,9 +223,9 @@ class Run:
             backend,
             write=write,
             timeout_s=self.timeout_s,
-            allow_stale=self.options.allow_stale,
             environ=self.environ,
             asker=self,
+            **self._reading,
         ) as store:
             try:
                 yield store

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sessctl.cli.blocks import state_role, when
-from sessctl.cli.columns import aligned
+from sessctl.cli.columns import aligned, terminal_room
 from sessctl.cli.items import shortened_location
 from sessctl.cli.output import chosen_fields, to_json
 from sessctl.errors import SerializerError
@@ -26,18 +26,23 @@ if TYPE_CHECKING:
 
 _TABLE = ("sid", "user", "state", "expires", "left", "size")
 _WIDE = ("backend", *_TABLE, "created", "seen", "location", "problem")
-_ALL = (*_WIDE, "data")
+_NARROW = 72  # columns of a terminal that the size of a session does not fit into
+_YIELDING = ("user", "data", "backend")  # texts of any length; the rest is as long as it has to be
+COLUMNS = (*_WIDE, "data")
 
 
 def write_table(
     run: Run, listing: Listing, backends: list[Backend], *, wide: bool, with_data: bool
 ) -> None:
     """Rows through the pager if they do not fit the terminal."""
-    usual = (
+    usual: tuple[str, ...] = (
         _WIDE if wide else ((*_TABLE[:1], "backend", *_TABLE[1:]) if len(backends) > 1 else _TABLE)
     )
+    room = None if wide else terminal_room(run)
+    if room is not None and room < _NARROW:
+        usual = tuple(name for name in usual if name != "size")
     usual = (*usual, "data") if with_data else usual
-    fields = chosen_fields(run, _ALL) if run.options.fields is not None else usual
+    fields = chosen_fields(run, COLUMNS) if run.options.fields is not None else usual
     header = () if run.options.no_headers else fields
 
     masker = run.masker()
@@ -52,7 +57,8 @@ def write_table(
                         cells["data"] = (_data(session, masker), "plain")
                     yield [cells[name] for name in fields]
 
-    run.streams.lines(aligned(header, rows()))
+    yielding = [place for place, name in enumerate(fields) if name in _YIELDING]
+    run.streams.lines(aligned(header, rows(), room=room, yielding=yielding))
 
 
 def _data(session: Session, masker: Masker) -> str:

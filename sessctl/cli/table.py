@@ -413,6 +413,18 @@ COMMANDS: dict[str, Row] = {
         (0, 1, 2, 3, 130, 143),
         ("replay", "help"),
     ),
+    "completion": Row(
+        "completion:completion",
+        "Print a completion script; its first lines say where to put it.",
+        (
+            "sessctl completion bash > ~/.local/share/bash-completion/completions/sessctl",
+            "sessctl completion zsh > ~/.zfunc/_sessctl",
+            "sessctl completion fish > ~/.config/fish/completions/sessctl.fish",
+            "sessctl completion powershell > sessctl.ps1",
+        ),
+        (0, 2),
+        ("help",),
+    ),
     "help": Row(
         "help:topics",
         "Explain a topic or a command.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -77,11 +77,12 @@ def open_backend(
     *,
     write: bool,
     timeout_s: float,
-    allow_stale: bool = False,
     environ: Mapping[str, str],
     asker: Asker,
+    **reading: Any,
 ) -> Store:
-    """Open a backend's store. `allow_stale`: a replica may be read.
+    """Open a backend's store. `reading` are words of `Access` that no configuration says:
+    `allow_stale`, `gentle`, `budget`.
 
     Raises:
         Refused: to be written, and the backend says `read_only`, or no layout is named for it.
@@ -93,7 +94,7 @@ def open_backend(
                 "this backend is read-only",
                 hint="`read_only = false` in its configuration allows it",
             )
-        access = replace(_access(backend, timeout_s, environ, asker), allow_stale=allow_stale)
+        access = replace(_access(backend, timeout_s, environ, asker), **reading)
         options = backend.layout_options
         if backend.store_secrets:
             options["store_secrets"] = _secrets(backend, "store_secrets", environ, asker)
@@ -118,11 +119,11 @@ def layouts_of(
     timeout_s: float,
     environ: Mapping[str, str],
     asker: Asker,
-    allow_stale: bool = False,
+    **reading: Any,
 ) -> list[Candidate]:
     """Which layouts a backend's store seems to have. Raises as `open_backend` does."""
     try:
-        access = replace(_access(backend, timeout_s, environ, asker), allow_stale=allow_stale)
+        access = replace(_access(backend, timeout_s, environ, asker), **reading)
         return detect_layouts(url_of(backend), access=access, **backend.layout_options)
     except SessctlError as exc:
         raise exc.at(**place_of(backend)) from None

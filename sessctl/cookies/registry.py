@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sessctl.cookies.base import CookieContext
 from sessctl.errors import CookieError, UsageError, did_you_mean
+from sessctl.plugins import COOKIE_FORMATS, installed, load, load_working, note_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from sessctl.cookies.base import CookieFormat, Match
 
@@ -44,6 +45,7 @@ def _is_one_word(value: str, _: CookieContext) -> bool:
 _EXPRESS = ("s:", "s%3A", "s%3a")
 _JSON_IN_BASE64 = ("ey", "e30")  # {" and {}
 OPAQUE = "opaque"
+_SURE = 60  # below: what ends in a dot and 43 characters may be anybody's
 
 
 def _is_token(value: str, context: CookieContext) -> bool:  # JSON in base64url, and dots
@@ -85,9 +87,10 @@ def cookie_format(name: str) -> CookieFormat:
     """A format by its name. Raises UsageError with the nearest name."""
     if name in FORMATS:
         return _ours(name)
-    theirs = _third_party()
+    theirs = installed(COOKIE_FORMATS)
     if name in theirs:
-        return _load(theirs[name])
+        found: CookieFormat = load(COOKIE_FORMATS, name)
+        return found
     raise UsageError(f"no cookie format '{name}'", hint=did_you_mean(name, [*FORMATS, *theirs]))
 
 
@@ -96,18 +99,19 @@ def detect(
 ) -> list[tuple[CookieFormat, Match]]:
     """Formats the value could be, the likeliest first.
 
-    Those of third parties are asked if ours see no more in it than an id.
+    Those of third parties are asked if ours see no more in it than an id, or only guess.
     """
     possible = (_ours(name) for name, home in FORMATS.items() if home.may_be(value, context))
     found = _ranked(value, context, possible)
     if not third_parties or is_known(found):
         return found
-    return [*_ranked(value, context, map(_load, _third_party().values())), *found]
+    both = [*_ranked(value, context, _of_others(value, context)), *found]
+    return sorted(both, key=lambda pair: -pair[1].score)  # of equals, theirs is the narrower one
 
 
 def is_known(found: list[tuple[CookieFormat, Match]]) -> bool:
-    """Whether a value fits a format that is more than a bare id."""
-    return any(one.name != OPAQUE for one, _ in found)
+    """Whether a value surely fits a format that is more than a bare id."""
+    return any(one.name != OPAQUE and match.score >= _SURE for one, match in found)
 
 
 def best_format(value: str, context: CookieContext = NO_CONTEXT) -> CookieFormat:
@@ -132,27 +136,19 @@ def _ranked(
     return sorted(found, key=lambda pair: (-pair[1].score, pair[0].cookie_name != context.name))
 
 
+def _of_others(value: str, context: CookieContext) -> Iterator[CookieFormat]:
+    """The formats of other packages that can be asked at all: one that fails breaks no other."""
+    for one in load_working(COOKIE_FORMATS):
+        try:
+            one.sniff(value, context)
+        except Exception as exc:  # noqa: BLE001 - a plug-in may fail in any way; it is named
+            note_failure(COOKIE_FORMATS, type(one).__name__, exc)
+        else:
+            yield one
+
+
 @cache  # they are stateless, and a batch of cookies asks for them a million times
 def _ours(name: str) -> CookieFormat:
     module, _, attribute = FORMATS[name].place.partition(":")
     found: CookieFormat = getattr(import_module(f"sessctl.cookies.{module}"), attribute)()
-    return found
-
-
-@cache  # 2 ms a time even when warm, and a header may hold thousands of cookies
-def _third_party() -> dict[str, Any]:
-    from importlib.metadata import entry_points  # 15 ms; only when none of ours fits
-
-    return {entry.name: entry for entry in entry_points(group="sessctl.cookie_formats")}
-
-
-def _load(entry: Any) -> CookieFormat:
-    try:
-        found: CookieFormat = entry.load()()
-    except Exception as exc:  # a plug-in may fail in any way; name it
-        raise UsageError(
-            f"the plug-in '{entry.name}' (sessctl.cookie_formats) failed to load: "
-            f"{type(exc).__name__}",
-            hint="update or remove the package that provides it",
-        ) from exc
     return found

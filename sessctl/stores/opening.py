@@ -12,6 +12,7 @@ from sessctl.stores.registry import (
     kind_of,
     layout_for,
     layouts_of,
+    others_of,
     parse_url,
     tells_its_layout,
 )
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from sessctl.stores.base import Lag, Store
     from sessctl.stores.detect import Candidate
+    from sessctl.stores.layouts.base import Layout
     from sessctl.stores.url import StoreUrl
 
 
@@ -70,7 +72,7 @@ def open_store(
     if named is None and not tells_its_layout(place):
         found, note = _sure_or_usual(place, how, settings)
         named, settings = found.layout, {**found.settings, **settings}
-    store: Store = engine.open(place, layout_for(place, named).configured(settings), how)
+    store: Store = engine.open(place, _configured(layout_for(place, named), settings, how), how)
     if note:
         store.remarks.note(note)
     return store
@@ -105,11 +107,20 @@ def detect_layouts(
     layouts = [layout_for(place, name)] if name else layouts_of(kind_of(place))
     look = getattr(engine, "places", None)
     places: list[Place] = look(place, how) if look else [Place(place.masked, {})]
-    return find_candidates(
-        [one for one in places if all(one.settings.get(k, v) == v for k, v in wanted.items())],
-        layouts,
-        lambda layout, found: engine.open(place, layout.configured({**found, **wanted}), how),
-    )
+    here = [one for one in places if all(one.settings.get(k, v) == v for k, v in wanted.items())]
+
+    def open_as(layout: Layout, found: Mapping[str, Any]) -> Store:
+        store: Store = engine.open(place, _configured(layout, {**found, **wanted}, how), how)
+        return store
+
+    candidates = find_candidates(here, layouts, open_as)
+    if not name and not any(one.sure for one in candidates):  # asking for others takes 15 ms
+        candidates = find_candidates(here, others_of(kind_of(place)), open_as) + candidates
+    return candidates
+
+
+def _configured(layout: Layout, settings: Mapping[str, Any], access: Access) -> Layout:
+    return replace(layout.configured(settings), budget=access.budget)
 
 
 def _sure_or_usual(

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from sessctl.errors import SerializerError
-from sessctl.limits import DEFAULT, Budget
 from sessctl.serializers import serializer
 from sessctl.serializers.ciphers import Seal
 from sessctl.session import Decoded, Expiry, Problem
@@ -22,6 +21,7 @@ from sessctl.timespec import MAX_MS, from_ms, parse_iso_ms
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from sessctl.limits import Budget
     from sessctl.stores.layouts.base import Layout
 
 _IDENTIFIERS = ("id", "_id", "userId", "user_id", "uid", "email", "username", "name")
@@ -36,10 +36,10 @@ Reading = tuple["str | None", Any, "Problem | None"]
 class Reader:
     """Reads values of one layout: `read` is the fast look of a listing, `decode` all of it."""
 
-    def __init__(self, layout: Layout, budget: Budget = DEFAULT) -> None:
+    def __init__(self, layout: Layout, budget: Budget | None = None) -> None:
         self.layout = layout
         self._serializer = serializer(layout.serializer)
-        self.budget = budget
+        self.budget = budget or layout.budget
         self._seal = Seal(layout.ciphers, layout.store_secrets) if layout.ciphers else None
         inner = [layout.inner_expiry] if layout.inner_expiry else []
         self._peek = self.peek([*inner, *layout.user])
@@ -54,8 +54,7 @@ class Reader:
     def read(self, raw: bytes) -> Reading:
         """User, the inner expiry as written (see `inner_expiry`), problem."""
         if len(raw) > self.budget.value_bytes:
-            text = f"value of {len(raw)} bytes is over the limit of {self.budget.value_bytes}"
-            return None, None, Problem("input.limit", text)
+            return None, None, Problem("input.limit", self.budget.too_large(len(raw)))
         try:
             found = self._peek(raw)
         except SerializerError as exc:

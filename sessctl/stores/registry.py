@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from sessctl import plugins
 from sessctl.errors import UsageError, did_you_mean
 from sessctl.stores.url import FILE_SCHEMES, StoreUrl, parse_store_url
 
@@ -100,10 +101,16 @@ def layouts_of(kind: str) -> list[Layout]:
     return [layout for name in LAYOUTS if kind in (layout := find_layout(name)).databases]
 
 
+def others_of(kind: str) -> list[Layout]:
+    """The layouts of other packages that live in this kind of store."""
+    found: list[Layout] = list(plugins.load_working(plugins.LAYOUTS))
+    return [layout for layout in found if kind in layout.databases]
+
+
 def layout_for(place: StoreUrl, name: str | None) -> Layout:
     """The layout of that name, or the usual one. Raises UsageError if it lives elsewhere."""
     kind = kind_of(place)
-    chosen = find_layout(name or _DEFAULT_LAYOUT.get(kind, ""))
+    chosen = find_layout(name or _usual_layout(place))
     if place.scheme in ENGINES and kind not in chosen.databases:  # a plug-in's engine judges itself
         fits = [name for name in LAYOUTS if kind in find_layout(name).databases]
         raise UsageError(
@@ -113,10 +120,21 @@ def layout_for(place: StoreUrl, name: str | None) -> Layout:
     return chosen
 
 
+def _usual_layout(place: StoreUrl) -> str:
+    """The layout that an engine takes when none is named; a plug-in's says it itself."""
+    kind = kind_of(place)
+    found = _DEFAULT_LAYOUT.get(kind) or getattr(find_engine(place), "usual_layout", None)
+    if found is None:
+        raise UsageError(
+            f"no layout is named for the {kind} store", hint="?layout=NAME at the end of the URL"
+        )
+    return str(found)
+
+
 def parse_url(text: str) -> StoreUrl:
     """A store URL in parts. Raises UsageError for unknown schemes, and for anything malformed."""
     scheme = text.partition("://")[0]
-    if scheme not in ENGINES and scheme not in _third_party("sessctl.engines"):
+    if scheme not in ENGINES and scheme not in plugins.installed(plugins.ENGINES):
         _refuse_scheme(text)
     return parse_store_url(text, file_schemes=FILE_SCHEMES)
 
@@ -128,12 +146,12 @@ def _refuse_scheme(text: str) -> None:
 
 def find_engine(place: StoreUrl) -> Any:
     """The class of a URL's engine."""
-    return _find(place.scheme, ENGINES, "sessctl.engines")
+    return _find(place.scheme, ENGINES, plugins.ENGINES)
 
 
 def find_layout(name: str) -> Layout:
     """A layout by its name. Raises UsageError with the nearest name."""
-    found: Layout = _find(name, LAYOUTS, "sessctl.layouts")
+    found: Layout = _find(name, LAYOUTS, plugins.LAYOUTS)
     return found
 
 
@@ -142,24 +160,8 @@ def _find(name: str, ours: Mapping[str, str], group: str) -> Any:
     if target is not None:
         module, _, attribute = target.partition(":")
         return getattr(import_module(module), attribute)
-    theirs = _third_party(group)
+    theirs = plugins.installed(group)
     if name in theirs:
-        return _load(theirs[name], group)
+        return plugins.load(group, name)
     what = "layout" if group.endswith("layouts") else "engine"
     raise UsageError(f"no {what} '{name}'", hint=did_you_mean(name, [*ours, *theirs]))
-
-
-def _third_party(group: str) -> dict[str, Any]:
-    from importlib.metadata import entry_points  # 15 ms; only for names that are not ours
-
-    return {entry.name: entry for entry in entry_points(group=group)}
-
-
-def _load(entry: Any, group: str) -> Any:
-    try:
-        return entry.load()
-    except Exception as exc:  # a plug-in may fail in any way; name it and go on
-        raise UsageError(
-            f"the plug-in '{entry.name}' ({group}) failed to load: {type(exc).__name__}",
-            hint="update or remove the package that provides it",
-        ) from exc

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sessctl.text import short_id
 from tests.support.cli import HOUR_MS, Cli, fill, save, sid
 
 if TYPE_CHECKING:
@@ -251,3 +252,45 @@ def test_ctrl_c_at_a_hidden_prompt_is_130(sessctl_tty: Any) -> None:
         "verify", "s%3Aa.b", "--secret-from", "prompt", say=[(b"secret: ", b"\x03")]
     )
     assert (b"Traceback" in result.screen, result.code) == (False, 130)
+
+
+# -- widths ----------------------------------------------------------------------------------------
+
+
+def _screen(result: Any) -> list[str]:
+    """The lines of a screen without colour."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", result.text).replace("\r", "").splitlines()
+
+
+@pytest.mark.parametrize("cols", [60, 80, 200])
+def test_a_table_fits_the_terminal(sessctl_tty: Any, shop: SqliteEngine, cols: int) -> None:
+    save(shop, sid("a"), "a-person-with-a-long-name@department.example.com")
+    save(shop, sid("o"), 42, left_ms=-HOUR_MS)
+    lines = _screen(sessctl_tty("list", "-b", shop.url, "--no-pager", cols=cols))
+    assert max(map(len, lines)) <= cols
+    assert [line.split()[0] for line in lines] == ["SID", *map(short_id, (sid("a"), sid("o")))]
+    assert ("department.example.com" in lines[1], "SIZE" in lines[0]) == (cols == 200, cols >= 72)
+
+
+@pytest.mark.parametrize(
+    ("command", "cols"), [("show", 60), ("show", 80), ("show", 200), ("decode", 60), ("detect", 60)]
+)
+def test_a_block_is_folded_below_its_beginning(
+    sessctl_tty: Any, shop: SqliteEngine, command: str, cols: int
+) -> None:
+    from sessctl import sign_cookie
+
+    save(shop, sid("a"), 42)
+    cookie = sign_cookie(sid("a"), "some-secret-91")[0].value
+    store = () if command == "detect" else ("-b", shop.url)
+    words = (command, sid("a") if command == "show" else cookie, *store, "--no-pager")
+    lines = _screen(sessctl_tty(*words, cols=cols))
+    named = [line for line in lines if "/" not in line]  # a path is cut nowhere
+    assert max(map(len, named)) <= cols
+    assert not any(line.endswith(" ") for line in named)
+
+
+def test_wide_is_cut_nowhere(sessctl_tty: Any, shop: SqliteEngine) -> None:
+    save(shop, sid("a"), "a-person-with-a-long-name@department.example.com")
+    result = sessctl_tty("list", "-b", shop.url, "-o", "wide", "--no-pager", cols=60)
+    assert "a-person-with-a-long-name@department.example.com" in result.text

@@ -248,6 +248,24 @@ def test_a_project_is_read_without_any_driver(tmp_path: Path) -> None:
     assert modules.isdisjoint([*DRIVERS, *RENDERING, "ruamel.yaml", "keyring"])
 
 
+@pytest.mark.parametrize(
+    "words",
+    [["+li"], ["+--f", "list"], ["+", "list", "-o"], ["+", "list", "--fields"], ["+", "help"]],
+    ids=" ".join,
+)
+def test_tab_loads_neither_typer_nor_a_command(tmp_path: Path, words: list[str]) -> None:
+    modules = loaded(tmp_path, "__complete", "zsh", *words)
+    assert modules.isdisjoint(["typer", "sessctl.stores", "sessctl.cli.table", *EVERYTHING])
+    assert not any(name.startswith("sessctl.cli.commands") for name in modules)
+
+
+def test_tab_of_a_backend_s_name_loads_no_driver(tmp_path: Path, file_url: str) -> None:
+    (tmp_path / "sessctl.toml").write_text(f'[backends.web]\nurl = "{file_url}"\n')
+    modules = loaded(tmp_path, "__complete", "zsh", "+", "list", "-b")
+    assert "tomllib" in modules
+    assert modules.isdisjoint(["typer", *DRIVERS, *RENDERING, "tomlkit", "keyring"])
+
+
 LIBRARY = [
     path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
     for path in sorted((ROOT / "sessctl").rglob("*.py"))

@@ -122,7 +122,27 @@ def sessctl_tty(
     pipe_stdout: bool = False,
     timeout: float = 60,
 ) -> TtyResult:
-    """Run the command in a terminal of its own.
+    """Run the command in a terminal of its own; see `in_terminal`."""
+    return in_terminal(
+        [*COMMAND, *map(str, args)],
+        home=home, say=say, rows=rows, cols=cols, env=env, cwd=cwd, pipe_stdout=pipe_stdout,
+        timeout=timeout,
+    )  # fmt: skip
+
+
+def in_terminal(
+    command: Sequence[str],
+    *,
+    home: Path,
+    say: bytes | Sequence[tuple[bytes, bytes]] = (),
+    rows: int = 24,
+    cols: int = 80,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    pipe_stdout: bool = False,
+    timeout: float = 60,
+) -> TtyResult:
+    """Run a program in a terminal of its own.
 
     Args:
         say: pairs of (wait until the screen shows this, then type that); plain bytes are typed
@@ -137,7 +157,7 @@ def sessctl_tty(
     try:
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, cols, 0, 0))
         process = subprocess.Popen(
-            [sys.executable, "-ISc", _OWN_TERMINAL, *COMMAND, *map(str, args)],
+            [sys.executable, "-ISc", _OWN_TERMINAL, *command],
             env=clean_environment(home, {"TERM": "xterm-256color", **(env or {})}),
             cwd=cwd or home,
             stdin=slave,

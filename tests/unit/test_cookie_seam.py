@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sessctl import Secret, decode_cookie, sign_cookie, verify_cookie
+from sessctl import Secret, decode_cookie, plugins, sign_cookie, verify_cookie
 from sessctl.cookies import registry
 from sessctl.cookies.base import (
     Cookie,
@@ -77,9 +77,9 @@ def installed() -> Iterator[None]:
     """As if a package with the entry point were installed."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("importlib.metadata.entry_points", lambda group: [Entry()])
-        registry._third_party.cache_clear()
+        plugins.installed.cache_clear()
         yield
-    registry._third_party.cache_clear()
+    plugins.installed.cache_clear()
 
 
 def received(text: str, **options: Any) -> Any:

@@ -290,6 +290,7 @@ class Answers:
 
 def _write_block(run: Run, answer: Answer) -> None:
     from sessctl.cli.blocks import cookie_block, shown_sid
+    from sessctl.cli.columns import write_block
 
     def lines() -> Iterator[Line]:
         item = answer.item
@@ -305,4 +306,4 @@ def _write_block(run: Run, answer: Answer) -> None:
             yield []
             yield from answer.block
 
-    run.streams.lines(lines())
+    write_block(run, lines())

@@ -43,6 +43,8 @@ def detect(
         if value:
             raise UsageError("a value or a store, not both", hint="leave -b or the value out")
         return detect_stores(run, output)
+    from sessctl.cli.columns import write_block
+
     writer = None
     if output not in ("table", "wide"):
         from sessctl.cli.output import Writer
@@ -55,7 +57,7 @@ def detect(
         unreadable += item["problem"] is not None
         unknown += item["format"] is None
         if writer is None:
-            run.streams.lines(_block(item))
+            write_block(run, _block(item))
         elif output != "name" or item["format"] is not None:
             writer.item(item)
     if writer is not None:

@@ -52,14 +52,15 @@ def _exit_codes() -> Iterator[str]:
 
 def _environment() -> Iterator[str]:
     yield from (
-        "SESSCTL_BACKEND   the backend when -b is not given: a name or a URL",
-        "SESSCTL_CONFIG    read this config file only",
-        "SESSCTL_REDACT    1: shorten ids and mask data everywhere, for CI",
-        "SESSCTL_PAGER     instead of PAGER; cat switches paging off",
-        "VISUAL, EDITOR    what `sessctl config edit` opens",
-        "NO_COLOR          no colour; FORCE_COLOR the opposite; flags beat both",
-        "XDG_CONFIG_HOME   sessctl/config.toml is looked for here",
-        "XDG_STATE_HOME    sessctl/journals is kept here",
+        "SESSCTL_BACKEND       the backend when -b is not given: a name or a URL",
+        "SESSCTL_CONFIG        read this config file only",
+        "SESSCTL_REDACT        1: shorten ids and mask data everywhere, for CI",
+        "SESSCTL_PAGER         instead of PAGER; cat switches paging off",
+        "VISUAL, EDITOR        what `sessctl edit` and `sessctl config edit` open",
+        "NO_COLOR              none, as with TERM=dumb; FORCE_COLOR the opposite; flags beat both",
+        "SESSCTL_COMPLETE_MS   how long Tab waits for session ids (300); 0: it never asks for them",
+        "XDG_CONFIG_HOME       sessctl/config.toml is looked for here",
+        "XDG_STATE_HOME        sessctl/journals is kept here",
     )
 
 
@@ -198,6 +199,38 @@ def _undo() -> Iterator[str]:
     )
 
 
+def _plugins() -> Iterator[str]:
+    from sessctl.plugins import GROUPS, installed, origin
+
+    yield from (
+        "Another package adds a cookie format, a layout or an engine by an entry point:",
+        '  [project.entry-points."sessctl.cookie_formats"]   acme = "acme.cookie:AcmeCookie"',
+        '  [project.entry-points."sessctl.layouts"]          acme = "acme.layouts:ACME"',
+        '  [project.entry-points."sessctl.engines"]          acme = "acme.engine:AcmeStore"',
+        "",
+        "  cookie format   a class without arguments, with the methods of CookieFormat in",
+        "                  sessctl.cookies.base; asked when none of ours fits, or by --format",
+        "  layout          a KeyLayout, TableLayout, ItemLayout, FileLayout or DocumentLayout of",
+        "                  sessctl.stores.layouts.base: 20 lines that name keys and columns",
+        "  engine          a class for a URL scheme: open(url, layout, access) and the methods of",
+        "                  Store in sessctl.stores.base, or five of them and PlainStore of",
+        "                  sessctl.stores.plain; `usual_layout` is taken when none is named",
+        "",
+        "Stable as the command line is: what these modules document, and those of sessctl.session,",
+        "errors, text, limits, timespec, serializers, stores.access, stores.url, stores.reader.",
+        "The rest may change. A working package: tests/peers/plugin-example in the repository.",
+        "A plug-in that fails is named, and everything else works without it.",
+        "",
+        "Installed:",
+    )
+    found = [
+        f"  {group:<22}  {name} ({origin(entry)})"
+        for group in GROUPS
+        for name, entry in installed(group).items()
+    ]
+    yield from found or ["  none"]
+
+
 TOPICS: dict[str, tuple[str, Callable[[], Iterator[str]]]] = {
     "environment": ("variables that sessctl reads", _environment),
     "exit-codes": ("what a script can rely on", _exit_codes),
@@ -207,5 +240,6 @@ TOPICS: dict[str, tuple[str, Callable[[], Iterator[str]]]] = {
     "time": ("durations, instants, sizes", _time),
     "undo": ("journals: restore, resume, check, remove", _undo),
     "secrets": ("where signing secrets and passwords come from", _secrets),
+    "plugins": ("cookie formats, layouts and engines of other packages", _plugins),
     "scenarios": ("how to write what `sessctl replay` plays", _scenarios),
 }

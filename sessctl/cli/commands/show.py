@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sessctl.session import Session
     from sessctl.stores.base import Store
 
+_SAMPLES = 3
 FORMATS = ("table", "wide", "json", "jsonl", "csv", "tsv", "name", "raw")
 
 
@@ -36,10 +37,12 @@ def show(
         raise UsageError("raw cannot be redacted", hint="-o jsonl masks what is sensitive")
     found, missing = _find(run, read_sids(run, sid))
     if missing and not found:
-        raise missing[0]
+        raise _absent(missing)
     if output in ("table", "wide"):
+        from sessctl.cli.columns import write_block
+
         for backend, session, now_ms in found:
-            run.streams.lines(session_lines(run, backend, session, now_ms))
+            write_block(run, session_lines(run, backend, session, now_ms))
     elif output == "raw":
         for _, session, _ in found:
             if run.streams.stdout_is_terminal:
@@ -48,12 +51,20 @@ def show(
                 run.streams.raw(session.raw)
     else:
         _write(run, found, output)
-    if len(missing) > 1:
-        names = ", ".join(exc.message.removeprefix("no session ") for exc in missing)
-        raise NotFound(f"{len(missing)} of these sessions are not there: {names}")
     if missing:
-        raise missing[0]
+        raise _absent(missing)
     return ExitCode.OK
+
+
+def _absent(missing: list[NotFound]) -> NotFound:
+    """One error for all that are not there, with three samples."""
+    if len(missing) == 1:
+        return missing[0]
+    names = ", ".join(exc.message.removeprefix("no session ") for exc in missing[:_SAMPLES])
+    more = ", ..." if len(missing) > _SAMPLES else ""
+    return NotFound(
+        f"{len(missing)} of these sessions are not there: {names}{more}", hint=missing[0].hint
+    )
 
 
 Found = tuple["tuple[str, str, str]", "Session", int]  # (label, masked address, layout)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from sessctl.errors import JournalError, Refused, SerializerError, SessctlError, UsageError
-from sessctl.limits import DEFAULT
 from sessctl.session import Expiry, Need, Problem, Query, Session
 from sessctl.stores.base import Capabilities, Identity, Remarks, Room, Server
 from sessctl.stores.engines.files_directory import Directory, NotAFile, Stamp, reason_of
@@ -156,7 +155,7 @@ class FilesStore:
         """The session in a file; None where it is gone, or was never a file."""
         try:
             with self._directory.opened(name) as file:
-                stamp, raw = file.stamp, file.content(DEFAULT.value_bytes)
+                stamp, raw = file.stamp, file.content(self.layout.budget.value_bytes)
         except FileNotFoundError:
             return None
         except NotAFile:
@@ -165,7 +164,7 @@ class FilesStore:
         except OSError as exc:
             return self._unread(sid, name, Problem("store.denied", reason_of(exc)))
         if raw is None:
-            text = f"value of {stamp.size} bytes is over the limit of {DEFAULT.value_bytes}"
+            text = self.layout.budget.too_large(stamp.size)
             return self._unread(sid, name, Problem("input.limit", text))
         return self._session(sid, name, raw, stamp)
 

@@ -80,6 +80,7 @@ class MongoStore:
             )  # fmt: skip
         if target.note:
             self.remarks.note(target.note)
+        self._read_page = target.access.page(READ_PAGE)
 
     @classmethod
     def open(cls, url: StoreUrl, layout: DocumentLayout, access: Access) -> Self:
@@ -204,8 +205,8 @@ class MongoStore:
 
     def get(self, sids: Sequence[str]) -> list[Session]:
         found: dict[str, Session] = {}
-        for start in range(0, len(sids), READ_PAGE):
-            some = sids[start : start + READ_PAGE]
+        for start in range(0, len(sids), self._read_page):
+            some = sids[start : start + self._read_page]
             ids = [value for sid in some for value in ids_of(sid)]
             for document in self._named(ids):
                 session = self._session(document)
@@ -254,7 +255,7 @@ class MongoStore:
     ) -> list[RawBSONDocument]:
         def find() -> list[RawBSONDocument]:
             cursor = self._collection.find(
-                condition, fields, limit=-READ_PAGE, sort=[("_id", 1)], hint=[("_id", 1)],
+                condition, fields, limit=-self._read_page, sort=[("_id", 1)], hint=[("_id", 1)],
                 max_time_ms=_TIMEOUT_MS,
             )  # fmt: skip
             return list(cursor if start is None else cursor.min(start))

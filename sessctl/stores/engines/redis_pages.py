@@ -12,7 +12,7 @@ from sessctl.session import Need
 from sessctl.stores.engines.redis_errors import Reply, checked, reply_error
 from sessctl.stores.engines.redis_keys import Call, is_elsewhere
 from sessctl.stores.engines.redis_node import pack
-from sessctl.stores.engines.redis_scan import SCAN_COUNT, Sweep
+from sessctl.stores.engines.redis_scan import Sweep
 from sessctl.text import decode_id, encode_id
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class RedisPages:
         self, nodes: Nodes, keys: Keys, prefix: str, *, session_of: SessionOf, remarks: Remarks
     ) -> None:
         self._nodes = nodes
+        self.scan_count = nodes.scan_count
         self._keys = keys
         self._prefix = encode_id(prefix)
         self._session_of = session_of
@@ -223,7 +224,7 @@ class Values:
         held = sum(len(value) for value in values if isinstance(value, bytes))
         if held > _PAGE_BYTES:
             return max(size * _PAGE_BYTES // held, 1)
-        return min(size * 2, SCAN_COUNT) if held < _PAGE_BYTES // 4 else size
+        return min(size * 2, self._pages.scan_count) if held < _PAGE_BYTES // 4 else size
 
 
 def _without_error(value: Any, end: Any) -> Any:

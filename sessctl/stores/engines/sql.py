@@ -18,7 +18,7 @@ import sqlalchemy as sa  # 180 ms; only this engine needs it
 from sessctl.errors import Refused, SessctlError, StoreError
 from sessctl.session import Need, Query
 from sessctl.stores.base import Capabilities, Identity, Remarks, Server
-from sessctl.stores.engines.sql_pages import READ_PAGE, SqlPages
+from sessctl.stores.engines.sql_pages import SqlPages
 from sessctl.stores.engines.sql_rows import SqlRows
 from sessctl.stores.engines.sql_versions import VersionLock
 from sessctl.stores.engines.sql_writes import SqlWriter
@@ -52,6 +52,7 @@ def _dialect(url: StoreUrl, access: Access, layout: TableLayout | None = None) -
     module, _, name = _DIALECTS[url.scheme].partition(":")
     kind = getattr(import_module(f"sessctl.stores.engines.{module}"), name)
     dialect: SqlDialect = kind(url, access, layout)
+    dialect.read_page = access.page(dialect.read_page)
     return dialect
 
 
@@ -60,7 +61,7 @@ class SqlStore:
 
     def __init__(self, dialect: SqlDialect, layout: TableLayout, *, read_only: bool) -> None:
         self.layout = layout
-        self.page_size = dialect.write_page
+        self.page_size = min(dialect.write_page, dialect.read_page)
         self.remarks = Remarks(dict.fromkeys(dialect.notes))
         scope = f"{layout.schema}.{layout.table}" if layout.schema else layout.table
         self.identity = Identity(
@@ -210,7 +211,7 @@ class SqlStore:
         yield from self._matching(candidates, query, now_ms)
 
     def by_expiry(
-        self, query: Query, *, descending: bool = False, first: int = READ_PAGE
+        self, query: Query, *, descending: bool = False, first: int = 1000
     ) -> Iterator[Session]:
         query = query.pushed_down
         now_ms = self.now_ms()
@@ -232,8 +233,9 @@ class SqlStore:
 
     def get(self, sids: Sequence[str]) -> list[Session]:
         found: dict[bytes, Session] = {}
-        for start in range(0, len(sids), READ_PAGE):
-            some = sids[start : start + READ_PAGE]
+        page = self._dialect.read_page
+        for start in range(0, len(sids), page):
+            some = sids[start : start + page]
             rows = self._dialect.rows(self._select.where(self._dialect.named(self._sid, some)))
             found |= {encode_id(session.sid): session for session in self._made(rows)}
         return [found[key] for sid in sids if (key := encode_id(sid)) in found]

@@ -53,6 +53,7 @@ class SqlDialect(SqlConnection):
     write_page: ClassVar[int] = 1000  # sessions of one journal line and one delete
     tls: Tls | None = None  # None: nothing travels, or by a socket
     transport: Sequence[Fact] = ()  # where the server is on another machine
+    read_page = 1000
 
     # -- how things are spelled -------------------------------------------------------------------
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from sessctl.stores.engines.sql_dialect import Column, SqlDialect
     from sessctl.stores.layouts.base import TableLayout
 
-READ_PAGE = 1000
-
 
 class SqlPages:
     """Pages of whole rows: the cells, then the expiry in ms as the database reckons it.
@@ -57,7 +55,7 @@ class SqlPages:
         return self._follow(base, lambda row: self._sid > self._last(self._sid, row))
 
     def by_expiry(
-        self, conditions: Sequence[Any], *, descending: bool = False, first: int = READ_PAGE
+        self, conditions: Sequence[Any], *, descending: bool = False, first: int = 1000
     ) -> Iterator[Sequence[Any]]:
         """The same in the order of their expiry, those of one instant in the order of their ids.
 
@@ -83,14 +81,16 @@ class SqlPages:
         return self._follow(base, after, first)
 
     def _follow(
-        self, base: Any, after: Callable[[Any], Any], size: int = READ_PAGE
+        self, base: Any, after: Callable[[Any], Any], first: int | None = None
     ) -> Iterator[Sequence[Any]]:
+        usual = self._dialect.read_page
+        size = usual if first is None else min(first, usual)
         rows = self._dialect.rows(base.limit(size))
         while rows:
             yield rows
             if len(rows) < size:
                 return
-            size = READ_PAGE
+            size = usual
             rows = self._dialect.rows(base.where(after(rows[-1])).limit(size))
 
     def _last(self, column: Any, row: Any) -> Any:

@@ -12,6 +12,7 @@ from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sessctl.errors import ConfigError
+from sessctl.limits import DEFAULT, Budget
 from sessctl.text import Secret
 from sessctl.timespec import parse_duration
 
@@ -89,6 +90,8 @@ class Layout:
     its id. `cookie_lasts`: an application that sets no lifetime gets a cookie with a date all the
     same, the lifetime's; else one that ends with the browser. `lingers_ms`: how much longer than
     the session what holds it is kept.
+
+    `budget` is not the library's: how large a value whoever opens the store wants to have read.
     """
 
     name: str
@@ -112,6 +115,7 @@ class Layout:
     new_sid: Callable[[], str] = uid_safe
     cookie_lasts: bool = False
     lingers_ms: int = 0
+    budget: Budget = DEFAULT
 
     def configured(self, options: Mapping[str, Any]) -> Layout:
         """The same layout with a backend's own prefix, table, columns, lifetime or user path.

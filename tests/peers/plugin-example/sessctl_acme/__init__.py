@@ -1,0 +1,1 @@
+"""Acme's cookies and session stores for sessctl."""
