@@ -614,7 +614,7 @@ def test_a_plug_in_that_does_not_load_is_named(
 ) -> None:
     (tmp_path / "plugin" / "boom.py").write_text("import no_such_module\n")
     result = sessctl("list", "-b", "boom://h/0", env=buggy)
-    assert "the plug-in 'boom' (sessctl.engines) failed to load" in only_error(result)
+    assert "the plug-in 'boom' (boom 1.0) failed to load" in only_error(result)
     assert result.code == 2
 
 
