@@ -185,7 +185,7 @@ def test_the_paths_of_a_change_are_a_stranger_s_words(
         out, err = process.communicate(timeout=60)
     result = Result(out, said + err, process.returncode)
     assert_harmless(result, layout=layout_of(output))
-    assert (result.stdout.count("$") >= len(TEXTS), result.code) == (True, 0)
+    assert (result.stdout.count("data") >= len(TEXTS), result.code) == (True, 0)
 
 
 def test_every_session_of_the_corpus_is_listed(cli: Cli, corpus: SqliteEngine) -> None:
