@@ -178,7 +178,7 @@ def _evidence(value: str, context: CookieContext) -> Match | None:
         return None
     if _is_signature(context.companion):
         return Match(90, "base64 of a JSON object, with a .sig cookie beside it")
-    return Match(50, "base64 of a JSON object; its .sig cookie is not there")
+    return Match(55, "base64 of a JSON object; its .sig cookie is not there")
 
 
 def _is_signature(companion: str | None) -> bool:

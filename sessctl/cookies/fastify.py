@@ -125,7 +125,7 @@ class FastifySession(FastifyCookie):
     def sniff(self, value: str, context: CookieContext) -> Match | None:
         # Behind a prefix it is found by its name only (--format): `s:` says Express.
         text = percent_decode(value)
-        return _match(text, 45) if signed_text.is_id_like(text.rpartition(".")[0]) else None
+        return _match(text, 50) if signed_text.is_id_like(text.rpartition(".")[0]) else None
 
     def _decoded(self, text: str) -> DecodedCookie:
         return DecodedCookie(self.name, sid=text)

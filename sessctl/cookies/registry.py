@@ -45,7 +45,7 @@ def _is_one_word(value: str, _: CookieContext) -> bool:
 _EXPRESS = ("s:", "s%3A", "s%3a")
 _JSON_IN_BASE64 = ("ey", "e30")  # {" and {}
 OPAQUE = "opaque"
-_SURE = 50  # below: what ends in a dot and 43 characters may be anybody's
+_SURE = 51  # below: what ends in a dot and 43 characters may be anybody's
 
 
 def _is_token(value: str, context: CookieContext) -> bool:  # JSON in base64url, and dots
