@@ -139,7 +139,7 @@ class RedisStore:
         return room_of(self._keys.everywhere("INFO"))
 
     def facts(self) -> Iterator[Fact]:
-        return redis_facts(self._target, self._keys.everywhere)
+        return redis_facts(self._target, self._keys.everywhere, self.layout.prefix)
 
     # -- reading ----------------------------------------------------------------------------------
 

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     Ask = Callable[..., list[Any]]  # a command to what every primary answers
 
 
-def redis_facts(target: Target, ask: Ask) -> Iterator[Fact]:
+def redis_facts(target: Target, ask: Ask, prefix: str) -> Iterator[Fact]:
     """Of several servers the worst counts."""
     if target.form != "unix":  # who may use a socket, its mode says
         secure = target.is_secure
         yield from transport_facts(target.url, encrypted=secure, verifies=secure)
         yield found_out(Topic.ANONYMOUS, "user default", lambda: _anonymous(target, ask))
     yield found_out(Topic.REMOTE, "protected-mode", lambda: _remote(ask))
-    yield found_out(Topic.ALL_RIGHTS, "ACL", lambda: _all_rights(ask))
+    yield found_out(Topic.ALL_RIGHTS, "ACL", lambda: _all_rights(ask, prefix))
     yield found_out(Topic.EVICTION, "maxmemory-policy", lambda: _eviction(ask))
     yield found_out(Topic.DURABLE, "save, appendonly", lambda: _durable(ask))
 
@@ -55,11 +55,11 @@ def _is_loopback(place: str) -> bool:
     return place.removeprefix("-").startswith(("127.", "::1"))
 
 
-def _all_rights(ask: Ask) -> Fact:
+def _all_rights(ask: Ask, prefix: str) -> Fact:
     name = decode_id(ask("ACL", "WHOAMI")[0])
     users = [_user(one) for one in ask("ACL", "GETUSER", name)]
     everything = any("+@all" in str(user.get("commands", "")).split() for user in users)
-    remedy = "ACL SETUSER shop on >PASSWORD ~sess:* -@all +get +set +del +expire +scan"
+    remedy = f"ACL SETUSER shop on >PASSWORD ~{prefix}* -@all +get +set +del +expire +scan"
     return Fact(Topic.ALL_RIGHTS, name if everything else "", f"user {name}", remedy)
 
 
