@@ -1,4 +1,4 @@
-"""Draws the README's picture: `python -m tests.support.picture .github/terminal.svg`.
+"""Draws the README's pictures: `python -m tests.support.picture .github`.
 
 The demo store is built anew, the commands run in colour, and rich exports what they printed. Remote
 fonts are taken out of the SVG: the picture loads nothing.
@@ -23,31 +23,36 @@ from sessctl.demo.sessions import build_demo
 WIDTH = 108
 
 
-def draw(target: Path) -> None:
-    """Run `list` and `decode` on a fresh demo store and write what they show as an SVG."""
-    with tempfile.TemporaryDirectory() as folder:
-        demo = build_demo(Path(folder) / "shop", now=datetime.now(UTC))
-        console = Console(record=True, width=WIDTH, file=io.StringIO(), color_system="standard")
-        for shown, argv in (
-            ("sessctl list --user 42", ["list", "--user", "42"]),
-            (
-                f"sessctl decode '{demo.cookie[:44]}...'",
-                ["decode", demo.cookie],
+def draw(folder: Path) -> None:
+    """Run commands on a fresh demo store and write what they show as SVGs."""
+    with tempfile.TemporaryDirectory() as made:
+        demo = build_demo(Path(made) / "shop", now=datetime.now(UTC))
+        pictures = {
+            "terminal.svg": (
+                ("sessctl list --user 42", ["list", "--user", "42"]),
+                (f"sessctl decode '{demo.cookie[:44]}...'", ["decode", demo.cookie]),
             ),
-        ):
-            console.print(Text.assemble(("$ ", "dim"), (shown, "bold")))
-            output = _run([*argv, "--config", str(demo.config_path)])
-            output = output.replace(str(demo.directory), "~/shop")
-            console.print(Text.from_ansi(output), soft_wrap=True)
+            "stats.svg": (("sessctl stats", ["stats", "--top", "3"]),),
+        }
+        for name, commands in pictures.items():
+            console = Console(record=True, width=WIDTH, file=io.StringIO(), color_system="standard")
+            for shown, argv in commands:
+                console.print(Text.assemble(("$ ", "dim"), (shown, "bold")))
+                output = _run([*argv, "--config", str(demo.config_path)])
+                output = output.replace(str(demo.directory), "~/shop")
+                console.print(Text.from_ansi(output), soft_wrap=True)
+            (folder / name).write_text(_svg(console), encoding="utf-8")
+
+
+def _svg(console: Console) -> str:
     svg = console.export_svg(title="sessctl")
     svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"<!--.*?-->\s*", "", svg).replace("Fira Code, ", "")
-    target.write_text(svg, encoding="utf-8")
+    return re.sub(r"<!--.*?-->\s*", "", svg).replace("Fira Code, ", "")
 
 
 def _run(argv: list[str]) -> str:
     out, err = io.BytesIO(), io.BytesIO()
-    environ = {"FORCE_COLOR": "1", "SESSCTL_PAGER": "cat"}
+    environ = {"FORCE_COLOR": "1", "SESSCTL_PAGER": "cat", "LC_ALL": "C.UTF-8"}
     streams = Streams(io.BytesIO(), out, err, environ, terminals=(False, True, False))
     code = run_command(argv, streams)
     if code != 0:
