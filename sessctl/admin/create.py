@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sessctl.admin.data import Assignment, assigned, parse_path
@@ -10,12 +11,14 @@ from sessctl.errors import GuardRefused, Refused, SerializerError, StoreError, U
 from sessctl.session import Query
 from sessctl.stores.base import Outcome
 from sessctl.stores.compose import compose
+from sessctl.stores.reader import user_text
 from sessctl.text import short_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import timedelta
 
+    from sessctl.admin.data import Path_
     from sessctl.cookies.api import Secrets
     from sessctl.cookies.base import Cookie
     from sessctl.session import Session
@@ -48,7 +51,7 @@ def create(
 
     Args:
         store: opened with `write=True`.
-        user: put where the layout finds a session's user.
+        user: put where the store's sessions have theirs, else where the layout looks first.
         sid: else one as the library makes them.
         ttl: the session's and the cookie's life; else as long as the library gives it.
 
@@ -57,17 +60,41 @@ def create(
         UsageError: the data cannot be written as the library does, or the secret is empty.
     """
     layout = store.layout
-    made = compose_new(store, with_user(layout, data, user), sid=sid, ttl=ttl)
+    made = compose_new(store, with_user(store, data, user), sid=sid, ttl=ttl)
     cookies = sign_cookie(made.sid, secret, layout.cookie_format, name=layout.cookie_name)
     return Created(put_new(store, made), cookies)
 
 
-def with_user(layout: Layout, data: Mapping[str, Any], user: str | None) -> dict[str, Any]:
-    """The data with the user where the layout looks for one first."""
+def with_user(store: Store, data: Mapping[str, Any], user: str | None) -> dict[str, Any]:
+    """The data with the user where other sessions of the store have theirs, a number if that is
+    one; where there is none to see, where the layout looks first."""
     if user is None:
         return dict(data)
-    found: dict[str, Any] = assigned(dict(data), [Assignment(parse_path(layout.user[0]), user)])
+    path, example = next(_users_of_others(store), (parse_path(store.layout.user[0]), user))
+    value = int(user) if isinstance(example, int) and user.isdecimal() else user
+    found: dict[str, Any] = assigned(dict(data), [Assignment(path, value)])
     return found
+
+
+def _users_of_others(store: Store) -> Iterator[tuple[Path_, Any]]:
+    """(path, value) of the user in each of the first sessions that has one."""
+    paths = [parse_path(text) for text in store.layout.user]
+    for session in islice(store.scan(Query()), _LOOKED_AT):
+        if session.user is None or session.problem is not None:
+            continue
+        for path in paths:
+            value: Any = session.data
+            for step in path:
+                value = value.get(step) if isinstance(value, dict) else None
+            if isinstance(value, dict):  # as `Session.user` is told
+                step, value = next(
+                    ((key, one) for key, one in value.items() if user_text(one) == session.user),
+                    ("", None),
+                )
+                path = (*path, step)
+            if user_text(value) == session.user:
+                yield path, value
+                break
 
 
 def new_sid(layout: Layout) -> str:

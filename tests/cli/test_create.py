@@ -53,6 +53,24 @@ def test_data_in_every_spelling(
     assert (verdict.valid, verdict.decoded.sid) == (True, item["sid"])
 
 
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ('{"userId": 7}', {"userId": 42}),
+        ('{"uid": "7"}', {"uid": "42"}),
+        ('{"user": {"name": "bo", "id": 7}}', {"user": {"id": 42}}),
+        ('{"cart": []}', {"passport": {"user": "42"}}),
+    ],
+)
+def test_the_user_stands_where_other_sessions_have_theirs(
+    cli: Cli, shop: SqliteEngine, theirs: str, ours: dict
+) -> None:
+    create(cli, shop, theirs, "--sid", A)
+    create(cli, shop, "--user", "42")
+    (made,) = [item for item in listed(cli, shop) if item["sid"] != A]
+    assert (made["data"], made["user"]) == (ours, "42")
+
+
 def test_it_is_written_as_the_library_writes_it(cli: Cli, shop: SqliteEngine) -> None:
     """Without a lifetime for the browser's session, with one to the instant."""
     create(cli, shop, "a=b", "--sid", A)

@@ -36,7 +36,7 @@ def create(
         typer.Argument(help="JSON, KEY=VALUE ... or KEY:=JSON ...; - for stdin.", metavar="DATA"),
     ] = None,
     user: Annotated[
-        str | None, typer.Option("--user", help="Put where the layout finds it.", metavar="ID")
+        str | None, typer.Option("--user", help="Put where other sessions have it.", metavar="ID")
     ] = None,
     sid: Annotated[str | None, typer.Option("--sid", help="Else a new one.", metavar="SID")] = None,
     ttl: Annotated[
@@ -67,7 +67,7 @@ def create(
     lifetime = parse_duration(ttl) if ttl is not None else None
     with run.store(backend, write=not dry_run) as store:
         layout = store.layout
-        made = compose_new(store, with_user(layout, data, user), sid=sid, ttl=lifetime)
+        made = compose_new(store, with_user(store, data, user), sid=sid, ttl=lifetime)
         cookies = how.sign(made.sid, (layout.cookie_format, layout.cookie_name))
         check_looks_right(store, forced="wrong-store" in run.options.force)
         words = f"{short_id(made.sid)}, user {made.user}" if made.user else short_id(made.sid)
