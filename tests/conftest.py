@@ -33,6 +33,19 @@ settings.load_profile("any machine")
 
 ExpressFactory = Callable[..., ExpressApp]
 
+_STORES = ("subject", "served", "rows", "every_shop", "reviving_shop")  # fixtures with a store each
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """On what `quick_on` does not name, a test is of the long set."""
+    for item in items:
+        quick = item.get_closest_marker("quick_on")
+        params: dict[str, object] = getattr(getattr(item, "callspec", None), "params", {})
+        store = next((params[name] for name in _STORES if name in params), None)
+        if quick is not None and store is not None and store not in quick.args:
+            item.add_marker(pytest.mark.long)
+
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:

@@ -28,17 +28,6 @@ if TYPE_CHECKING:
     from tests.support.servers import RedisServer
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What `quick_on` does not name is of the long set."""
-    for item in items:
-        quick = item.get_closest_marker("quick_on")
-        params: dict[str, object] = getattr(getattr(item, "callspec", None), "params", {})
-        name = params.get("subject", params.get("served", params.get("rows")))
-        if quick is not None and name is not None and name not in quick.args:
-            item.add_marker(pytest.mark.long)
-
-
 @pytest.fixture
 def rng(request: pytest.FixtureRequest) -> random.Random:
     """Chance, printed and repeatable: SESSCTL_SEED=N runs the same moments again."""

@@ -69,7 +69,7 @@ def whole_pages(subject: Subject, home: Path) -> int:
     return len(journalled(subject, found[0]))
 
 
-@pytest.mark.quick_on("redis", "sqlite", "files")  # it is the journal's disk
+@pytest.mark.quick_on("redis", "sqlite")  # it is the journal's disk
 def test_a_full_disk_stops_the_purge(subject, original, tmp_path, rng) -> None:
     """Short write, then ENOSPC, at drawn sizes: gone is exactly what the journal holds whole."""
     size = journal_size(subject, tmp_path / "whole")
@@ -88,6 +88,7 @@ def test_a_full_disk_stops_the_purge(subject, original, tmp_path, rng) -> None:
     assert max(gone) > page(subject)
 
 
+@pytest.mark.quick_on("redis", "sqlite", "files")
 @pytest.mark.parametrize(("nth", "pages"), [(1, 0), (2, 0), (3, 1), (5, 3)])
 def test_a_failed_fsync_is_final(subject, original, tmp_path, nth, pages) -> None:
     """The first fsync is the head's. A page whose fsync failed stays, though its line is there."""

@@ -116,6 +116,7 @@ def asked_of(subject: Any) -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("kind", ["replies", "requests"])
 @pytest.mark.parametrize("repeat", [1, pytest.param(20, marks=pytest.mark.long)])
+@pytest.mark.quick_on("redis", "postgres")
 def test_every_nth_is_lost(served, tmp_path, rng, kind, repeat) -> None:
     words: Counter[str] = Counter()
     lost = 0
@@ -292,6 +293,7 @@ def test_a_server_lost_in_the_first_page_is_not_told_as_nothing(
 
 
 @pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.quick_on("redis", "sqlite", "postgres")
 def test_two_at_once_report_each_session_once(subject, tmp_path, rng, ordered) -> None:
     """In the same order one is always behind the other; in orders of their own, both take some."""
     met, shares = 0, Counter[str]()
