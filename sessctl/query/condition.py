@@ -1,28 +1,29 @@
 """`Condition`: a parsed expression, compiled to one function of a session and the store's clock.
 
-A missing field is null, and null is on no side of any limit. A session whose data cannot be read
-matches no condition that looks into the data, whichever way it asks: nothing is purged because it
-could not be read.
+A missing field is null, and null is on no side of any limit. A session whose value cannot be read
+matches no condition that looks into it, be it for the data, the user, or a time that the library
+keeps there, whichever way it asks: nothing is purged because it could not be read.
 """
 
 from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import translate
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sessctl.errors import SerializerError
-from sessctl.query.field import Kind
+from sessctl.query.field import FIELDS, Kind
 from sessctl.timespec import parse_iso_ms
 
 if TYPE_CHECKING:
     from sessctl.query.field import Field, Subject
 
 Test = Callable[["Subject", int], bool]
+_IN_THE_VALUE = ("user", "created", "seen", "idle")  # most libraries keep them there
 ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
@@ -63,10 +64,20 @@ class Condition:
 
     def matches(self, session: Subject, now_ms: int) -> bool:
         """Judge one session by a clock in ms since 1970 UTC."""
+        if session.problem is not None and self._asks_the_unread(session, now_ms):
+            return False
         try:
             return self.test(_Once(session) if "data" in self.fields else session, now_ms)
         except SerializerError:
             return False
+
+    def _asks_the_unread(self, session: Subject, now_ms: int) -> bool:
+        """What is null here may only not have been read: it is no answer."""
+        return any(
+            FIELDS[name].get(session, now_ms) is None
+            for name in _IN_THE_VALUE
+            if name in self.fields
+        )
 
 
 class _Once:
@@ -107,12 +118,14 @@ def compare(comparison: Comparison) -> Test:
     return equal
 
 
-def both(left: Test, right: Test) -> Test:
-    return lambda session, now_ms: left(session, now_ms) and right(session, now_ms)
+def every(tests: Sequence[Test]) -> Test:
+    """All of them, in their order; a chain of pairs would be as deep as the expression is long."""
+    return lambda session, now_ms: all(test(session, now_ms) for test in tests)
 
 
-def either(left: Test, right: Test) -> Test:
-    return lambda session, now_ms: left(session, now_ms) or right(session, now_ms)
+def some(tests: Sequence[Test]) -> Test:
+    """One of them at the least."""
+    return lambda session, now_ms: any(test(session, now_ms) for test in tests)
 
 
 def negated(inner: Test) -> Test:

@@ -20,10 +20,10 @@ from sessctl.query.condition import (
     Comparison,
     Condition,
     Moving,
-    both,
     compare,
-    either,
+    every,
     negated,
+    some,
 )
 from sessctl.query.field import FIELD_NAMES, FIELDS, Field, Kind, data_field
 from sessctl.timespec import parse_duration, parse_instant, parse_size, to_ms
@@ -100,17 +100,19 @@ class _Parser:
     # -- structure --------------------------------------------------------------------------------
 
     def _either(self) -> _Part:
-        part = self._both()
+        parts = [self._both()]
         while self._takes("or"):
-            part = _Part(either(part.test, self._both().test))
-        return part
+            parts.append(self._both())
+        return parts[0] if len(parts) == 1 else _Part(some([part.test for part in parts]))
 
     def _both(self) -> _Part:
-        part = self._one()
+        parts = [self._one()]
         while self._takes("and"):
-            other = self._one()
-            part = _Part(both(part.test, other.test), (*part.all_of, *other.all_of))
-        return part
+            parts.append(self._one())
+        if len(parts) == 1:
+            return parts[0]
+        all_of = tuple(one for part in parts for one in part.all_of)
+        return _Part(every([part.test for part in parts]), all_of)
 
     def _one(self) -> _Part:
         self._depth += 1

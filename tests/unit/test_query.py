@@ -26,6 +26,7 @@ class One:
     seen_ms: int | None = NOW - 3 * HOUR
     expires_ms: int | None = NOW + 20 * MINUTE
     size_bytes: int = 5000
+    problem: object | None = None
     value: Any = field(
         default_factory=lambda: {
             "role": "guest",
@@ -129,6 +130,34 @@ def test_null_equals_null_and_nothing_else() -> None:
 def test_a_session_that_cannot_be_read_matches_nothing_that_looks_into_it(text: str) -> None:
     assert not holds(text, value=SerializerError("damaged"))
     assert holds("user == 42", value=SerializerError("damaged"))
+
+
+@pytest.mark.parametrize(
+    ("text", "changes"),
+    [
+        ("user == null", {"user": None}),
+        ('user != "42"', {"user": None}),
+        ('not user in ("42", "7")', {"user": None}),
+        ("not exists(user) and ttl < 1h", {"user": None}),
+        ("not idle < 2d", {"seen_ms": None}),
+        ("created == null", {"created_ms": None}),
+    ],
+)
+def test_what_could_not_be_read_is_not_taken_for_absent(text: str, changes: dict[str, Any]) -> None:
+    """`purge -w 'user == null'` is for anonymous sessions: a damaged one may be somebody's."""
+    assert holds(text, **changes)
+    assert not holds(text, **changes, problem="damaged")
+    assert holds("ttl < 30m", **changes, problem="damaged")
+
+
+def test_what_is_known_of_a_damaged_session_counts() -> None:
+    assert holds("user == 42 and idle > 2h", problem="damaged")
+
+
+def test_an_expression_as_long_as_it_may_be_is_judged() -> None:
+    terms = ["ttl<1"] * 990
+    assert holds(" or ".join([*terms, "user==42"]))
+    assert not holds(" and ".join([*terms, "user==42"]))
 
 
 @pytest.mark.parametrize(
