@@ -44,12 +44,12 @@ class Settings:
 
     @cached_property
     def secrets(self) -> list[Named]:
-        """The backend's own."""
-        return list(self.secrets_of(self.backend))
+        """The backend's own, passwords too."""
+        return [*self.signing(self.backend), *self._passwords()]
 
-    def secrets_of(self, backend: Backend, *, quietly: bool = False) -> Iterator[Named]:
-        """Those of any backend; nobody is asked to type one. `quietly`: no keyring is opened and
-        no program is run for them."""
+    def signing(self, backend: Backend, *, quietly: bool = False) -> Iterator[Named]:
+        """The signing secrets of any backend; nobody is asked to type one. `quietly`: no keyring is
+        opened and no program is run for them."""
         for key in ("secrets", "store_secrets"):
             for index, text in enumerate(getattr(backend, key)):
                 if quietly and split_key_id(text)[1].startswith(_DISTURBING):
@@ -57,11 +57,14 @@ class Settings:
                     yield Named(f"{key}[{index}]", text, None, reason)
                 else:
                     yield self._named(f"{key}[{index}]", text)
+
+    def _passwords(self) -> Iterator[Named]:
         for key in ("password", "sentinel_password"):
-            if (text := getattr(backend, key)) is not None:
+            if (text := getattr(self.backend, key)) is not None:
                 yield self._named(key, text, signs=False)
-        if (password := parse_url(backend.url).password) is not None:
-            yield Named("url", "in the URL", password, signs=False)
+        if (password := parse_url(self.backend.url).password) is not None:
+            reference = self.backend.url_from or "in the URL"
+            yield Named("url", reference, password, signs=False)
 
     def _named(self, place: str, text: str, *, signs: bool = True) -> Named:
         if not is_reference(text):
