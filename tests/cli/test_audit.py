@@ -298,6 +298,18 @@ def test_backends_that_share_a_secret(cli: Cli, shop: SqliteEngine) -> None:
     assert skipped["secret.shared"]["reason"] == "fetched for an audit of its own backend only"
 
 
+def test_a_program_that_gives_secrets_runs_once(
+    cli: Cli, shop: SqliteEngine, tmp_path: Path
+) -> None:
+    program, ran = tmp_path / "give", tmp_path / "ran"
+    program.write_text(f"#!/bin/sh\necho once >> {ran}\necho {STRONG}\n")
+    program.chmod(0o700)
+    reference = f"cmd:{program}"
+    cli.user_config(config_of(shop, secrets=[reference, f"2={reference}"]))
+    assert "secret.weak" not in audited(cli)
+    assert ran.read_text() == "once\n"
+
+
 def test_a_secret_in_the_configuration(cli: Cli, shop: SqliteEngine) -> None:
     cli.config(config_of(shop, secrets=[STRONG, "env:OLD"]))
     items = audited(cli, env={"OLD": STRONG[::-1]})
@@ -450,6 +462,8 @@ def test_the_strength_of_a_secret() -> None:
     assert not is_example(STRONG.encode())
     assert is_guessable(b"django-insecure-x9%2")
     assert not is_guessable(b"x9%2k")
+    assert not is_guessable(f"shop-session-secret-{secrets.token_hex(32)}".encode())
+    assert is_guessable(f"secret-{'0' * 64}".encode())
     assert bits_of(b"") == 0
     assert bits_of(secrets.token_hex(16).encode()) == pytest.approx(128)
     assert bits_of(bytes(range(128, 160))) > 128

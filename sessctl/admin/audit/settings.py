@@ -35,12 +35,17 @@ class Named:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What is looked at beside the store. `journals`: the folder of the undo files."""
+    """What is looked at beside the store.
+
+    `journals`: the folder of the undo files; `printed`: by the programs of `cmd:` references that
+    have run already, for each runs once.
+    """
 
     backend: Backend
     config: Config = field(default_factory=Config)
     environ: Mapping[str, str] = field(default_factory=dict)
     journals: Path | None = None
+    printed: dict[str, bytes] = field(default_factory=dict)
 
     @cached_property
     def secrets(self) -> list[Named]:
@@ -70,7 +75,7 @@ class Settings:
         if not is_reference(text):
             return Named(place, "inline", Secret(text), signs=signs)
         try:
-            secret = resolve(text, environ=self.environ, asker=_Nobody())
+            secret = resolve(text, environ=self.environ, asker=_Nobody(self.printed))
         except SessctlError as exc:
             return Named(place, text, None, exc.message, signs)
         return Named(place, text, secret, signs=signs)
@@ -98,8 +103,8 @@ class Settings:
 class _Nobody:
     """An audit runs unattended."""
 
-    def __init__(self) -> None:
-        self.printed: dict[str, bytes] = {}
+    def __init__(self, printed: dict[str, bytes]) -> None:
+        self.printed = printed
 
     def prompt(self, label: str) -> str:
         raise UsageError("it has to be typed")
