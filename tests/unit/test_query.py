@@ -154,6 +154,16 @@ def test_what_is_known_of_a_damaged_session_counts() -> None:
     assert holds("user == 42 and idle > 2h", problem="damaged")
 
 
+@pytest.mark.parametrize("field", ["data.visits", "size", "ttl", "user", "expires"])
+def test_a_number_has_an_end(field: str) -> None:
+    with pytest.raises(UsageError, match="a number of more than 100 characters"):
+        parse_condition(f"{field} == {'9' * 5000}")
+
+
+def test_a_path_of_digits_is_a_path() -> None:
+    assert not holds(f"exists(data.{'9' * 5000})")
+
+
 def test_an_expression_as_long_as_it_may_be_is_judged() -> None:
     terms = ["ttl<1"] * 990
     assert holds(" or ".join([*terms, "user==42"]))
