@@ -108,12 +108,12 @@ def compare(comparison: Comparison) -> Test:
     if comparison.operator in ORDER:
         return _order(get, ORDER[comparison.operator], comparison)
     # A set would take 1 for true, and needs what can be hashed.
-    wanted = [(type(value), value) for value in map(_plain, comparison.values)]
+    wanted = [(_kind(value), value) for value in comparison.values]
     inside = comparison.operator != "!="
 
     def equal(session: Subject, now_ms: int) -> bool:
-        found = _plain(get(session, now_ms))
-        return ((type(found), found) in wanted) is inside
+        found = get(session, now_ms)
+        return ((_kind(found), found) in wanted) is inside
 
     return equal
 
@@ -135,12 +135,12 @@ def negated(inner: Test) -> Test:
 def _order(
     get: Callable[[Subject, int], Any], holds: Callable[[Any, Any], bool], asked: Comparison
 ) -> Test:
-    limit = _plain(asked.values[0])
-    kind = type(limit)
+    limit = asked.values[0]
+    kind = _kind(limit)
 
     def ordered(session: Subject, now_ms: int) -> bool:
-        found = _plain(get(session, now_ms))
-        return type(found) is kind and holds(found, limit)
+        found = get(session, now_ms)
+        return _kind(found) is kind and holds(found, limit)
 
     return ordered
 
@@ -179,6 +179,6 @@ def _length(get: Callable[[Subject, int], Any]) -> Callable[[Subject, int], Any]
     return length
 
 
-def _plain(value: Any) -> Any:
-    """1 and 1.0 are one number; true is none."""
-    return float(value) if type(value) is int and abs(value) < 2**53 else value
+def _kind(value: Any) -> type:
+    """Its type, where 1 and 1.0 are one kind of number; true is none."""
+    return float if type(value) is int else type(value)

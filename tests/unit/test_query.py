@@ -160,6 +160,14 @@ def test_a_number_has_an_end(field: str) -> None:
         parse_condition(f"{field} == {'9' * 5000}")
 
 
+@pytest.mark.parametrize("number", [2**53, 2**60 + 1, 10**400, 1e300])
+def test_large_numbers_are_numbers(number: float) -> None:
+    """Ids and nanoseconds do not fit a float of 53 bits."""
+    assert holds("data.n > 5 and data.n >= 5.5 and data.n != 5", value={"n": number})
+    assert not holds("data.n < 5 or data.n == 5.0", value={"n": number})
+    assert holds(f"data.n == {2**60 + 1}", value={"n": number}) is (number == 2**60 + 1)
+
+
 def test_a_path_of_digits_is_a_path() -> None:
     assert not holds(f"exists(data.{'9' * 5000})")
 
