@@ -210,7 +210,7 @@ class Query:
             if one.field.name == "user" and one.operator == "==" and self.user is None:
                 found["user"] = one.values[0]
             elif one.field.name == "sid" and one.operator in ("==", "in") and not self.sids:
-                found["sids"] = one.values
+                found["sids"] = tuple(dict.fromkeys(one.values))  # each is looked up once
             elif one.field.name == "size" and one.operator == ">" and self.larger_than is None:
                 found["larger_than"] = one.values[0]
         return replace(self, **found)

@@ -61,7 +61,7 @@ class Event:
             before and this one.
         session: as it is; as it was, where it is gone; None, where it is gone and was not kept.
         expires_ms: when it ends, or would have.
-        changed: paths into the data (`$.cart[0].qty`), 50 at the most; None: not known, for the
+        changed: paths (`data.cart[0].qty`), 50 at the most; None: not known, for the
             session as it was is not kept.
     """
 

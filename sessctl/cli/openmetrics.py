@@ -6,6 +6,7 @@ data is a label: what is scraped is kept for years, and by others.
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -33,10 +34,13 @@ class Family(NamedTuple):
     samples: Callable[[Item], list[Sample]]
 
 
-def openmetrics(items: Iterable[Item]) -> Iterator[str]:
-    """The lines of an exposition; what was not counted in any backend is left out."""
-    # A store that is named twice is one: no two samples may have the same labels.
-    listed = list({tuple(item[name] for name in _LABELS): item for item in items}.values())
+def openmetrics(items: Iterable[Item], addresses: Iterable[str]) -> Iterator[str]:
+    """The lines of an exposition; what was not counted in any backend is left out.
+
+    Args:
+        addresses: where the store of each item is.
+    """
+    listed = _apart(items, addresses)
     for family in _FAMILIES:
         found = [(item, sample) for item in listed for sample in family.samples(item)]
         if not found:
@@ -50,6 +54,20 @@ def openmetrics(items: Iterable[Item]) -> Iterator[str]:
             text = ",".join(f'{name}="{_quoted(one)}"' for name, one in labels.items())
             yield f"{family.name}{suffix}{{{text}}} {value}"
     yield "# EOF"
+
+
+def _apart(items: Iterable[Item], addresses: Iterable[str]) -> list[Item]:
+    """A store that is named twice is one, for no two samples may have the same labels; two stores
+    that would have the same, files of one name in two folders, are told apart by their address."""
+    stores = {
+        (*(item[name] for name in _LABELS), at): item
+        for item, at in zip(items, addresses, strict=True)
+    }
+    times = Counter(key[:-1] for key in stores)
+    return [
+        item if times[key[:-1]] == 1 else {**item, "backend": f"{item['backend']} ({key[-1]})"}
+        for key, item in stores.items()
+    ]
 
 
 def _quoted(text: str) -> str:

@@ -85,7 +85,7 @@ def printed(run: Run, backend: Backend, store: Store, output: str, *, with_data:
 
 
 def event_line(run: Run, event: Event, masker: Masker) -> Line:
-    """`18:03:11  changed   ZpXqWY~1f09ac  42  23h 59m left  $.cart`."""
+    """`18:03:11  changed   ZpXqWY~1f09ac  42  23h 59m left  data.cart`."""
     at, change, sid, user, left, changed = event_cells(run, event, masker)
     line: Line = []
     left = (f"{left[0]} left" if left[0] else "", left[1])

@@ -1,28 +1,29 @@
 """`Condition`: a parsed expression, compiled to one function of a session and the store's clock.
 
-A missing field is null, and null is on no side of any limit. A session whose data cannot be read
-matches no condition that looks into the data, whichever way it asks: nothing is purged because it
-could not be read.
+A missing field is null, and null is on no side of any limit. A session whose value cannot be read
+matches no condition that looks into it, be it for the data, the user, or a time that the library
+keeps there, whichever way it asks: nothing is purged because it could not be read.
 """
 
 from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import translate
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sessctl.errors import SerializerError
-from sessctl.query.field import Kind
+from sessctl.query.field import FIELDS, Kind
 from sessctl.timespec import parse_iso_ms
 
 if TYPE_CHECKING:
     from sessctl.query.field import Field, Subject
 
 Test = Callable[["Subject", int], bool]
+_IN_THE_VALUE = ("user", "created", "seen", "idle")  # most libraries keep them there
 ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
@@ -63,10 +64,20 @@ class Condition:
 
     def matches(self, session: Subject, now_ms: int) -> bool:
         """Judge one session by a clock in ms since 1970 UTC."""
+        if session.problem is not None and self._asks_the_unread(session, now_ms):
+            return False
         try:
             return self.test(_Once(session) if "data" in self.fields else session, now_ms)
         except SerializerError:
             return False
+
+    def _asks_the_unread(self, session: Subject, now_ms: int) -> bool:
+        """What is null here may only not have been read: it is no answer."""
+        return any(
+            FIELDS[name].get(session, now_ms) is None
+            for name in _IN_THE_VALUE
+            if name in self.fields
+        )
 
 
 class _Once:
@@ -97,22 +108,24 @@ def compare(comparison: Comparison) -> Test:
     if comparison.operator in ORDER:
         return _order(get, ORDER[comparison.operator], comparison)
     # A set would take 1 for true, and needs what can be hashed.
-    wanted = [(type(value), value) for value in map(_plain, comparison.values)]
+    wanted = [(_kind(value), value) for value in comparison.values]
     inside = comparison.operator != "!="
 
     def equal(session: Subject, now_ms: int) -> bool:
-        found = _plain(get(session, now_ms))
-        return ((type(found), found) in wanted) is inside
+        found = get(session, now_ms)
+        return ((_kind(found), found) in wanted) is inside
 
     return equal
 
 
-def both(left: Test, right: Test) -> Test:
-    return lambda session, now_ms: left(session, now_ms) and right(session, now_ms)
+def every(tests: Sequence[Test]) -> Test:
+    """All of them, in their order; a chain of pairs would be as deep as the expression is long."""
+    return lambda session, now_ms: all(test(session, now_ms) for test in tests)
 
 
-def either(left: Test, right: Test) -> Test:
-    return lambda session, now_ms: left(session, now_ms) or right(session, now_ms)
+def some(tests: Sequence[Test]) -> Test:
+    """One of them at the least."""
+    return lambda session, now_ms: any(test(session, now_ms) for test in tests)
 
 
 def negated(inner: Test) -> Test:
@@ -122,12 +135,12 @@ def negated(inner: Test) -> Test:
 def _order(
     get: Callable[[Subject, int], Any], holds: Callable[[Any, Any], bool], asked: Comparison
 ) -> Test:
-    limit = _plain(asked.values[0])
-    kind = type(limit)
+    limit = asked.values[0]
+    kind = _kind(limit)
 
     def ordered(session: Subject, now_ms: int) -> bool:
-        found = _plain(get(session, now_ms))
-        return type(found) is kind and holds(found, limit)
+        found = get(session, now_ms)
+        return _kind(found) is kind and holds(found, limit)
 
     return ordered
 
@@ -166,6 +179,6 @@ def _length(get: Callable[[Subject, int], Any]) -> Callable[[Subject, int], Any]
     return length
 
 
-def _plain(value: Any) -> Any:
-    """1 and 1.0 are one number; true is none."""
-    return float(value) if type(value) is int and abs(value) < 2**53 else value
+def _kind(value: Any) -> type:
+    """Its type, where 1 and 1.0 are one kind of number; true is none."""
+    return float if type(value) is int else type(value)

@@ -20,10 +20,10 @@ from sessctl.query.condition import (
     Comparison,
     Condition,
     Moving,
-    both,
     compare,
-    either,
+    every,
     negated,
+    some,
 )
 from sessctl.query.field import FIELD_NAMES, FIELDS, Field, Kind, data_field
 from sessctl.timespec import parse_duration, parse_instant, parse_size, to_ms
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _MAX_TEXT = 10_000
 _MAX_DEPTH = 50
 _MAX_GLOB = 200
+_MAX_NUMBER = 100  # characters; Python reads no more than 4 300 digits
 _TOKEN = re.compile(
     r"""(?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
     r"""|(?P<instant>\d{4}-\d\d-\d\d(?:T[0-9:.,]+(?:Z|[+-][0-9:]+)?)?|@\d+(?:\.\d+)?"""
@@ -100,17 +101,19 @@ class _Parser:
     # -- structure --------------------------------------------------------------------------------
 
     def _either(self) -> _Part:
-        part = self._both()
+        parts = [self._both()]
         while self._takes("or"):
-            part = _Part(either(part.test, self._both().test))
-        return part
+            parts.append(self._both())
+        return parts[0] if len(parts) == 1 else _Part(some([part.test for part in parts]))
 
     def _both(self) -> _Part:
-        part = self._one()
+        parts = [self._one()]
         while self._takes("and"):
-            other = self._one()
-            part = _Part(both(part.test, other.test), (*part.all_of, *other.all_of))
-        return part
+            parts.append(self._one())
+        if len(parts) == 1:
+            return parts[0]
+        all_of = tuple(one for part in parts for one in part.all_of)
+        return _Part(every([part.test for part in parts]), all_of)
 
     def _one(self) -> _Part:
         self._depth += 1
@@ -295,7 +298,10 @@ def _tokens(text: str) -> list[_Token]:
         if match is None:
             what = "a text without its closing quote" if text[at] in "\"'" else f"'{text[at]}'"
             raise _error(f"unexpected {what}", at, "sessctl help queries")
-        found.append(_Token(str(match.lastgroup), match.group(), at))
+        token = _Token(str(match.lastgroup), match.group(), at)
+        if token.kind in ("number", "measure") and len(token.text) > _MAX_NUMBER:
+            raise _error(f"a number of more than {_MAX_NUMBER} characters", at, "quote a text")
+        found.append(token)
         at = match.end()
     return [*found, _Token("end", "", end)]
 
@@ -305,7 +311,8 @@ def _unquoted(token: _Token) -> str:
 
 
 def _step(text: str) -> str | int:
-    return int(text) if text.isascii() and text.isdigit() else text
+    is_place = text.isascii() and text.isdigit() and len(text) <= _MAX_NUMBER
+    return int(text) if is_place else text
 
 
 def _error(message: str, at: int, hint: str | None = None) -> UsageError:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sessctl.admin.audit import Settings
+from sessctl.admin.audit import Finding, Settings
 from sessctl.admin.audit.configuration import SETTINGS_CHECKS
 from sessctl.admin.audit.strength import bits_of, is_example, is_guessable
 from sessctl.config.file import load_config
@@ -298,6 +298,18 @@ def test_backends_that_share_a_secret(cli: Cli, shop: SqliteEngine) -> None:
     assert skipped["secret.shared"]["reason"] == "fetched for an audit of its own backend only"
 
 
+def test_a_program_that_gives_secrets_runs_once(
+    cli: Cli, shop: SqliteEngine, tmp_path: Path
+) -> None:
+    program, ran = tmp_path / "give", tmp_path / "ran"
+    program.write_text(f"#!/bin/sh\necho once >> {ran}\necho {STRONG}\n")
+    program.chmod(0o700)
+    reference = f"cmd:{program}"
+    cli.user_config(config_of(shop, secrets=[reference, f"2={reference}"]))
+    assert "secret.weak" not in audited(cli)
+    assert ran.read_text() == "once\n"
+
+
 def test_a_secret_in_the_configuration(cli: Cli, shop: SqliteEngine) -> None:
     cli.config(config_of(shop, secrets=[STRONG, "env:OLD"]))
     items = audited(cli, env={"OLD": STRONG[::-1]})
@@ -344,6 +356,44 @@ def test_a_password_in_a_configuration_that_others_can_read(open_folder: Path) -
     (said,) = judged()
     assert (said.where, said.fix) == ("x: configuration", f"chmod 600 {path}")
     assert "n7Qe" not in str(said)
+
+
+def test_a_url_that_is_named_stands_where_its_reference_says(open_folder: Path) -> None:
+    dotenv, path = open_folder / ".env", open_folder / "sessctl.toml"
+    dotenv.write_text("REDIS_URL=redis://:n7Qe0xWv2Lk9RrUy@127.0.0.1:1/0\n")
+    path.write_text(f'[backends.x]\nurl = "dotenv:{dotenv}#REDIS_URL"\n')
+    for one in (dotenv, path):
+        one.chmod(0o644)
+    config = load_config(explicit=None, environ={"HOME": str(open_folder)}, cwd=open_folder)
+    settings = Settings(backend=config.backend("x"), config=config)
+    said = {
+        one.id: one.evidence
+        for check in SETTINGS_CHECKS
+        for one in check.judge(check.rule, settings)
+        if isinstance(one, Finding)
+    }
+    assert said["secret.file-open"].startswith(f"{dotenv} can be read")
+    assert "secret.inline" not in said
+
+
+def test_other_backends_are_no_trouble(cli: Cli, shop: SqliteEngine, tmp_path: Path) -> None:
+    """What is wrong with them is theirs, and nothing is opened or run for them."""
+    ran = tmp_path / "ran"
+    others = f"""
+        [backends.unset]
+        url = "env:NOT_SET_ANYWHERE"
+        secrets = ["env:A"]
+        [backends.odd]
+        url = "odd://127.0.0.1"
+        [backends.guarded]
+        url = "redis://127.0.0.1:1/0"
+        password = "cmd:touch {ran}"
+        secrets = ["cmd:touch {ran}"]
+    """
+    cli.user_config(config_of(shop, secrets=["env:A"]) + others)
+    items = audited(cli, "-b", "shop", env={"A": STRONG})
+    assert items["secret.shared"]["evidence"] == "the same as secrets[0] of unset"
+    assert not ran.exists()
 
 
 @pytest.mark.parametrize("version", ["2", "4"])
@@ -412,6 +462,8 @@ def test_the_strength_of_a_secret() -> None:
     assert not is_example(STRONG.encode())
     assert is_guessable(b"django-insecure-x9%2")
     assert not is_guessable(b"x9%2k")
+    assert not is_guessable(f"shop-session-secret-{secrets.token_hex(32)}".encode())
+    assert is_guessable(f"secret-{'0' * 64}".encode())
     assert bits_of(b"") == 0
     assert bits_of(secrets.token_hex(16).encode()) == pytest.approx(128)
     assert bits_of(bytes(range(128, 160))) > 128

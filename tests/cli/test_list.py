@@ -219,6 +219,11 @@ def test_query_flags_combine_with_and(
     assert names(answer(cli("list", "-b", three.url, "-o", "name", *query))) == found
 
 
+def test_an_id_that_is_named_twice_is_one_session(cli: Cli, three: SqliteEngine) -> None:
+    where = f'sid in ("{ANA}", "{BEN}", "{ANA}")'
+    assert names(answer(cli("list", "-b", three.url, "-o", "name", "-w", where))) == [ANA, BEN]
+
+
 def test_expired_and_active_exclude_each_other(cli: Cli, three: SqliteEngine) -> None:
     result = cli("list", "-b", three.url, "--expired", "--active")
     assert (result.stdout, result.code) == ("", 2)

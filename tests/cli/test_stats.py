@@ -218,6 +218,19 @@ def test_a_store_that_is_named_twice_is_one(cli: Cli, filled: Engine) -> None:
     assert only == text.count("\nsessctl_sessions{") * only
 
 
+def test_two_files_of_one_name_are_two_stores(cli: Cli, tmp_path: Path) -> None:
+    places = [tmp_path / "a" / "shop.db", tmp_path / "b" / "shop.db"]
+    for place in places:
+        place.parent.mkdir()
+    urls = [part for place in places for part in ("-b", SqliteEngine(place).url)]
+    text = cli("stats", *urls, "-o", "openmetrics").stdout
+    assert [line for line in text.splitlines() if line.startswith("sessctl_sessions{")] == [
+        f'sessctl_sessions{{backend="shop.db ({place})",layout="connect-sqlite3",'
+        'scope="sessions"} 0'
+        for place in places
+    ]
+
+
 def test_hostile_names_stay_inside_their_labels(cli: Cli, tmp_path: Path) -> None:
     odd = 'x"} 9\n# EOF\n\\\x1b[2J\u202e'
     engine = SqliteEngine(tmp_path / "shop.db", ddl="")

@@ -124,7 +124,11 @@ SESSIONS: dict[str, tuple[list[tuple[bytes, int | None]], list[tuple[bytes, int 
     ),
     "data.password": (
         [(value(login={"password": "canary-7"}), DAY)],
-        [(value(login={"password": ""}, passed="yes", compass="north"), DAY)],
+        [
+            (value(login={"password": ""}, passed="yes", compass="north", bypassWarning="x"), DAY),
+            (value(passwordChangedAt="2026-01-01", password_reset_required="never"), DAY),
+            (value(_password_reset_token="canary-token"), DAY),
+        ],
     ),
     "data.password-hash": (
         [(value(user={"hash": "$2b$10$" + "canary" * 9}), DAY)],
@@ -145,12 +149,25 @@ SESSIONS: dict[str, tuple[list[tuple[bytes, int | None]], list[tuple[bytes, int 
         ],
     ),
     "data.service-key": (
-        [(value(stripe="sk_live_canary0canary0canary"), DAY)],
-        [(value(stripe="sk_live_x", pk="pk_live_canary0canary0canary"), DAY)],
+        [
+            (value(stripe="sk_live_canary0canary0canary"), DAY),
+            (value(db="postgres://app:canary@db.internal/shop"), DAY),
+        ],
+        [
+            (value(stripe="sk_live_x", pk="pk_live_canary0canary0canary"), DAY),
+            (value(to="https://shop.example:8443/@ana", at="at 10:30, mail ana@x.example"), DAY),
+        ],
     ),
     "data.token": (
-        [(value(oidc={"id": JWT}), DAY), (value(oauth={"accessToken": "canary-token"}), DAY)],
-        [(value(csrfSecret="canary-token", oauth={"token": "", "state": "canary-state"}), DAY)],
+        [
+            (value(oidc={"id": JWT}), DAY),
+            (value(oauth={"accessToken": "canary-token"}), DAY),
+            (value(password_reset_token="canary-token"), DAY),
+        ],
+        [
+            (value(csrfSecret="canary-token", oauth={"token": "", "state": "canary-state"}), DAY),
+            (value(tokenType="bearer token", authProvider="google-oauth2"), DAY),
+        ],
     ),
     "data.secret-shape": (
         [(value(odd="Zk3canary0Q7vR2xLw9BnT5sYd8HgJ4m"), DAY)],

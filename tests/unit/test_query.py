@@ -26,6 +26,7 @@ class One:
     seen_ms: int | None = NOW - 3 * HOUR
     expires_ms: int | None = NOW + 20 * MINUTE
     size_bytes: int = 5000
+    problem: object | None = None
     value: Any = field(
         default_factory=lambda: {
             "role": "guest",
@@ -129,6 +130,52 @@ def test_null_equals_null_and_nothing_else() -> None:
 def test_a_session_that_cannot_be_read_matches_nothing_that_looks_into_it(text: str) -> None:
     assert not holds(text, value=SerializerError("damaged"))
     assert holds("user == 42", value=SerializerError("damaged"))
+
+
+@pytest.mark.parametrize(
+    ("text", "changes"),
+    [
+        ("user == null", {"user": None}),
+        ('user != "42"', {"user": None}),
+        ('not user in ("42", "7")', {"user": None}),
+        ("not exists(user) and ttl < 1h", {"user": None}),
+        ("not idle < 2d", {"seen_ms": None}),
+        ("created == null", {"created_ms": None}),
+    ],
+)
+def test_what_could_not_be_read_is_not_taken_for_absent(text: str, changes: dict[str, Any]) -> None:
+    """`purge -w 'user == null'` is for anonymous sessions: a damaged one may be somebody's."""
+    assert holds(text, **changes)
+    assert not holds(text, **changes, problem="damaged")
+    assert holds("ttl < 30m", **changes, problem="damaged")
+
+
+def test_what_is_known_of_a_damaged_session_counts() -> None:
+    assert holds("user == 42 and idle > 2h", problem="damaged")
+
+
+@pytest.mark.parametrize("field", ["data.visits", "size", "ttl", "user", "expires"])
+def test_a_number_has_an_end(field: str) -> None:
+    with pytest.raises(UsageError, match="a number of more than 100 characters"):
+        parse_condition(f"{field} == {'9' * 5000}")
+
+
+@pytest.mark.parametrize("number", [2**53, 2**60 + 1, 10**400, 1e300])
+def test_large_numbers_are_numbers(number: float) -> None:
+    """Ids and nanoseconds do not fit a float of 53 bits."""
+    assert holds("data.n > 5 and data.n >= 5.5 and data.n != 5", value={"n": number})
+    assert not holds("data.n < 5 or data.n == 5.0", value={"n": number})
+    assert holds(f"data.n == {2**60 + 1}", value={"n": number}) is (number == 2**60 + 1)
+
+
+def test_a_path_of_digits_is_a_path() -> None:
+    assert not holds(f"exists(data.{'9' * 5000})")
+
+
+def test_an_expression_as_long_as_it_may_be_is_judged() -> None:
+    terms = ["ttl<1"] * 990
+    assert holds(" or ".join([*terms, "user==42"]))
+    assert not holds(" and ".join([*terms, "user==42"]))
 
 
 @pytest.mark.parametrize(

@@ -112,9 +112,7 @@ def _shared(rule: Rule, s: Settings) -> Said:
     for other in s.config.backends.values():
         if not mine or other.name == s.backend.name or other.url == s.backend.url:
             continue
-        for one in s.secrets_of(other, quietly=True):
-            if not one.signs:
-                continue
+        for one in s.signing(other, quietly=True):
             if one.secret is None:
                 yield rule.skipped(f"{other.name}: {one.place}", one.problem)
             elif one.secret in mine:
@@ -133,7 +131,7 @@ def _inline(rule: Rule, s: Settings) -> Said:
     for one in s.secrets:
         if one.reference == "inline":
             yield rule.found(s.at(one.place), f"in {s.config_file or s.backend.source}")
-        elif one.place == "url" and s.backend.name:
+        elif one.place == "url" and s.backend.name and not s.backend.url_from:
             fix = 'password = "env:STORE_PASSWORD"   # and url without it'
             yield rule.found(s.at("url"), f"a password in {s.config_file}", fix=fix)
 
@@ -157,8 +155,8 @@ def _secret_files(s: Settings) -> Iterator[tuple[str, Path]]:
         if scheme in ("file", "dotenv"):
             path = rest.rpartition("#")[0] if scheme == "dotenv" else rest
             yield s.at(one.place), Path(path).expanduser().absolute()
-    inline = any(one.reference == "inline" for one in s.secrets)
-    if s.config_file is not None and (inline or parse_url(s.backend.url).password):
+    inline = any(one.reference in ("inline", "in the URL") for one in s.secrets)
+    if s.config_file is not None and inline:
         yield s.at("configuration"), s.config_file.absolute()
 
 

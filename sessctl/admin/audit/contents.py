@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
     from sessctl.admin.audit.look import Look
 
-_PASSWORD = re.compile(r"(?i)passw|passphrase|^pwd$|^pass$")
+_PASSWORD = re.compile(r"(?i)(?<!by)passw|passphrase|^pwd$|^pass$")
+# The last word of a name under which something is told of a secret, and not the secret:
+# `passwordChangedAt`, `token_type`.
+_ABOUT = re.compile(
+    r"(?:(?<=[a-z0-9])(?=[A-Z])|[_-])(?i:at|on|time|date|expires|expiry|type|method|provider|brand"
+    r"|required|count|attempts|policy|strength|hint|status|mode|level|url|page|error|changed)$"
+)
 _HASHED = re.compile(r"\$(?:2[abxy]|argon2\w*|scrypt|pbkdf2|[156])\$|pbkdf2_|\{SSHA")
 _FORGERY = re.compile(r"(?i)csrf|xsrf|nonce|state|challenge|flash")  # belong into a session
 _PRIVATE_KEY = re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY")
@@ -24,6 +30,7 @@ _JWT = re.compile(r"(?:Bearer )?eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
 _SERVICE_KEY = re.compile(
     r"(?:sk|rk)_(?:live|test)_\w{16,}|AKIA[0-9A-Z]{16}|gh[pousr]_\w{30,}|github_pat_\w{22,}"
     r"|xox[abprs]-[\w-]{10,}|AIza[\w-]{35}|glpat-[\w-]{20,}|SG\.[\w-]{16,}\.[\w-]{16,}"
+    r"|[a-z][a-z0-9+]{1,20}://[^\s:/?#@]{0,64}:[^\s/?#@]{1,256}@[\w\[]"  # of a server, in its URL
 )
 _CARD = re.compile(r"\d(?:[ -]?\d){12,18}")
 # First digits and lengths: Visa, Mastercard, American Express, Discover, JCB.
@@ -47,7 +54,7 @@ _LEAVE = "keep it where it belongs, and in the session no more than the user's i
 )
 def passwords(look: Look) -> Iterator[str]:
     for path, key, text in look.texts:
-        if _PASSWORD.search(key) and not _HASHED.match(text):
+        if _is_password(key) and not _HASHED.match(text):
             yield path
 
 
@@ -123,7 +130,7 @@ def service_keys(look: Look) -> Iterator[str]:
 )
 def tokens(look: Look) -> Iterator[str]:
     for path, key, text in look.texts:
-        if len(text) < 8 or _FORGERY.search(path):
+        if len(text) < 8 or _FORGERY.search(path) or _ABOUT.search(key):
             continue
         if _JWT.fullmatch(text) or (look.masker.hides(key) and not _is_told(key, text)):
             yield path
@@ -164,7 +171,14 @@ def emails(look: Look) -> Iterator[str]:
 def _is_told(key: str, text: str) -> bool:
     """Another check has a better word for it."""
     told = _HASHED.match(text) or _CARD.fullmatch(text) or _SERVICE_KEY.search(text, 0, _LONGEST)
-    return _PASSWORD.search(key) is not None or told is not None
+    return _is_password(key) or told is not None
+
+
+def _is_password(key: str) -> bool:
+    """What stands under this name is one; a token to set a new one is a token."""
+    if _PASSWORD.search(key) is None or _ABOUT.search(key) is not None:
+        return False
+    return "token" not in key.lower()
 
 
 def _is_card(text: str) -> bool:

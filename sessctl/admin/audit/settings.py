@@ -35,21 +35,26 @@ class Named:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What is looked at beside the store. `journals`: the folder of the undo files."""
+    """What is looked at beside the store.
+
+    `journals`: the folder of the undo files; `printed`: by the programs of `cmd:` references that
+    have run already, for each runs once.
+    """
 
     backend: Backend
     config: Config = field(default_factory=Config)
     environ: Mapping[str, str] = field(default_factory=dict)
     journals: Path | None = None
+    printed: dict[str, bytes] = field(default_factory=dict)
 
     @cached_property
     def secrets(self) -> list[Named]:
-        """The backend's own."""
-        return list(self.secrets_of(self.backend))
+        """The backend's own, passwords too."""
+        return [*self.signing(self.backend), *self._passwords()]
 
-    def secrets_of(self, backend: Backend, *, quietly: bool = False) -> Iterator[Named]:
-        """Those of any backend; nobody is asked to type one. `quietly`: no keyring is opened and
-        no program is run for them."""
+    def signing(self, backend: Backend, *, quietly: bool = False) -> Iterator[Named]:
+        """The signing secrets of any backend; nobody is asked to type one. `quietly`: no keyring is
+        opened and no program is run for them."""
         for key in ("secrets", "store_secrets"):
             for index, text in enumerate(getattr(backend, key)):
                 if quietly and split_key_id(text)[1].startswith(_DISTURBING):
@@ -57,17 +62,20 @@ class Settings:
                     yield Named(f"{key}[{index}]", text, None, reason)
                 else:
                     yield self._named(f"{key}[{index}]", text)
+
+    def _passwords(self) -> Iterator[Named]:
         for key in ("password", "sentinel_password"):
-            if (text := getattr(backend, key)) is not None:
+            if (text := getattr(self.backend, key)) is not None:
                 yield self._named(key, text, signs=False)
-        if (password := parse_url(backend.url).password) is not None:
-            yield Named("url", "in the URL", password, signs=False)
+        if (password := parse_url(self.backend.url).password) is not None:
+            reference = self.backend.url_from or "in the URL"
+            yield Named("url", reference, password, signs=False)
 
     def _named(self, place: str, text: str, *, signs: bool = True) -> Named:
         if not is_reference(text):
             return Named(place, "inline", Secret(text), signs=signs)
         try:
-            secret = resolve(text, environ=self.environ, asker=_Nobody())
+            secret = resolve(text, environ=self.environ, asker=_Nobody(self.printed))
         except SessctlError as exc:
             return Named(place, text, None, exc.message, signs)
         return Named(place, text, secret, signs=signs)
@@ -95,8 +103,8 @@ class Settings:
 class _Nobody:
     """An audit runs unattended."""
 
-    def __init__(self) -> None:
-        self.printed: dict[str, bytes] = {}
+    def __init__(self, printed: dict[str, bytes]) -> None:
+        self.printed = printed
 
     def prompt(self, label: str) -> str:
         raise UsageError("it has to be typed")

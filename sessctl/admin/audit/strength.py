@@ -38,6 +38,7 @@ _GUESSABLE = re.compile(
     r"(?i)secret|passw|change.?(?:me|this|it)|example|default|keyboard|your[-_ ]|django-insecure"
     r"|replace|insecure|qwerty|12345|s3cr3t|letmein|localhost"
 )
+_RANDOM = re.compile(r"[0-9a-f]{32,}|[0-9A-F]{32,}")  # as `openssl rand -hex 16` writes it
 _WORDS = re.compile(r"[a-z]{2,}(?:[ _.-][a-z]{2,})+")
 _BITS_OF_A_WORD = 12.9  # of the 7 776 words of a diceware list
 _ALPHABETS = (
@@ -54,8 +55,10 @@ def is_example(secret: bytes) -> bool:
 
 
 def is_guessable(secret: bytes) -> bool:
-    """It is made of the words that people write where a secret should stand."""
-    return _GUESSABLE.search(_text(secret)) is not None
+    """It is made of the words that people write where a secret should stand, and of little else."""
+    text = _text(secret)
+    random = max(_RANDOM.findall(text), key=len, default="")
+    return _GUESSABLE.search(text) is not None and bits_of(random.encode()) < 112
 
 
 def bits_of(secret: bytes) -> float:

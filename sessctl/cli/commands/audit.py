@@ -77,7 +77,11 @@ def _write(run: Run, output: str, made: list[tuple[str, Audit]], summary: dict[s
 
 def _audited(run: Run, backend: Backend, sample: int | None) -> tuple[str, Audit]:
     settings = Settings(
-        backend=backend, config=run.config, environ=run.environ, journals=journal_directory(run)
+        backend=backend,
+        config=run.config,
+        environ=run.environ,
+        journals=journal_directory(run),
+        printed=run.printed,
     )
     with run.store(backend) as store:
         made = Audit(store, settings, sample=sample, masker=run.masker())

@@ -130,7 +130,7 @@ def _queries() -> Iterator[str]:
         "  size                  8KiB, 1MB",
         '  data.PATH             what the application keeps: data.cart.0.sku, data["odd key"]',
         "What is missing is null: equal to null, and on no side of < or >. A session that cannot",
-        "be read matches no condition on its data.",
+        "be read matches no condition on its data, or on a user or a time that may stand there.",
         "",
         "Expired means: an expiry that can be read and lies behind the store's clock. What the",
         "store enforces (TTL, column) decides; the date inside a value is a hint. Unreadable is",

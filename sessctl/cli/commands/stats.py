@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sessctl.cli.run import Run
     from sessctl.config.model import Backend
     from sessctl.session import Query
-    from sessctl.stores.base import Store
+    from sessctl.stores.base import Identity, Store
 
 FORMATS = ("table", "wide", "json", "jsonl", "csv", "tsv", "openmetrics")
 _IN_A_PIPE = 80  # columns
@@ -53,14 +53,12 @@ def stats(
     )  # fmt: skip
     output = run.output_format(FORMATS, terminal="table", pipe="tsv")
     items: list[dict[str, Any]] = []
-    places: list[str] = []
+    places: list[Identity] = []
     for backend in run.backends_to_read():
         with run.store(backend) as store:
             q.check_fields(query, store)
             items.append(_counted(run, backend, store, query, None if count else top))
-            at = store.identity
-            name = backend.name or at.label
-            places.append(f"{name} ({at.engine} {at.address}, {store.layout.name})")
+            places.append(store.identity)
     _write(run, items, places, output)
     return ExitCode.PARTIAL if strict and any(one["unreadable"] for one in items) else ExitCode.OK
 
@@ -80,7 +78,7 @@ def _counted(
     return stats_item(found, backend=name, scope=scope, redact=run.redacting)
 
 
-def _write(run: Run, items: list[dict[str, Any]], places: list[str], output: str) -> None:
+def _write(run: Run, items: list[dict[str, Any]], places: list[Identity], output: str) -> None:
     if output in ("table", "wide"):
         from sessctl.cli.pager import terminal_size
         from sessctl.cli.stats_block import stats_lines
@@ -91,13 +89,13 @@ def _write(run: Run, items: list[dict[str, Any]], places: list[str], output: str
         blocks = speaks_unicode(run.environ)
         run.streams.lines(
             line
-            for item, place in zip(items, places, strict=True)
-            for line in stats_lines(item, place, room=room, blocks=blocks, full_ids=full)
+            for item, at in zip(items, places, strict=True)
+            for line in stats_lines(item, _title(item, at), room=room, blocks=blocks, full_ids=full)
         )
     elif output == "openmetrics":
         from sessctl.cli.openmetrics import openmetrics
 
-        for text in openmetrics(items):
+        for text in openmetrics(items, [at.address for at in places]):
             run.streams.raw(text.encode() + b"\n")
     else:
         from sessctl.cli.output import Writer
@@ -108,3 +106,7 @@ def _write(run: Run, items: list[dict[str, Any]], places: list[str], output: str
             for one in stats_rows(item) if by_row else (item,):
                 writer.item(one)
         writer.end()
+
+
+def _title(item: dict[str, Any], at: Identity) -> str:
+    return f"{item['backend']} ({at.engine} {at.address}, {item['layout']})"
