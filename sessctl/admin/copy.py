@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol, cast
 
+from sessctl.admin.alone import alone_in
 from sessctl.admin.convert import Conversion, fingerprint, is_over, same_print
 from sessctl.admin.ledger import Entry, Ledger
 from sessctl.admin.placing import Placed, Placing, Wanted
@@ -130,11 +132,13 @@ class Copy:
         self._room.check(round(plan.count * share), round(plan.size_of_all * share))
 
     def _guarded(self, pages: Iterator[list[Result]]) -> Iterator[list[Result]]:
-        summary = self.summary
+        summary, left = self.summary, self._source_journal
+        alone = alone_in(left.path.parent, self._store) if left is not None else nullcontext()
         try:
-            for results in pages:
-                summary.counts.update(result.outcome.value for result in results)
-                yield results
+            with alone:
+                for results in pages:
+                    summary.counts.update(result.outcome.value for result in results)
+                    yield results
             if self.stop() and summary.stopped is None:
                 summary.stopped = "interrupted"
             summary.complete = summary.stopped is None

@@ -228,6 +228,27 @@ def test_a_session_that_a_scan_names_twice_moves_once(
     assert work.summary.counts == {"moved": count}
 
 
+def test_two_moves_at_once_end_nobody(
+    sqlite_subject: SqliteSubject, target: SqliteEngine, tmp_path: Path, rng: Random
+) -> None:
+    """What one has moved is no logout to the other: the second one has to wait."""
+    fill(sqlite_subject, 3, rng)
+    before = sqlite_subject.engine.everything()
+    second: list[Copy] = []
+    with (
+        sqlite_subject.open() as source,
+        target.open(write=True) as store,
+        sqlite_subject.open() as again,
+        target.open(write=True) as beside,
+    ):
+        acts = [lambda: second.append(move(again, beside, tmp_path / "journals"))]
+        first = move(Watched(source, acts), store, tmp_path / "journals")
+        third = move(source, store, tmp_path / "journals")
+    assert (first.summary.counts, third.summary.complete) == ({"moved": 3}, True)
+    assert "another run is moving" in str(second[0].summary.error)
+    assert (target.everything(), sqlite_subject.engine.everything()) == (before, {})
+
+
 def test_a_logout_before_the_last_pass_of_a_move_ends_the_copy_too(
     sqlite_subject: SqliteSubject, target: SqliteEngine, tmp_path: Path, rng: Random
 ) -> None:
