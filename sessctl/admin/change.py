@@ -84,9 +84,10 @@ class Change:
             self.summary.error = self.summary.error or exc
             now = {}
         left: list[str | None] = []
+        off = self.store.capabilities.ends_within_ms
         for (_, new), result in zip(pairs, results, strict=True):
             found = now.get(result.sid)
-            ours = found is not None and _is_same(found, new)
+            ours = found is not None and _is_same(found, new, off)
             left.append(digest_of(self.store, found) if found is not None and ours else None)
         return left
 
@@ -160,10 +161,10 @@ def _failed(pairs: Sequence[Pair], why: str) -> list[Result]:
     return [Result(was.sid, Outcome.FAILED, why) for was, _ in pairs]
 
 
-def _is_same(found: Session, new: Session) -> bool:
-    """What was read is what was written: its end as exactly as the engine keeps it, its data
-    perhaps in other words (PostgreSQL's jsonb) or encrypted anew."""
-    if not _is_same_end(found.expires_ms, new.expires_ms):
+def _is_same(found: Session, new: Session, off_ms: int) -> bool:
+    """What was read is what was written: its end as exactly as the engine keeps and tells it, its
+    data perhaps in other words (PostgreSQL's jsonb) or encrypted anew."""
+    if not _is_same_end(found.expires_ms, new.expires_ms, off_ms):
         return False
     if found.raw == new.raw:
         return True
@@ -173,7 +174,9 @@ def _is_same(found: Session, new: Session) -> bool:
         return False
 
 
-def _is_same_end(ends: int | None, wanted: int | None) -> bool:
-    if ends is None or wanted is None or ends == wanted:
+def _is_same_end(ends: int | None, wanted: int | None, off_ms: int) -> bool:
+    if ends is None or wanted is None:
         return ends == wanted
+    if abs(ends - wanted) <= off_ms:
+        return True
     return ends % _WHOLE_S == 0 and abs(ends - wanted) < _WHOLE_S

@@ -9,19 +9,23 @@ is there is found to be there.
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol, cast
 
+from sessctl.admin.alone import alone_in
 from sessctl.admin.convert import Conversion, fingerprint, is_over, same_print
+from sessctl.admin.ledger import Entry, Ledger
 from sessctl.admin.placing import Placed, Placing, Wanted
 from sessctl.admin.plan import check_cascades, check_recognised, check_zone
 from sessctl.admin.portable import PortableFile
 from sessctl.admin.room import RoomGuard
-from sessctl.errors import Refused, SerializerError, SessctlError, StoreError
+from sessctl.errors import Refused, SerializerError, SessctlError, StoreError, UsageError
 from sessctl.session import Query, Session
 from sessctl.stores.base import Outcome, Result, in_pages
+from sessctl.stores.layouts.base import ItemLayout, KeyLayout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -97,6 +101,8 @@ class Copy:
         self._is_dry = is_dry
         self._conversion = Conversion(target)
         self._room = RoomGuard(target)
+        self._moved: Ledger | None = None  # what has left the source: a scan may meet it twice
+        self._are_two = False  # proved: what ends at the source stays in the target
 
     # -- a pass -----------------------------------------------------------------------------------
 
@@ -126,11 +132,13 @@ class Copy:
         self._room.check(round(plan.count * share), round(plan.size_of_all * share))
 
     def _guarded(self, pages: Iterator[list[Result]]) -> Iterator[list[Result]]:
-        summary = self.summary
+        summary, left = self.summary, self._source_journal
+        alone = alone_in(left.path.parent, self._store) if left is not None else nullcontext()
         try:
-            for results in pages:
-                summary.counts.update(result.outcome.value for result in results)
-                yield results
+            with alone:
+                for results in pages:
+                    summary.counts.update(result.outcome.value for result in results)
+                    yield results
             if self.stop() and summary.stopped is None:
                 summary.stopped = "interrupted"
             summary.complete = summary.stopped is None
@@ -142,6 +150,8 @@ class Copy:
                 if journal is not None:
                     setattr(summary, name, journal.path if journal.sessions else None)
                     journal.end(dict(summary.counts), complete=summary.complete)
+            if self._moved is not None:
+                self._moved.close()
 
     def _pass(
         self, query: Query, work: Callable[[list[Session]], list[Result]]
@@ -196,15 +206,19 @@ class Copy:
     def _move(self, placed: list[Placed]) -> list[Result]:
         """End at the source what stands in the target; what was renewed is copied again."""
         done = {one.source.sid: one.result for one in placed}
-        left = [one for one in placed if one.stands is not None]
+        left = list({one.source.sid: one for one in placed if one.stands is not None}.values())
+        self._moved = self._moved or Ledger()
+        before = self._moved.known(list(done))
         for _ in range(MOVE_TRIES):
             if not left:
                 break
-            ended = self._end(self._store, self._source_journal, [one.source for one in left])
+            ended = self._end_at_source([one.source for one in left])
             renewed: list[Placed] = []
             for one, result in zip(left, ended, strict=True):
                 if result.outcome in (Outcome.DELETED, Outcome.UNCONFIRMED):
                     done[one.source.sid] = Result(result.sid, Outcome.MOVED, result.reason)
+                elif result.outcome is Outcome.GONE and one.source.sid in before:
+                    del done[one.source.sid]  # it was us: Redis may name a key twice
                 elif result.outcome is Outcome.GONE:
                     done[one.source.sid] = self._take_back(one)
                 elif result.outcome is Outcome.CHANGED:
@@ -216,7 +230,33 @@ class Copy:
                     reason = f"copied, and still at the source: {result.reason}"
                     done[one.source.sid] = Result(result.sid, Outcome.FAILED, reason)
             left = self._place_again(renewed, done)
+        moved = [sid for sid, result in done.items() if result.outcome is Outcome.MOVED]
+        self._moved.keep([(sid, Entry(b"", b"")) for sid in moved], 1)
         return list(done.values())
+
+    def _end_at_source(self, sessions: list[Session]) -> list[Result]:
+        """Journal and delete what stands in the target. The very first one goes alone: if its copy
+        goes with it, the two are one store by two names, and nobody else may end there.
+
+        Raises:
+            Refused: they are one; the first session was put back.
+        """
+        results: list[Result] = []
+        left = deque(sessions)
+        while left and not self._are_two:
+            first = left.popleft()
+            results += self._end(self._store, self._source_journal, [first])
+            if results[-1].outcome not in (Outcome.DELETED, Outcome.UNCONFIRMED):
+                continue
+            self._are_two = bool(self._target.get([first.sid]))
+            if not self._are_two and not is_over(first, self._source.now_ms()):
+                self._store.put([first])
+                raise Refused(
+                    "what ends at the source is gone from the target: they are one store by two "
+                    "names",
+                    hint="nothing has moved, and the session that was tried is back",
+                )
+        return results + self._end(self._store, self._source_journal, list(left))
 
     def _place_again(self, renewed: list[Placed], done: dict[str, Result]) -> list[Placed]:
         if not renewed:
@@ -245,12 +285,36 @@ class Copy:
     @staticmethod
     def _end(store: Store, journal: JournalWriter | None, sessions: list[Session]) -> list[Result]:
         """Delete what is unchanged, journalled first; results in the order of the sessions."""
+        if not sessions:
+            return []
         number = journal.page(store, sessions) if journal is not None else 0
         told = {result.sid: result for result in store.delete(sessions)}
         results = [told[session.sid] for session in sessions]
         if journal is not None:
             journal.done(number, results)
         return results
+
+
+def check_apart(source: Store, target: Store) -> None:
+    """A copy does not meet itself. Raises UsageError for one store, or a target that is a part of
+    the source: keys that begin alike."""
+    ours, theirs = source.identity.as_dict(), target.identity.as_dict()
+    if ours == theirs:
+        raise UsageError(
+            "the source and the target are one store", hint="-b is the source, --to the target"
+        )
+    outer, inner = source.layout, target.layout
+    if (
+        isinstance(outer, KeyLayout | ItemLayout)
+        and isinstance(inner, KeyLayout | ItemLayout)
+        and inner.prefix.startswith(outer.prefix)
+        and {**ours, "scope": ""} == {**theirs, "scope": ""}
+    ):
+        raise UsageError(
+            f"keys of the target, '{inner.prefix}...', are keys of the source, too: the copy would "
+            "be copied",
+            hint="copy to another database, or to a prefix that does not begin like the source's",
+        )
 
 
 def results_of(placed: list[Placed]) -> list[Result]:

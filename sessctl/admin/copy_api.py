@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from typing import IO, TYPE_CHECKING
 
-from sessctl.admin.copy import Copy, CopySummary, Source
+from sessctl.admin.copy import Copy, CopySummary, Source, check_apart
 from sessctl.admin.diff import SessionChange, StoreDiff
 from sessctl.admin.follow import Follow
 from sessctl.admin.journal import JournalWriter, head_for
@@ -54,9 +54,11 @@ def copy_sessions(
     Raises:
         GuardRefused: a guard said no, or the target has no room; nothing was written.
         JournalError: what could not be journalled was not changed.
+        UsageError: the two are one store, or the target is a part of the source.
         ValueError: no such `conflict`.
     """
     chosen, asked = Conflict(conflict), query or Query()
+    check_apart(source, target)
     journal = _journal(target, asked, journals)
     placing = Placing(target, conflict=chosen, journal=journal)
     work = (Follow if follow else Copy)(

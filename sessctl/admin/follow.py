@@ -61,7 +61,8 @@ class Follow(Copy):
                 if changes:
                     self.sleep(_BETWEEN_PASSES_S)
             if self._source_journal is not None:
-                yield from self._pass(query, lambda page: self._move(self._anew(ledger, page)))
+                yield from self._pass(query, partial(self._leave, ledger, number + 1))
+                yield from self._gone(ledger, number + 1)
 
     def _is_stopped(self) -> bool:
         return self.stop() or self.summary.stopped is not None
@@ -81,6 +82,12 @@ class Follow(Copy):
             known[one.source.sid] = Entry(prints[one.source.sid], wrote)
         ledger.keep(known.items(), number)
         return results_of(placed)
+
+    def _leave(self, ledger: Ledger, number: int, page: list[Session]) -> list[Result]:
+        """The last pass of a move: bring a page up to date, and end it at the source."""
+        results = self._move(self._anew(ledger, page))
+        ledger.keep(ledger.known([session.sid for session in page]).items(), number)
+        return results
 
     def _anew(self, ledger: Ledger, page: list[Session]) -> list[Placed]:
         """Place a page, over what an earlier pass has written."""
@@ -109,7 +116,7 @@ class Follow(Copy):
                 else:
                     reason = "ended at the source, and changed in the target since"
                     results.append(Result(known.sid, Outcome.KEPT, reason))
-            for ended in self._end(self._target, self._target_journal, ours) if ours else ():
+            for ended in self._end(self._target, self._target_journal, ours):
                 if ended.outcome in (Outcome.DELETED, Outcome.UNCONFIRMED):
                     results.append(Result(ended.sid, Outcome.ENDED, "ended at the source"))
                 elif ended.outcome is not Outcome.GONE:

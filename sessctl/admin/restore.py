@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sessctl.admin.journal import Keep, check_same_store, digest_of
+from sessctl.admin.journal import Keep, check_same_store, digest_of, digests_of
 from sessctl.errors import Refused, StoreError
 from sessctl.session import Session, State
 from sessctl.stores.base import Outcome, Result
@@ -175,10 +175,10 @@ class Restore:
             if now is None:
                 results[session.sid] = Result(session.sid, Outcome.GONE, "it has ended since")
                 continue
-            digest = digest_of(self._store, now)
-            if digest == digest_of(self._store, session):
+            digests = digests_of(self._store, now)
+            if digest_of(self._store, session) in digests:
                 results[session.sid] = Result(session.sid, Outcome.PRESENT)
-            elif digest == left[session.sid]:
+            elif left[session.sid] in digests:
                 pairs.append((now, session))
             else:
                 results[session.sid] = Result(session.sid, Outcome.NEWER)

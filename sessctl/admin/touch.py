@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sessctl.admin.change import Change, journal_of_changes, renewing
 from sessctl.errors import UsageError
-from sessctl.session import State
+from sessctl.session import Expiry, State
 from sessctl.stores.base import Outcome, Result
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def touch_pages(
 
     Args:
         ends_ms: in ms since 1970 UTC.
-        only_later: a session that ends later than that is left alone (`present`).
+        only_later: a session that ends later than that, or never, is left alone (`present`).
     """
     store = change.store
     now_ms = store.now_ms()
@@ -34,8 +34,9 @@ def touch_pages(
     def become(session: Session) -> Session | Result:
         if session.state(now_ms) is State.EXPIRED:
             return Result(session.sid, Outcome.LAPSED, "it has ended")
-        ends = session.expires_ms
-        if ends == ends_ms or (only_later and ends is not None and ends > ends_ms):
+        ends, endless = session.expires_ms, session.expiry is Expiry.NEVER
+        later = endless or (ends is not None and ends > ends_ms)
+        if ends == ends_ms or (only_later and later):
             return Result(session.sid, Outcome.PRESENT, "it ends then, or later")
         return store.with_end(session, ends_ms)
 

@@ -75,6 +75,7 @@ class Capabilities:
     hints: bool = False  # has `HintingStore.heard`
     counts_fast: bool = False  # an exact count costs little beside a purge
     tells_room: bool = False  # has `RoomyStore.room`
+    ends_within_ms: int = 0  # how far off the end of a session may be, as it is read
     answers: tuple[str, ...] = ()  # parts of a query, beside ids, that the server itself sifts by
     zone_doubt: str = ""  # why dates without a zone may be read wrongly, in words; guarded
     cascades: str = ""  # what else a delete would set off, in words; guarded

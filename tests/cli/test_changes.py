@@ -13,7 +13,7 @@ from tests.support.cli import DAY_MS, HOUR_MS, TERMINAL, now_ms, save, sid, stor
 
 if TYPE_CHECKING:
     from tests.support.cli import Cli
-    from tests.support.engines import Engine, SqliteEngine
+    from tests.support.engines import Engine, RedisEngine, SqliteEngine
     from tests.support.run import Result
 
 A, B = sid("a"), sid("b")
@@ -198,6 +198,14 @@ def test_touch_without_a_time_never_shortens_a_life(cli: Cli, shop: SqliteEngine
     assert cli("touch", A, "--ttl", "1h", "-b", shop.url).code == 0
     (item,) = cli("show", A, "-o", "jsonl", "-b", shop.url).json_lines()
     assert item["ttl_s"] <= 3600
+
+
+def test_touch_without_a_time_gives_no_end_to_what_has_none(cli: Cli, cache: RedisEngine) -> None:
+    cache.save(A.encode(), stored(42, left_ms=None), None)
+    result = cli("touch", A, "-o", "jsonl", "-b", cache.url)
+    assert (result.json_lines()[0]["outcome"], cache.client.pttl(f"sess:{A}")) == ("present", -1)
+    assert cli("touch", A, "--ttl", "1h", "-b", cache.url).code == 0
+    assert 0 < cache.client.pttl(f"sess:{A}") <= 3_600_000
 
 
 def test_touch_until_an_instant(cli: Cli, shop: SqliteEngine) -> None:

@@ -245,6 +245,25 @@ def test_what_an_earlier_copy_brought_over_moves_too(
     assert shop.everything() == {}
 
 
+def test_a_move_within_one_store_by_two_names_ends_nobody(cli: Cli, cache: RedisEngine) -> None:
+    """Each session is found to be in the target; ending it at the source would end it for good."""
+    for name in (ANA, BEN):
+        save(cache, name, 42)
+    before = cache.everything()
+    result = copy(cli, cache.url.replace("127.0.0.1", "localhost"), cache.url, "--move")
+    assert "they are one store by two names" in result.stderr
+    assert (result.code, cache.everything()) == (4, before)
+
+
+def test_a_copy_to_keys_within_the_source_is_refused(cli: Cli, cache: RedisEngine) -> None:
+    """Its copies would be sessions of the source, to be copied again, and again."""
+    save(cache, ANA, 42)
+    result = copy(cli, cache.url, f"{cache.url}&prefix=sess:new:")
+    assert (result.code, len(cache.everything())) == (2, 1)
+    assert "keys of the target, 'sess:new:...', are keys of the source, too" in result.stderr
+    assert copy(cli, cache.url, f"{cache.url}&prefix=new:").counts == {"copied": 1}
+
+
 # -- plan, question, guards ------------------------------------------------------------------------
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -79,6 +81,21 @@ def test_round_trip_over_four_engines(
         assert (result.counts, result.code) == ({"copied": 4}, 0), result.stderr
         source = target
     assert back.everything() == before
+
+
+def test_a_pipe_is_imported_as_a_file_is(
+    cli: Cli, shop: SqliteEngine, back: SqliteEngine, tmp_path: Path
+) -> None:
+    """`sessctl import <(ssh old sessctl export)`: it cannot be read twice."""
+    save(shop, sid("a"), 42)
+    exported = cli("export", "-b", shop.url).stdout.encode()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = Thread(target=pipe.write_bytes, args=(exported,))
+    writer.start()
+    result = cli("import", pipe, "-b", back.url, "--yes")
+    writer.join()
+    assert (result.counts, back.everything()) == ({"copied": 1}, shop.everything())
 
 
 def test_what_list_prints_can_be_imported(cli: Cli, shop: SqliteEngine, back: SqliteEngine) -> None:

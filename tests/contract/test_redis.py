@@ -6,11 +6,15 @@ import random
 import signal
 import threading
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from sessctl.admin.journal import open_journal
 from sessctl.admin.removal import Removal
+from sessctl.admin.restore import Restore
+from sessctl.admin.touch import touch
 from sessctl.errors import (
     AccessDenied,
     Refused,
@@ -320,6 +324,23 @@ class TestOldServer:
             ]  # fmt: skip
             assert outcomes(store.put([store.thaw(frozen)])) == [Outcome.STORED]
             assert outcomes(store.put([store.thaw(frozen)])) == [Outcome.PRESENT]
+        engine.client.close()
+
+    def test_a_change_can_be_undone_though_its_end_is_told_otherwise(
+        self, old: RedisServer, tmp_path: Path
+    ) -> None:
+        """Ends are counted from a clock that is read before or after: 2 ms are nobody's renewal."""
+        engine = RedisEngine(old)
+        engine.save(b"a", value(), now_ms() + DAY)
+        with engine.open(write=True) as store:
+            done = touch(store, ["a"], ttl=timedelta(days=3), journals=tmp_path)
+            assert done.summary.journal is not None
+            (session,) = store.get(["a"])
+            assert session.expires_ms is not None
+            engine.touch(b"a", session.expires_ms + 2)
+            for word in ("stored", "present"):
+                undo = Restore(store, open_journal(done.summary.journal))
+                assert [result.outcome for page in undo.run() for result in page] == [word]
         engine.client.close()
 
 

@@ -6,20 +6,29 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sessctl.errors import AccessDenied, Refused, StoreError, StoreUnreachable, UsageError
+from sessctl import copy_sessions, set_data
+from sessctl.errors import (
+    AccessDenied,
+    Refused,
+    SerializerError,
+    StoreError,
+    StoreUnreachable,
+    UsageError,
+)
 from sessctl.session import Query
 from sessctl.stores.access import Access
 from sessctl.stores.base import Outcome
 from sessctl.stores.engines.sql_bites import next_size
 from sessctl.stores.opening import open_store
 from sessctl.text import Secret
-from tests.support.engines import now_ms, value
+from tests.support.engines import SqliteEngine, now_ms, value
 from tests.support.mariadb import MariaServer
 from tests.support.postgres import PostgresServer
 from tests.support.sql_engines import MariaEngine, PostgresEngine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 HOUR = 3_600_000
 Engine = PostgresEngine | MariaEngine
@@ -210,3 +219,41 @@ def test_a_slow_transaction_is_followed_by_a_smaller_one(
     size: int, done: int, took_s: float, then: int
 ) -> None:
     assert next_size(size, done, took_s) == then
+
+
+def test_a_row_that_the_table_does_not_take_fails_alone(sql: Engine, tmp_path: Path) -> None:
+    """PostgreSQL takes no NUL, this table of MariaDB no long id: the rest of the page moves."""
+    source = SqliteEngine(tmp_path / "source.db")
+    names = [b"good-%d" % number for number in range(20)]
+    for name in (*names, b"a\0b", b"x" * 9_000):
+        source.save(name, value(), now_ms() + HOUR)
+    with source.open() as store, sql.open(write=True) as target:
+        done = copy_sessions(store, target, journals=tmp_path / "journals")
+    assert done.complete
+    assert done.counts == {"copied": 21, "failed": 1}
+    assert set(names) <= set(sql.everything())
+    source.client.close()
+
+
+def test_mysql_cuts_nothing_off_even_where_the_server_would(
+    mysql_engine: MariaEngine, tmp_path: Path
+) -> None:
+    """Without strict mode a longer value is cut to what the column holds: a session lost."""
+    client = mysql_engine.client
+    with client.cursor() as cursor:
+        cursor.execute("ALTER TABLE sessions MODIFY data text COLLATE utf8mb4_bin")
+        cursor.execute("SELECT @@GLOBAL.sql_mode")
+        (usual,) = cursor.fetchone()
+        cursor.execute("SET GLOBAL sql_mode = ''")
+    try:
+        mysql_engine.save(b"abc", value(), now_ms() + HOUR)
+        before = mysql_engine.everything()
+        with (
+            mysql_engine.open(write=True) as store,
+            pytest.raises(SerializerError, match="Data too long"),
+        ):
+            set_data(store, "abc", {"text": "x" * 70_000}, journals=tmp_path / "journals")
+        assert mysql_engine.everything() == before
+    finally:
+        with client.cursor() as cursor:
+            cursor.execute("SET GLOBAL sql_mode = %s", (usual,))

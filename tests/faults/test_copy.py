@@ -11,6 +11,7 @@ import pytest
 
 from sessctl import copy_sessions
 from sessctl.admin.copy import Copy
+from sessctl.admin.follow import Follow
 from sessctl.admin.journal import JournalWriter, head_for
 from sessctl.admin.placing import Placing
 from sessctl.errors import GuardRefused
@@ -204,6 +205,70 @@ def test_a_logout_while_it_moves_ends_the_copy_too(
         work = move(Watched(source, [lambda: engine.drop(name)]), store, tmp_path / "journals")
     assert (target.everything(), engine.everything()) == ({}, {})
     assert work.summary.counts == {"ended": 1}
+
+
+class Twice(Watched):
+    """A source whose scan names every session twice, as SCAN of Redis may."""
+
+    def scan(self, query: Query) -> Iterator[Session]:
+        found = list(self._store.scan(query))
+        return iter(found + found)
+
+
+@pytest.mark.parametrize("count", [3, 700], ids=["in-a-page", "in-two-pages"])
+def test_a_session_that_a_scan_names_twice_moves_once(
+    sqlite_subject: SqliteSubject, target: SqliteEngine, tmp_path: Path, rng: Random, count: int
+) -> None:
+    """It is gone from the source the second time; that was us, and its copy stays."""
+    fill(sqlite_subject, count, rng)
+    before = sqlite_subject.engine.everything()
+    with sqlite_subject.open() as source, target.open(write=True) as store:
+        work = move(Twice(source, []), store, tmp_path / "journals")
+    assert (target.everything(), sqlite_subject.engine.everything()) == (before, {})
+    assert work.summary.counts == {"moved": count}
+
+
+def test_two_moves_at_once_end_nobody(
+    sqlite_subject: SqliteSubject, target: SqliteEngine, tmp_path: Path, rng: Random
+) -> None:
+    """What one has moved is no logout to the other: the second one has to wait."""
+    fill(sqlite_subject, 3, rng)
+    before = sqlite_subject.engine.everything()
+    second: list[Copy] = []
+    with (
+        sqlite_subject.open() as source,
+        target.open(write=True) as store,
+        sqlite_subject.open() as again,
+        target.open(write=True) as beside,
+    ):
+        acts = [lambda: second.append(move(again, beside, tmp_path / "journals"))]
+        first = move(Watched(source, acts), store, tmp_path / "journals")
+        third = move(source, store, tmp_path / "journals")
+    assert (first.summary.counts, third.summary.complete) == ({"moved": 3}, True)
+    assert "another run is moving" in str(second[0].summary.error)
+    assert (target.everything(), sqlite_subject.engine.everything()) == (before, {})
+
+
+def test_a_logout_before_the_last_pass_of_a_move_ends_the_copy_too(
+    sqlite_subject: SqliteSubject, target: SqliteEngine, tmp_path: Path, rng: Random
+) -> None:
+    engine, stays, leaves = sqlite_subject.engine, sid(rng).encode(), sid(rng).encode()
+    for name in (stays, leaves):
+        engine.save(name, stored(rng), now_ms() + DAY_MS)
+    folder = tmp_path / "journals"
+    with sqlite_subject.open() as source, target.open(write=True) as store:
+        taken, left = (
+            JournalWriter(folder, head_for(one, "copy", Query(), backend="it"))
+            for one in (store, source)
+        )
+        work = Follow(
+            source, store, Placing(store, journal=taken), target_journal=taken, source_journal=left
+        )
+        work.sleep = lambda _: None
+        work.say = lambda text: engine.drop(leaves) if "nothing changed" in text else None
+        pages = list(work.run(Query()))
+    assert [result.outcome for result in pages[-1]] == ["ended"]
+    assert (set(target.everything()), engine.everything()) == ({stays}, {})
 
 
 # -- killed, and run again -------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from sessctl.admin.journal.line import FORMAT, SUFFIX
 from sessctl.admin.journal.reader import Journal, Page, Summary, open_journal
 from sessctl.admin.journal.resume import query_to_resume, reopen
 from sessctl.admin.journal.sealing import JournalKey
-from sessctl.admin.journal.sessions import Keep, digest_of
+from sessctl.admin.journal.sessions import Keep, digest_of, digests_of
 from sessctl.admin.journal.space import check_room
 from sessctl.admin.journal.writer import JournalWriter
 
@@ -34,6 +34,7 @@ __all__ = [
     "check_room",
     "check_same_store",
     "digest_of",
+    "digests_of",
     "head_for",
     "list_journals",
     "old_journals",

@@ -55,8 +55,21 @@ def _kept(store: Store, session: Session, keep: Keep) -> dict[str, Any]:
 
 def digest_of(store: Store, session: Session) -> str:
     """What tells a session, value, expiry and all, from every other state of it."""
-    kept = _plain({"sid": session.sid, **store.freeze(session)})
+    return _digest(_plain({"sid": session.sid, **store.freeze(session)}))
+
+
+def _digest(kept: dict[str, Any]) -> str:
     return sha256(msgspec.json.encode(kept, order="deterministic")).hexdigest()
+
+
+def digests_of(store: Store, session: Session) -> set[str]:
+    """Its digest, and those of the states that it may be in where the store tells an end to a few
+    ms only: it may have been off when it was written down, and may be now."""
+    kept = _plain({"sid": session.sid, **store.freeze(session)})
+    off, ends = 2 * store.capabilities.ends_within_ms, kept.get("expires_ms")
+    if not off or not isinstance(ends, int) or ends < 0:
+        return {_digest(kept)}
+    return {_digest({**kept, "expires_ms": ends + ms}) for ms in range(-off, off + 1)}
 
 
 def unpack(packed: str, *, page: int) -> list[dict[str, Any]]:

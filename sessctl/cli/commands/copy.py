@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sessctl.admin.copy import Copy
+from sessctl.admin.copy import Copy, check_apart
 from sessctl.admin.follow import Follow
 from sessctl.admin.journal import Keep
 from sessctl.admin.placing import Conflict, Placing
@@ -26,7 +26,7 @@ from sessctl.cli.copying import (
 from sessctl.cli.journals import check_journal_room
 from sessctl.cli.options import command
 from sessctl.cli.outcomes import counted
-from sessctl.errors import ExitCode, UsageError
+from sessctl.errors import ExitCode
 
 if TYPE_CHECKING:
     from sessctl.admin.plan import Plan
@@ -84,10 +84,7 @@ def copy(
         run.store(backend, write=move and not dry_run) as source,
         run.store(other, write=not dry_run) as target,
     ):
-        if source.identity == target.identity:
-            raise UsageError(
-                "the source and the target are one store", hint="-b is the source, --to the target"
-            )
+        check_apart(source, target)
         q.check_fields(query, source)
         code = _copy(run, (backend, source), (other, target), query, how, outcomes)
     outcomes.end()

@@ -107,18 +107,23 @@ def _import(
 
 @contextmanager
 def _opened(run: Run, name: str) -> Iterator[IO[bytes]]:
-    """The file; standard input is kept in a file without a name, to be read twice."""
-    if name != "-":
-        try:
-            with open(name, "rb") as file:  # noqa: PTH123
-                yield file
-        except OSError as exc:
-            reason = (exc.strerror or "error").lower()
-            raise UsageError(f"cannot read {name} ({reason})") from None
+    """The file. Standard input and pipes are kept in a file without a name, to be read twice."""
+    if name == "-":
+        with _kept(run.streams.stdin) as file:
+            yield file
         return
+    try:
+        with open(name, "rb") as file, file if file.seekable() else _kept(file) as lines:  # noqa: PTH123
+            yield lines
+    except OSError as exc:
+        reason = (exc.strerror or "error").lower()
+        raise UsageError(f"cannot read {name} ({reason})") from None
+
+
+def _kept(pipe: IO[bytes]) -> IO[bytes]:
     from tempfile import TemporaryFile
 
-    with TemporaryFile() as file:
-        while part := run.streams.stdin.read(_COPIED_AT_ONCE):
-            file.write(part)
-        yield file
+    file = TemporaryFile()  # noqa: SIM115 - whoever asked closes it
+    while part := pipe.read(_COPIED_AT_ONCE):
+        file.write(part)
+    return file

@@ -32,6 +32,8 @@ except ImportError:
     raise MissingExtra("a mysql store", "mysql") from None
 
 DRIVER_ERRORS = (pymysql.MySQLError, OSError)
+# What is too long is refused and not cut off, whatever the server's own mode.
+_STRICT = "CONCAT_WS(',', NULLIF(@@sql_mode, ''), 'STRICT_ALL_TABLES')"
 _MODES = ("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
 OPTIONS = ("ssl-mode", "ssl-ca", "ssl-cert", "ssl-key", "unix_socket")
 
@@ -112,7 +114,7 @@ class MysqlTarget(SqlTarget):
             cursor.execute(
                 "SET SESSION time_zone = '+00:00', "
                 f"innodb_lock_wait_timeout = {LOCK_TIMEOUT_S}, lock_wait_timeout = "
-                f"{LOCK_TIMEOUT_S}, {limit}"
+                f"{LOCK_TIMEOUT_S}, {limit}, sql_mode = {_STRICT}"
             )
             mode = "READ ONLY" if self.access.read_only else "READ WRITE"
             cursor.execute(f"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, {mode}")

@@ -12,12 +12,14 @@ from sessctl.stores.engines.sql_connection import (
     LOCK_TIMEOUT_S,
     STATEMENT_TIMEOUT_S,
     LostConnection,
+    UnfitRow,
 )
 from sessctl.text import escape, redact
 
 _DUPLICATE = 1062
 _CA = "`ca_file` of the backend, or ?ssl-ca=FILE, names a certificate authority of your own"
 _DENIED = (1044, 1045, 1142, 1143, 1227, 1698)
+_UNFIT = (3140, 3819)  # no JSON, a broken CHECK: PyMySQL knows neither
 _LOST = (1053, 1927, 2006, 2013, 2055)
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'")
 
@@ -58,6 +60,8 @@ def store_error(
         return StoreError(f"{at}: a statement took longer than {STATEMENT_TIMEOUT_S} s")
     if code in (1290, 1792, 1836):
         return AccessDenied(f"{at} is read-only", hint="a replica? write to its primary")
+    if code in _UNFIT:
+        return UnfitRow(f"{at}: {said} ({code})")
     if in_statement and (code in _LOST or isinstance(original, OSError)):
         return LostConnection(f"{at} closed the connection")
     if code == 2026:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import sqlalchemy as sa
+
 from sessctl.errors import AccessDenied, StoreError, StoreUnreachable
 from sessctl.stores.engines.sql_connection import (
     LOCK_TIMEOUT_S,
     STATEMENT_TIMEOUT_S,
     LostConnection,
+    UnfitRow,
 )
 from sessctl.text import escape, redact
 
@@ -31,6 +34,8 @@ def store_error(
     original: Any = getattr(exc, "orig", None) or exc
     state = getattr(original, "sqlstate", None) or ""
     at = f"postgresql at {escape(address)}"
+    if not state and isinstance(exc, sa.exc.DataError):  # psycopg has not even sent it
+        return UnfitRow(f"{at} keeps no such value (a NUL in a text?)")
     if not state:
         return (
             LostConnection(f"{at} closed the connection")
@@ -50,6 +55,8 @@ def store_error(
             f"{at}: a lock was held by somebody else for {LOCK_TIMEOUT_S} s",
             hint="try again when their transaction has ended",
         )
+    if state == "54000":  # an id that is too long for its index
+        return UnfitRow(f"{at}: {said} ({state})")
     if state == "57014":
         return StoreError(f"{at}: a statement took longer than {STATEMENT_TIMEOUT_S} s")
     if state == "25006":

@@ -22,7 +22,7 @@ from sessctl.stores.engines.redis_nodes import info
 from sessctl.stores.engines.redis_pages import RedisPages
 from sessctl.stores.engines.redis_room import room_of
 from sessctl.stores.engines.redis_scan import keys_of
-from sessctl.stores.engines.redis_writes import DELETE_PAGE, NO_TTL, RedisWriter
+from sessctl.stores.engines.redis_writes import DELETE_PAGE, NO_TTL, OLD_TOLERANCE_MS, RedisWriter
 from sessctl.stores.reader import Reader
 from sessctl.stores.survey import places_of_keys
 from sessctl.text import decode_id, encode_id
@@ -66,15 +66,19 @@ class RedisStore:
         self.layout = layout
         self.identity = identity
         self.remarks = remarks
-        self.capabilities = Capabilities(
-            expires_by_itself=True, confirms_writes=True, tells_room=True, hints=True
-        )
         self._prefix = encode_id(layout.before_sid)
         self._reader = Reader(layout)
         self._keys = Keys(nodes)
         self._hints = RedisHints(nodes, int(identity.database), keys_of(encode_id(layout.prefix)))
         self._pages = RedisPages(
             nodes, self._keys, layout.prefix, session_of=self._session, remarks=remarks
+        )
+        self.capabilities = Capabilities(
+            expires_by_itself=True,
+            confirms_writes=True,
+            tells_room=True,
+            hints=True,
+            ends_within_ms=0 if self._pages.absolute else OLD_TOLERANCE_MS,
         )
         self._writer: RedisWriter | None = None
         if not read_only:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 DELETE_PAGE = 500
 NO_TTL = -1
 # Servers before 7.0 tell only the remaining time; adding it to TIME is off by up to this.
-_OLD_TOLERANCE_MS = 2
+OLD_TOLERANCE_MS = 2
 _LOOKS, _BETWEEN_LOOKS_S = 20, 0.01  # a page of scripts is 110 KiB
 _LEFT = {GONE: Outcome.GONE, CHANGED: Outcome.CHANGED, LAPSED: Outcome.LAPSED}
 
@@ -69,7 +69,7 @@ class RedisWriter:
         self._read = read
         self._remarks = remarks
         self._absolute = absolute
-        self._tolerance = 0 if absolute else _OLD_TOLERANCE_MS
+        self._tolerance = 0 if absolute else OLD_TOLERANCE_MS
         self._delete, self._replace = scripts(absolute_expiry=absolute)
         self._may_script = True
         self._nodes = nodes

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sessctl.errors import StoreError
 from sessctl.stores.base import Outcome, Result
-from sessctl.stores.engines.sql_connection import LostConnection
+from sessctl.stores.engines.sql_connection import LostConnection, UnfitRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,7 +39,8 @@ class Bites:
         quick ones.
 
         An error, of the commit as well, undoes its transaction. All that follow fail with it: a
-        lock on the table is waited for once, and not by each of them.
+        lock on the table is waited for once, and not by each of them. Only a row that the table
+        does not take fails alone: it is found by halves.
         """
         results: list[Result] = []
         start = 0
@@ -52,6 +53,11 @@ class Bites:
                 self._size = next_size(self._size, len(bite), time.monotonic() - began)
             except LostConnection:
                 found = after_loss(bite)
+            except UnfitRow as exc:
+                if len(bite) > 1:
+                    self._size = len(bite) // 2
+                    continue
+                found = [Result(sid_of(bite[0]), Outcome.FAILED, exc.message)]
             except StoreError as exc:
                 rest = items[start:]
                 return results + [Result(sid_of(it), Outcome.FAILED, exc.message) for it in rest]

@@ -19,6 +19,7 @@ from sessctl.errors import StoreError, StoreUnreachable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+_UNFIT = (sa.exc.DataError, sa.exc.IntegrityError)
 _READ_TRIES = 3  # with a new connection each (S9)
 LOCK_TIMEOUT_S = 2  # S15; nobody waits for us longer, nor we for anybody
 STATEMENT_TIMEOUT_S = 30
@@ -26,6 +27,10 @@ STATEMENT_TIMEOUT_S = 30
 
 class LostConnection(StoreUnreachable):
     """The connection broke in a statement: a commit may or may not have been done."""
+
+
+class UnfitRow(StoreError):
+    """The table takes no such value: of this row, which says nothing about the others."""
 
 
 class SqlConnection(ABC):
@@ -78,6 +83,8 @@ class SqlConnection(ABC):
                     raise
                 raise struck from None
             mapped = self._error(exc)
+            if type(mapped) is StoreError and isinstance(exc, _UNFIT):
+                mapped = UnfitRow(mapped.message, hint=mapped.hint)
             if isinstance(mapped, StoreUnreachable):
                 self._drop()
             raise mapped from None
