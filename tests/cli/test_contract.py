@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 # `command -o format`. Who adds one takes it out here.
 NOT_YET: frozenset[str] = frozenset()
 # Left for a later version.
-LATER = frozenset(
-    ["replay import", "replay probe", "replay export", "decode --jobs"]
-)
+LATER = frozenset(["replay import", "replay probe", "replay export", "decode --jobs"])
 
 
 def words(text: str) -> list[str]:
