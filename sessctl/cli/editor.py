@@ -78,7 +78,7 @@ def draft_of(run: Run, text: str, *, name: str) -> Iterator[Draft]:
 
 def _editor(run: Run) -> list[str]:
     for name in ("VISUAL", "EDITOR"):
-        if run.environ.get(name):
+        if run.environ.get(name, "").strip():
             try:
                 return shlex.split(run.environ[name])
             except ValueError:
