@@ -41,7 +41,7 @@ def purge(
     query: Query,
     *,
     journals: Path,
-    keep: Keep = Keep.FULL,
+    keep: Keep | str = Keep.FULL,
     key_file: Path | None = None,
     permissions: Permissions | None = None,
     grace: timedelta = _GRACE,
@@ -54,7 +54,7 @@ def purge(
     Args:
         store: opened with `write=True`.
         journals: the folder for the journal, which is made readable for its owner alone.
-        keep: whole sessions, or their ids and digests only, which undoes nothing.
+        keep: whole sessions (`full`), or their ids and digests only (`ids`), which undoes nothing.
         key_file: encrypts the journal; all its bytes, 32 at the least, are the key. It is needed
             to restore and to resume.
         permissions: what is allowed beyond the ordinary: ceilings, lifted guards.
@@ -65,8 +65,9 @@ def purge(
         GuardRefused: a guard said no; nothing was changed.
         JournalError: what could not be journalled was not deleted.
         MissingExtra: a key file, and no cryptography.
+        ValueError: no such `keep`.
     """
-    key = JournalKey.named(key_file)
+    keep, key = Keep(keep), JournalKey.named(key_file)
     check_query(query)
     if query.expired:
         query = replace(query, grace_ms=round(grace.total_seconds() * 1000))
@@ -110,7 +111,7 @@ def expire(
     *,
     user: str | None = None,
     journals: Path,
-    keep: Keep = Keep.FULL,
+    keep: Keep | str = Keep.FULL,
     key_file: Path | None = None,
     permissions: Permissions | None = None,
 ) -> Summary:
@@ -120,7 +121,7 @@ def expire(
 
     Arguments and errors as for `purge`.
     """
-    query = Query(sids=tuple(sids), user=user)
+    keep, query = Keep(keep), Query(sids=tuple(sids), user=user)
     allowed = permissions or Permissions()
     head = head_for(store, "expire", query, backend=store.identity.label)
     journal = JournalWriter(journals, head, keep=keep, key=JournalKey.named(key_file))
