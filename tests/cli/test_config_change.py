@@ -141,6 +141,13 @@ def test_edit_mends_a_config_that_is_broken(cli: Cli) -> None:
     assert path.read_text() == TWO
 
 
+def test_ctrl_c_belongs_to_the_editor(cli: Cli) -> None:
+    path = cli.config(TWO)
+    script = """kill -INT $PPID; sed -i 's/1"/7"/' "$1" """
+    assert cli("config", "edit", env=editor(cli, script)).code == 0
+    assert path.read_text() == TWO.replace('/1"', '/7"')
+
+
 def test_an_editor_that_fails_changes_nothing(cli: Cli) -> None:
     path = cli.config(TWO)
     result = cli("config", "edit", env=editor(cli, 'echo "#" >> "$1"; exit 3'))
