@@ -17,13 +17,16 @@ def main() -> int:
         except OSError as exc:  # closed, or a full disk
             return 0 if exc.errno in (errno.EPIPE, errno.EBADF) else 6
         return 0
-    if sys.argv[1:2] == ["__complete"]:
-        from sessctl.cli.completion.answer import main as complete
+    try:
+        if sys.argv[1:2] == ["__complete"]:
+            from sessctl.cli.completion.answer import main as complete
 
-        return complete(sys.argv[2:])
-    from sessctl.cli.app import main as run
+            return complete(sys.argv[2:])
+        from sessctl.cli.app import main as run
 
-    return run()
+        return run()
+    except KeyboardInterrupt:  # what runs sees to its own: something was being imported
+        return 130
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def purge(
     query: Query,
     *,
     journals: Path,
-    keep: Keep = Keep.FULL,
+    keep: Keep | str = Keep.FULL,
     key_file: Path | None = None,
     permissions: Permissions | None = None,
     grace: timedelta = _GRACE,
@@ -54,7 +54,7 @@ def purge(
     Args:
         store: opened with `write=True`.
         journals: the folder for the journal, which is made readable for its owner alone.
-        keep: whole sessions, or their ids and digests only, which undoes nothing.
+        keep: whole sessions (`full`), or their ids and digests only (`ids`), which undoes nothing.
         key_file: encrypts the journal; all its bytes, 32 at the least, are the key. It is needed
             to restore and to resume.
         permissions: what is allowed beyond the ordinary: ceilings, lifted guards.
@@ -65,8 +65,9 @@ def purge(
         GuardRefused: a guard said no; nothing was changed.
         JournalError: what could not be journalled was not deleted.
         MissingExtra: a key file, and no cryptography.
+        ValueError: no such `keep`.
     """
-    key = _key(key_file)
+    keep, key = Keep(keep), JournalKey.named(key_file)
     check_query(query)
     if query.expired:
         query = replace(query, grace_ms=round(grace.total_seconds() * 1000))
@@ -97,7 +98,7 @@ def resume(
             written by another run.
         GuardRefused, JournalError: as for `purge`.
     """
-    source = open_journal(journal, key=_key(key_file))
+    source = open_journal(journal, key=JournalKey.named(key_file))
     query = _with_skew(store, query_to_resume(source, store))
     allowed = permissions or Permissions()
     _check(store, query, allowed, journal.parent, source.keep, by_rule=True)
@@ -110,7 +111,7 @@ def expire(
     *,
     user: str | None = None,
     journals: Path,
-    keep: Keep = Keep.FULL,
+    keep: Keep | str = Keep.FULL,
     key_file: Path | None = None,
     permissions: Permissions | None = None,
 ) -> Summary:
@@ -120,10 +121,10 @@ def expire(
 
     Arguments and errors as for `purge`.
     """
-    query = Query(sids=tuple(sids), user=user)
+    keep, query = Keep(keep), Query(sids=tuple(sids), user=user)
     allowed = permissions or Permissions()
     head = head_for(store, "expire", query, backend=store.identity.label)
-    journal = JournalWriter(journals, head, keep=keep, key=_key(key_file))
+    journal = JournalWriter(journals, head, keep=keep, key=JournalKey.named(key_file))
     removal = Removal(store, journal, permissions=allowed)
     results = removal.expire(sids, user)
     _check(store, query, allowed, journals, keep, by_rule=user is not None)
@@ -155,7 +156,7 @@ def restore(
         JournalError: it cannot be read, or is damaged: then nothing was put back.
         UsageError: it is encrypted, and there is no key file or another one.
     """
-    source = open_journal(journal, salvage=salvage, key=_key(key_file))
+    source = open_journal(journal, salvage=salvage, key=JournalKey.named(key_file))
     undo = Restore(store, source, ttl=ttl, lapsed=lapsed)
     undo.check_store()
     undo.plan()  # unpacks every page: what is damaged is found before the first write
@@ -174,10 +175,6 @@ def prune_journals(folder: Path, older_than: timedelta) -> list[Path]:
     """
     old = old_journals(folder, older_than, datetime.now(UTC))
     return [one.path for one in remove_journals(old)]
-
-
-def _key(file: Path | None) -> JournalKey | None:
-    return None if file is None else JournalKey.from_file(file)
 
 
 def _check(

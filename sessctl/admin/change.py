@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-from sessctl.admin.journal import JournalWriter, check_room, digest_of, head_for
+from sessctl.admin.journal import JournalKey, JournalWriter, check_room, digest_of, head_for
 from sessctl.admin.journal.space import ratio_of
 from sessctl.admin.removal import Summary
 from sessctl.errors import JournalError, SerializerError, SessctlError, StoreError
@@ -109,11 +109,11 @@ class Change:
 
 
 def journal_of_changes(
-    store: Store, command: str, sids: Sequence[str], folder: Path
+    store: Store, command: str, sids: Sequence[str], folder: Path, key_file: Path | None
 ) -> JournalWriter:
     """A journal for named sessions, in a folder of journals."""
     head = head_for(store, command, Query(sids=tuple(sids)), backend=store.identity.label)
-    return JournalWriter(folder, head)
+    return JournalWriter(folder, head, key=JournalKey.named(key_file))
 
 
 def check_journal_of_changes(store: Store, sessions: Sequence[Session], folder: Path) -> None:

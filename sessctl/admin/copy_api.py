@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING
 from sessctl.admin.copy import Copy, CopySummary, Source, check_apart
 from sessctl.admin.diff import SessionChange, StoreDiff
 from sessctl.admin.follow import Follow
-from sessctl.admin.journal import JournalWriter, head_for
+from sessctl.admin.journal import JournalKey, JournalWriter, head_for
 from sessctl.admin.placing import Conflict, Placing
 from sessctl.admin.plan import Permissions, make_plan
 from sessctl.admin.portable import PortableFile, portable_item
@@ -32,6 +32,7 @@ def copy_sessions(
     conflict: Conflict | str = Conflict.SKIP,
     move: bool = False,
     follow: bool = False,
+    key_file: Path | None = None,
     permissions: Permissions | None = None,
 ) -> CopySummary:
     """Copy sessions to another store, in its layout, with their ids and ends; read back each.
@@ -49,6 +50,7 @@ def copy_sessions(
         move: end at the source what stands in the target.
         follow: pass after pass until nothing has changed at the source, for one that is in use;
             what ends there meanwhile ends in the target, too.
+        key_file: as for `purge`.
         permissions: guards that are lifted.
 
     Raises:
@@ -58,15 +60,20 @@ def copy_sessions(
         ValueError: no such `conflict`.
     """
     chosen, asked = Conflict(conflict), query or Query()
+<<<<<<< HEAD
     check_apart(source, target)
     journal = _journal(target, asked, journals)
+=======
+    key = JournalKey.named(key_file)
+    journal = _journal(target, asked, journals, key)
+>>>>>>> rev3
     placing = Placing(target, conflict=chosen, journal=journal)
     work = (Follow if follow else Copy)(
         source,
         target,
         placing,
         target_journal=journal,
-        source_journal=_journal(source, asked, journals) if move else None,
+        source_journal=_journal(source, asked, journals, key) if move else None,
     )
     allowed = permissions or Permissions()
     work.check(make_plan(source, asked, Permissions(allowed.forced | {"share"})), allowed)
@@ -110,6 +117,7 @@ def import_sessions(
     *,
     journals: Path,
     conflict: Conflict | str = Conflict.SKIP,
+    key_file: Path | None = None,
 ) -> CopySummary:
     """Put the sessions of an export into a store; a line that is none counts as `failed`.
 
@@ -119,15 +127,17 @@ def import_sessions(
     Arguments and errors as for `copy_sessions`; `file` can be rewound.
     """
     chosen, asked = Conflict(conflict), query or Query()
-    journal = _journal(target, asked, journals, command="import")
+    journal = _journal(target, asked, journals, JournalKey.named(key_file), command="import")
     placing = Placing(target, conflict=chosen, journal=journal)
     source: Source = PortableFile(file, target)
     return _run(Copy(source, target, placing, target_journal=journal), asked)
 
 
-def _journal(store: Store, query: Query, folder: Path, *, command: str = "copy") -> JournalWriter:
+def _journal(
+    store: Store, query: Query, folder: Path, key: JournalKey | None, *, command: str = "copy"
+) -> JournalWriter:
     head = head_for(store, command, query, backend=store.identity.label)
-    return JournalWriter(folder, head)
+    return JournalWriter(folder, head, key=key)
 
 
 def _run(work: Copy, query: Query) -> CopySummary:

@@ -159,6 +159,7 @@ def set_data(
     *,
     unset: Sequence[str] = (),
     journals: Path,
+    key_file: Path | None = None,
 ) -> Change:
     """Change the data of a session in place; journalled, and only where nobody else has written.
 
@@ -169,6 +170,7 @@ def set_data(
         store: opened with `write=True`.
         values: by their paths through the data.
         unset: paths to take away.
+        journals, key_file: as for `purge`.
 
     Raises:
         NotFound: no such session.
@@ -178,7 +180,7 @@ def set_data(
     """
     wanted = [Assignment(parse_path(key), value) for key, value in (values or {}).items()]
     wanted += [Assignment(parse_path(key), removes=True) for key in unset]
-    with Change(store, journal_of_changes(store, "set", [sid], journals)) as change:
+    with Change(store, journal_of_changes(store, "set", [sid], journals, key_file)) as change:
         result = change_data(change, sid, lambda data: assigned(data, wanted))
     check_changed(result, change)
     return change

@@ -59,7 +59,12 @@ def check_end(store: Store, ends_ms: int) -> None:
 
 
 def touch(
-    store: Store, sids: Sequence[str], *, ttl: timedelta | None = None, journals: Path
+    store: Store,
+    sids: Sequence[str],
+    *,
+    ttl: timedelta | None = None,
+    journals: Path,
+    key_file: Path | None = None,
 ) -> Change:
     """Push the end of sessions forward, journalled; those that were renewed are read again.
 
@@ -69,12 +74,13 @@ def touch(
     Args:
         store: opened with `write=True`.
         ttl: from the store's now; else the layout's lifetime, for those that would end earlier.
+        journals, key_file: as for `purge`.
     """
     ends_ms = default_end_ms(store)
     if ttl is not None:
         ends_ms = store.now_ms() + round(ttl.total_seconds() * 1000)
     check_end(store, ends_ms)
-    with Change(store, journal_of_changes(store, "touch", sids, journals)) as change:
+    with Change(store, journal_of_changes(store, "touch", sids, journals, key_file)) as change:
         for _ in touch_pages(change, sids, ends_ms, only_later=ttl is None):
             pass
     return change

@@ -37,6 +37,9 @@ def _value(*names: str, help: str, metavar: str) -> Any:
 Format = Annotated[
     str | None, _value("--format", help="Cookie format; else detected.", metavar="NAME")
 ]
+FormatToSign = Annotated[
+    str | None, _value("--format", help="Cookie format; else the backend's.", metavar="NAME")
+]
 Name = Annotated[str | None, _value("--name", help="The cookie's name.", metavar="NAME")]
 SecretFrom = Annotated[
     list[str] | None,
@@ -68,7 +71,7 @@ Ttl = Annotated[str | None, _value("--ttl", help="How long the cookie counts.", 
 MaxAge = Annotated[
     str | None, _value("--max-age", help="Refuse older cookies.", metavar="DURATION")
 ]
-At = Annotated[str | None, _value("--at", help="Judge as of this instant.", metavar="TIME")]
+At = Annotated[str | None, _value("--at", help="As if it were this instant.", metavar="TIME")]
 Wordlist = Annotated[
     str | None,
     _value(

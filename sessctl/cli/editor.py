@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sessctl.cli.signals import left_to_child
 from sessctl.errors import Refused, SessctlError, UsageError
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ class Draft:
             UsageError: what it left is no text, or it cannot be run.
         """
         try:
-            code = subprocess.call([*self._editor, str(self.path)])  # noqa: S603 - the user's own
+            with left_to_child():
+                code = subprocess.call([*self._editor, str(self.path)])  # noqa: S603 - the user's
         except OSError as exc:
             self.discard()
             reason = (exc.strerror or "error").lower()
@@ -78,7 +80,7 @@ def draft_of(run: Run, text: str, *, name: str) -> Iterator[Draft]:
 
 def _editor(run: Run) -> list[str]:
     for name in ("VISUAL", "EDITOR"):
-        if run.environ.get(name):
+        if run.environ.get(name, "").strip():
             try:
                 return shlex.split(run.environ[name])
             except ValueError:

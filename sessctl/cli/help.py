@@ -43,6 +43,8 @@ def _help(command: Any, ctx: Any, path: str) -> Iterator[str]:
     # The file of a group's default command stands in its path already.
     pieces = [one for one in command.collect_usage_pieces(ctx) if command.name != one.strip("{}")]
     yield f"Usage: {ctx.command_path} {' '.join(pieces)}"
+    arguments = [p for p in command.get_params(ctx) if p.param_type_name == "argument"]
+    yield from _rows((p.metavar, p.help) for p in arguments)
     names = [alias for alias, name in ALIASES.items() if name == path]
     if names:
         yield f"Also spelled: {', '.join(names)}"

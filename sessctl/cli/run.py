@@ -141,7 +141,7 @@ class Run:
         if not self.options.backend:
             return [choose_backend(self.config, self.environ.get("SESSCTL_BACKEND") or None)]
         found = [choose_backend(self.config, name) for name in self.options.backend]
-        self._warn_of_passwords(found)
+        self.warn_of_passwords(found)
         return found
 
     def every_backend(self) -> list[Backend]:
@@ -189,7 +189,7 @@ class Run:
             found["budget"] = replace(DEFAULT, value_bytes=parse_size(options.max_unpacked))
         return found
 
-    def _warn_of_passwords(self, backends: list[Backend]) -> None:
+    def warn_of_passwords(self, backends: list[Backend]) -> None:
         """What stands on a command line is seen by every user of the machine."""
         from sessctl.stores.registry import parse_url
 
@@ -211,7 +211,7 @@ class Run:
         from sessctl.config.opening import choose_backend
 
         found = choose_backend(self.config, wanted)
-        self._warn_of_passwords([found])
+        self.warn_of_passwords([found])
         return found
 
     @contextmanager

@@ -58,6 +58,19 @@ def stoppable(streams: Streams, *, saying: str = "stopping after this page") -> 
             signal.signal(number, handler)
 
 
+@contextmanager
+def left_to_child() -> Iterator[None]:
+    """Ctrl-C is for the program that we have started: a terminal sends it to both."""
+    if not _main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: None)  # SIG_IGN would be inherited
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _main_thread() -> bool:
     import threading
 

@@ -74,7 +74,7 @@ COMMANDS: dict[str, Row] = {
             "sessctl detect 's%3AZpXqWYtAm5kR5J-gZwrEH1uYPOOucMrZ.UnVQeYvvcQzA...'",
             "sessctl detect -o name 'Cookie: theme=dark; connect.sid=s%3A...'",
         ),
-        (0, 1, 2, 5, 7),
+        (0, 1, 2, 3, 5, 7),
         ("decode",),
     ),
     "sign": Row(

@@ -58,17 +58,18 @@ class ConfigFile:
 
     def add(self, proposals: Sequence[Proposal], *, default: str | None) -> None:
         """Add backends, each key with where it was found."""
-        self.text = added(self.text, self.source.table, proposals, default)
+        try:
+            self.text = added(self.text, self.source.table, proposals, default)
+        except ConfigError as exc:
+            raise exc.at(file=str(self.path)) from None
 
     def set_default(self, name: str) -> None:
         import tomlkit  # 8 ms
 
         document = tomlkit.parse(self.text)
         table = _inner(document, self.source.table)
-        if "default_backend" in table:
+        if "default_backend" in table or self.source.table:
             table["default_backend"] = name  # what stands behind it on its line stays
-        elif self.source.table:
-            table.add("default_backend", name)
         else:
             first = tomlkit.document()
             first.add("default_backend", tomlkit.item(name))
@@ -117,18 +118,28 @@ def _changed(path: Path) -> ConfigError:
 def added(
     text: str, table: tuple[str, ...], proposals: Sequence[Proposal], default: str | None
 ) -> str:
-    """The text of a file with these backends at its end, and a default where it has none."""
+    """The text of a file with these backends at its end, and a default where it has none.
+
+    Raises:
+        ConfigError: its backends stand in an inline table.
+    """
     import tomlkit
+    from tomlkit.items import InlineTable
 
     document = tomlkit.parse(text)
     place = _inner(document, table)
+    if isinstance(place, InlineTable) or isinstance(place.get("backends"), InlineTable):
+        raise ConfigError(
+            "its backends stand in an inline table, to which none can be added",
+            hint="write each as a table of its own, [backends.NAME]",
+        )
     if default is not None and not table:
         document = tomlkit.parse(f'default_backend = "{default}"\n' + (f"\n{text}" if text else ""))
         place = document
     elif default is not None:
-        place.add("default_backend", default)
+        place["default_backend"] = default
     if "backends" not in place:
-        place.add("backends", tomlkit.table(is_super_table=True))
+        place["backends"] = tomlkit.table(is_super_table=True)
     for proposal in proposals:
         entry = tomlkit.table()
         for key, value in proposal.table().items():
@@ -136,7 +147,7 @@ def added(
                        for o in line.origins}  # fmt: skip
             item = _inline(value) if isinstance(value, dict) else tomlkit.item(value)
             entry.add(key, item.comment(escape(", ".join(sorted(origins)))))
-        place["backends"].add(proposal.name, entry)
+        place["backends"][proposal.name] = entry  # no `add`: pieces of a table have none
     if proposals:
         place["backends"][proposals[-1].name].add(tomlkit.nl())  # what follows stands apart
     return tomlkit.dumps(document).rstrip("\n") + "\n"

@@ -90,9 +90,13 @@ def test_use_can_be_tried(cli: Cli) -> None:
     assert path.read_text() == TWO
 
 
-def test_use_in_a_pyproject_stays_in_its_table(cli: Cli) -> None:
+@pytest.mark.parametrize(
+    "more", ["", '[tool.sessctl.backends.last]\nurl = "redis://localhost/2"\n']
+)
+def test_use_in_a_pyproject_stays_in_its_table(cli: Cli, more: str) -> None:
+    """Also where other tools' tables stand between ours."""
     path = cli.config(
-        '[tool.sessctl.backends.web]\nurl = "redis://localhost/1"\n[tool.ruff]\nx = 1\n',
+        f'[tool.sessctl.backends.web]\nurl = "redis://localhost/1"\n[tool.ruff]\nx = 1\n{more}',
         "pyproject.toml",
     )
     assert cli("config", "use", "web").code == 0
@@ -137,6 +141,13 @@ def test_edit_mends_a_config_that_is_broken(cli: Cli) -> None:
     assert path.read_text() == TWO
 
 
+def test_ctrl_c_belongs_to_the_editor(cli: Cli) -> None:
+    path = cli.config(TWO)
+    script = """kill -INT $PPID; sed -i 's/1"/7"/' "$1" """
+    assert cli("config", "edit", env=editor(cli, script)).code == 0
+    assert path.read_text() == TWO.replace('/1"', '/7"')
+
+
 def test_an_editor_that_fails_changes_nothing(cli: Cli) -> None:
     path = cli.config(TWO)
     result = cli("config", "edit", env=editor(cli, 'echo "#" >> "$1"; exit 3'))
@@ -160,7 +171,9 @@ def test_edit_makes_the_user_s_own_config(cli: Cli) -> None:
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-@pytest.mark.parametrize("env", [{}, {"EDITOR": "/no/such/editor"}, {"EDITOR": "'"}])
+@pytest.mark.parametrize(
+    "env", [{}, {"EDITOR": "/no/such/editor"}, {"EDITOR": "'"}, {"EDITOR": " "}]
+)
 def test_without_an_editor_it_says_what_to_set(cli: Cli, env: dict[str, str]) -> None:
     result = cli("config", "edit", env=env)
     assert (result.stdout, result.code) == ("", 2)

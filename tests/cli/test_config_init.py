@@ -202,6 +202,21 @@ def test_a_pyproject_that_holds_our_table_takes_them(shop: Folder) -> None:
     assert shop.cli("backends", "list", "-o", "name").stdout == "dev\n"
 
 
+def test_backends_that_stand_apart_from_each_other_take_another(shop: Folder) -> None:
+    before = '[backends.a]\nurl = "redis://a"\n[redact]\nalways = true\n'
+    shop.cli.config(before + '[backends.b]\nurl = "redis://b"\n')
+    assert shop.cli("config", "init", "--yes").code == 0
+    assert set(shop.written()["backends"]) == {"a", "b", "dev"}
+
+
+def test_backends_on_one_line_are_left_to_their_owner(shop: Folder) -> None:
+    before = 'backends = {a = {url = "redis://a"}}\n'
+    path = shop.cli.config(before)
+    result = shop.cli("config", "init", "--yes")
+    assert (result.code, path.read_text()) == (2, before)
+    assert f"inline table, to which none can be added\n  file: {path}" in result.stderr
+
+
 def test_the_user_s_own_config_gets_whole_paths(shop: Folder) -> None:
     assert shop.cli("config", "init", "--user", "--yes").code == 0
     path = shop.path / "config" / "sessctl" / "config.toml"

@@ -37,6 +37,12 @@ def test_with_nothing_configured_it_says_the_next_step(cli: Cli) -> None:
     assert result.json()["summary"]["fail"] == 0
 
 
+def test_a_password_in_an_option_is_worth_a_warning_here_too(cli: Cli) -> None:
+    result = cli("doctor", "-b", f"redis://:{CANARY}@127.0.0.1:1/0", "-b", "nope")
+    assert result.stderr.startswith("warning: a password in -b shows in the process list")
+    assert (CANARY in result.stdout + result.stderr, result.code) == (False, 3)
+
+
 def test_a_store_in_good_order_is_ok(cli: Cli, store: Engine) -> None:
     save(store, sid("a"), 42)
     layout = "connect-redis" if store.url.startswith("redis") else "connect-sqlite3"

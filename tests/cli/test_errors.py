@@ -14,7 +14,6 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -486,27 +485,48 @@ def test_an_interrupted_run_can_be_undone(interrupted: Any, store: Engine, sessc
 
 
 @pytest.fixture
-def silent() -> Iterator[str]:
-    """The address of a server that takes connections and never says a word."""
+def silent() -> Iterator[socket.socket]:
+    """A server that takes connections and never says a word."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+        listener.settimeout(60)
+        yield listener
 
 
-def test_an_interrupted_listing_ends_quietly(home: Path, silent: str) -> None:
+def redis_at(listener: socket.socket) -> str:
+    return f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+
+
+def test_an_interrupted_listing_ends_quietly(home: Path, silent: socket.socket) -> None:
     process = subprocess.Popen(
-        [*COMMAND, "list", "-b", silent, "--timeout", "30s"],
+        [*COMMAND, "list", "-b", redis_at(silent), "--timeout", "60s"],
         env=clean_environment(home), cwd=home, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=1)  # nothing outside shows that it waits for the server now
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    connection, _ = silent.accept()
+    with connection:
+        assert connection.recv(1)  # it has greeted, and waits for the answer
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
     assert (out, err, process.returncode) == (b"", b"", 130)
 
 
-def test_a_server_that_does_not_answer_times_out(cli: Cli, silent: str) -> None:
-    result = cli("list", "-b", silent, "--timeout", "100ms")
+@pytest.mark.parametrize("words", [("list",), ("__complete", "bash", "+s", "sessctl s")])
+def test_an_interruption_of_the_start_is_quiet_too(
+    home: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """Ctrl-C while modules are still being imported: one of them presses it."""
+    first = "typer" if words == ("list",) else "json"
+    press = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
+    (tmp_path / f"{first}.py").write_text(press)
+    result = subprocess.run(
+        [*COMMAND, *words], capture_output=True, cwd=home, check=False,
+        env=clean_environment(home, {"PYTHONPATH": str(tmp_path)}),
+    )  # fmt: skip
+    assert (result.stdout, result.stderr, result.returncode) == (b"", b"", 130)
+
+
+def test_a_server_that_does_not_answer_times_out(cli: Cli, silent: socket.socket) -> None:
+    result = cli("list", "-b", redis_at(silent), "--timeout", "100ms")
     only_error(result)
     assert result.code == 3
 

@@ -52,6 +52,21 @@ def test_both_spellings_and_the_topic_print_the_same(sessctl: Any, path: str) ->
     assert results == [sessctl(*path.split(), "-h")] * 2
 
 
+@pytest.mark.parametrize(
+    ("path", "lines"),
+    [
+        ("expire", "  SID...  Session ids, whole; - for stdin."),
+        ("diff", "  A B  Ids, cookies, JSON files, or backends; - for stdin."),
+        ("config use", "  BACKEND  A configured backend."),
+    ],
+)
+def test_what_a_command_takes_is_explained_below_its_usage(
+    sessctl: Any, path: str, lines: str
+) -> None:
+    usage, below = sessctl(*path.split(), "-h").stdout.splitlines()[2:4]
+    assert (usage.startswith(f"Usage: sessctl {path} "), below) == (True, lines)
+
+
 @pytest.mark.parametrize("path", ROWS)
 def test_a_row_of_the_table_says_all_that_is_wanted(path: str) -> None:
     row = ROWS[path]

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sessctl import (
+    copy_sessions,
+    export_sessions,
+    import_sessions,
+    open_store,
+    restore,
+    set_data,
+    touch,
+)
 from tests.support.cli import HOUR_MS, TERMINAL, Cli, fill, save, sid
+from tests.support.engines import SqliteEngine
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.engines import Engine, SqliteEngine
+    from sessctl.stores.base import Store
+    from tests.support.engines import Engine
 
 ANA, OLD = sid("a"), sid("o")
 CANARY = "canary-data-71"
@@ -53,6 +66,40 @@ def test_a_run_and_its_undo(cli: Cli, store: Engine, key: Path, words: list[str]
     assert [word for word in (ANA, CANARY, "user-71") if word.encode() in raw] == []
     back = cli("restore", "--last", "--yes", "--journal-key-file", key, "-b", store.url)
     assert (store.everything() == before, back.code) == (True, 0)
+
+
+def _set(store: Store, other: Store, **how: Any) -> Path | None:
+    return set_data(store, ANA, {"note": "new"}, **how).summary.journal
+
+
+def _touch(store: Store, other: Store, **how: Any) -> Path | None:
+    return touch(store, [ANA], ttl=timedelta(days=3), **how).summary.journal
+
+
+def _move(store: Store, other: Store, **how: Any) -> Path | None:
+    return copy_sessions(store, other, move=True, **how).source_journal
+
+
+def _import(store: Store, other: Store, **how: Any) -> Path | None:
+    file = BytesIO()
+    export_sessions(store, file)
+    file = BytesIO(file.getvalue().replace(CANARY.encode(), b"new"))
+    return import_sessions(file, store, conflict="overwrite", **how).target_journal
+
+
+@pytest.mark.parametrize("change", [_set, _touch, _move, _import])
+def test_what_a_program_changes_is_encrypted_too(
+    shop: SqliteEngine, tmp_path: Path, key: Path, change: Any
+) -> None:
+    save(shop, ANA, "user-71", note=CANARY)
+    before = shop.everything()
+    other = SqliteEngine(tmp_path / "other.db")
+    with open_store(shop.url, write=True) as store, open_store(other.url, write=True) as target:
+        path = change(store, target, journals=tmp_path / "journals", key_file=key)
+        assert (shop.everything() == before, CANARY.encode() in path.read_bytes()) == (False, False)
+        assert restore(store, path, key_file=key).counts == {"restored": 1}
+    assert shop.everything() == before
+    other.client.close()
 
 
 @pytest.mark.parametrize("words", [["expire", ANA], ["purge", "--all"]])

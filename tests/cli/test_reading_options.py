@@ -9,8 +9,11 @@ import pytest
 from sessctl import Access, open_store
 from sessctl.limits import MIB, Budget
 from tests.support.cli import HOUR_MS, Cli, fill, now_ms, sid, stored
+from tests.support.engines import FilesEngine
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.support.engines import Engine, RedisEngine, SqliteEngine
 
 
@@ -41,6 +44,17 @@ def test_a_gentle_purge_takes_smaller_pages(cli: Cli, shop: SqliteEngine) -> Non
     assert (result.counts, result.code) == ({"deleted": 250}, 0)
     (journal,) = cli.journals()
     assert journal.read_bytes().count(b'"kind":"page"') == 3
+
+
+def test_files_are_ended_in_smaller_pages_too(cli: Cli, tmp_path: Path) -> None:
+    engine = FilesEngine(tmp_path / "sessions")
+    for number in range(150):
+        engine.save(b"%032d" % number, stored(number), now_ms() - HOUR_MS)
+    engine.save(b"a" * 32, stored(1), now_ms() + HOUR_MS)
+    result = cli("purge", "--expired", "--gentle", "--confirm", "sessions", "-b", engine.url)
+    assert (result.counts, result.code) == ({"deleted": 150}, 0), result.stderr
+    (journal,) = cli.journals()
+    assert journal.read_bytes().count(b'"kind":"page"') == 2
 
 
 @pytest.mark.parametrize("output", ["table", "jsonl"])

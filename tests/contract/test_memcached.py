@@ -44,6 +44,14 @@ def test_nobody_there_is_said() -> None:
         open_store(f"memcached://127.0.0.1:{free_port()}")
 
 
+def test_a_gentle_listing_asks_for_a_hundred_at_once(memcached_engine: MemcachedEngine) -> None:
+    for number in range(250):
+        memcached_engine.save(b"%032d" % number, value(), now_ms() + DAY)
+    with open_store(memcached_engine.url, access=Access(gentle=True)) as store:
+        assert store.page_size == 100
+        assert len(list(store.scan(Query()))) == 250
+
+
 def test_a_backend_that_requires_tls_is_refused(memcached_engine: MemcachedEngine) -> None:
     with pytest.raises(Refused, match="requires TLS"):
         open_store(memcached_engine.url, access=Access(require_tls=True))

@@ -124,6 +124,28 @@ def test_a_layout_works_on_an_engine_of_ours(sessctl: Callable[..., Result], hom
     assert sessctl("purge", "--expired", "-b", named).counts == {"deleted": 1}
 
 
+def test_what_is_no_session_stays_in_the_file_and_the_file_as_private_as_it_was(
+    sessctl: Callable[..., Result], home: Path
+) -> None:
+    path = lines_file(home)
+    strangers = [b"no session", b"\xff\xfe", b"[" * 5000, b'{"sid":1,"ends_ms":2,"body":3}']
+    with path.open("ab") as file:
+        file.writelines(line + b"\n" for line in strangers[1:])
+    path.chmod(0o600)
+    assert sessctl("purge", "--expired", "-b", f"acme-jsonl://{path}?layout=acme-lines").counts == {
+        "deleted": 1
+    }
+    assert set(path.read_bytes().splitlines()) >= set(strangers)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_cookie_of_the_right_form_with_no_base64_is_unreadable(
+    sessctl: Callable[..., Result],
+) -> None:
+    result = sessctl("decode", "--format", "acme-token", f"acme1.A.1700000000.{'0' * 64}")
+    assert (result.code, "the payload is no base64url" in result.stderr) == (7, True)
+
+
 @pytest.mark.parametrize(
     ("code", "reason"),
     [

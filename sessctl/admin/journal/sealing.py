@@ -59,6 +59,11 @@ class JournalKey:
         self._material = Secret(material)
 
     @classmethod
+    def named(cls, path: Path | None) -> JournalKey | None:
+        """The key of a file, where one is named; errors as of `from_file`."""
+        return None if path is None else cls.from_file(path)
+
+    @classmethod
     def from_file(cls, path: Path) -> JournalKey:
         """All bytes of a file are the key.
 

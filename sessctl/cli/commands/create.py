@@ -33,7 +33,9 @@ def create(
     *,
     content: Annotated[
         list[str] | None,
-        typer.Argument(help="JSON, KEY=VALUE ... or KEY:=JSON ...; - for stdin.", metavar="DATA"),
+        typer.Argument(
+            help="JSON, KEY=VALUE ... or KEY:=JSON ...; - for stdin.", metavar="DATA..."
+        ),
     ] = None,
     user: Annotated[
         str | None, typer.Option("--user", help="Put where other sessions have it.", metavar="ID")
@@ -42,7 +44,7 @@ def create(
     ttl: Annotated[
         str | None, typer.Option("--ttl", help="Else the layout's lifetime.", metavar="DURATION")
     ] = None,
-    format: c.Format = None,
+    format: c.FormatToSign = None,
     name: c.Name = None,
     salt: c.Salt = None,
     digest: c.Digest = None,

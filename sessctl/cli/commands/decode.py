@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 FORMATS = ("table", "wide", "json", "jsonl", "csv", "tsv", "name")
 
 CookieArgument = Annotated[
-    str | None, typer.Argument(help="A value, name=value or header line; - or nothing for stdin.")
+    str | None,
+    typer.Argument(
+        help="A value, name=value or header line; - or nothing for stdin.", metavar="COOKIE"
+    ),
 ]
 Lookup = Annotated[
     bool | None,

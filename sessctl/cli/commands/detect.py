@@ -25,7 +25,9 @@ KEYS = ("name", "format", "candidates", "notes", "problem", "input")
 
 Values = Annotated[
     list[str] | None,
-    typer.Argument(help="Values, name=value or header lines; - or nothing for stdin."),
+    typer.Argument(
+        help="Values, name=value or header lines; - or nothing for stdin.", metavar="VALUE..."
+    ),
 ]
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import shutil
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from sessctl.admin.doctor.check import Check, Status
 from sessctl.admin.doctor.diagnose import diagnose
 from sessctl.cli.options import command
 from sessctl.cli.output import Writer
-from sessctl.errors import ExitCode
+from sessctl.config.model import Config
+from sessctl.config.opening import choose_backend
+from sessctl.errors import ExitCode, SessctlError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +52,9 @@ def doctor(run: Run) -> ExitCode:
 
 
 def _checks(run: Run) -> Iterator[Check]:
+    for name in run.options.backend:
+        with suppress(SessctlError):  # told below, as a check
+            run.warn_of_passwords([choose_backend(Config(), name)])
     named = run.options.backend or [one for one in [run.environ.get("SESSCTL_BACKEND")] if one]
     yield from diagnose(
         backends=named, config=run.options.config, environ=run.environ, folder=run.cwd, asker=run,

@@ -46,7 +46,7 @@ def expire(
     run: Run,
     *,
     sid: Annotated[
-        list[str] | None, typer.Argument(help="Session ids, whole; - for stdin.")
+        list[str] | None, typer.Argument(help="Session ids, whole; - for stdin.", metavar="SID...")
     ] = None,
     user: q.User = None,
     max_delete: limits.MaxDelete = None,

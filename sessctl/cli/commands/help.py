@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 def topics(
     run: Run,
     *,
-    topic: Annotated[list[str] | None, typer.Argument(help="A topic or a command.")] = None,
+    topic: Annotated[
+        list[str] | None, typer.Argument(help="A topic or a command.", metavar="TOPIC...")
+    ] = None,
 ) -> ExitCode:
     """Print a topic; a command's name prints its help."""
     words = topic or []
@@ -86,7 +88,7 @@ def _formats() -> Iterator[str]:
     yield "  name                  session ids, one a line, for `sessctl expire -`"
     yield "  raw                   show: the stored value as it is"
     yield "  openmetrics           stats: for Prometheus"
-    yield "  header curl cookies-txt playwright   sign: ready to use"
+    yield "  header curl cookies-txt playwright   sign, create: ready to use"
 
 
 def _wrapped(label: str, words: Iterable[str]) -> Iterator[str]:

@@ -29,7 +29,7 @@ def verify(
     run: Run,
     *,
     paths: Annotated[
-        list[str] | None, typer.Argument(help="Journals; without any, all.", metavar="JOURNAL")
+        list[str] | None, typer.Argument(help="Journals; without any, all.", metavar="JOURNAL...")
     ] = None,
 ) -> ExitCode:
     """Read every line and every session. A torn last line is a note: its delete never began."""

@@ -23,7 +23,9 @@ KEYS = ("file", "line", "column", "key", "message", "hint")
 def new(
     run: Run,
     *,
-    file: Annotated[str | None, typer.Argument(help="Where to write it; else printed.")] = None,
+    file: Annotated[
+        str | None, typer.Argument(help="Where to write it; else printed.", metavar="FILE")
+    ] = None,
 ) -> ExitCode:
     """A commented scenario to start from."""
     from importlib.resources import files
@@ -69,7 +71,7 @@ def schema(
 def lint(
     run: Run,
     *,
-    file: Annotated[list[str], typer.Argument(help="Scenario files.")],
+    file: Annotated[list[str], typer.Argument(help="Scenario files.", metavar="FILE...")],
 ) -> ExitCode:
     """Every mistake of these files, one a line; exit 1 if there is one."""
     output = run.output_format(FORMATS, terminal="table", pipe="table")

@@ -29,7 +29,10 @@ FORMATS = ("table", "wide", "json", "jsonl", "csv", "tsv", "name", "raw")
 def show(
     run: Run,
     *,
-    sid: Annotated[list[str], typer.Argument(help="Session id, exact or short; - for stdin.")],
+    sid: Annotated[
+        list[str],
+        typer.Argument(help="Session ids, exact or short; - for stdin.", metavar="SID..."),
+    ],
 ) -> ExitCode:
     """Show sessions. Exit 1 if one is not there."""
     output = run.output_format(FORMATS, terminal="table", pipe="jsonl")

@@ -30,7 +30,7 @@ def sign(
         str, typer.Argument(help="Session id, text or JSON; - for stdin.", metavar="DATA")
     ] = "",
     sid: Annotated[str | None, typer.Option("--sid", help="The session id.", metavar="SID")] = None,
-    format: c.Format = None,
+    format: c.FormatToSign = None,
     name: c.Name = None,
     salt: c.Salt = None,
     digest: c.Digest = None,

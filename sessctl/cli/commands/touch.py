@@ -28,7 +28,7 @@ def touch(
     run: Run,
     *,
     sid: Annotated[
-        list[str] | None, typer.Argument(help="Session ids, whole; - for stdin.")
+        list[str] | None, typer.Argument(help="Session ids, whole; - for stdin.", metavar="SID...")
     ] = None,
     ttl: Annotated[
         str | None, typer.Option("--ttl", help="From now; else the layout's.", metavar="DURATION")

@@ -9,15 +9,19 @@ import json
 from importlib import import_module
 from typing import Any
 
+from sessctl.admin.audit.finding import Severity
+from sessctl.admin.placing import Conflict
 from sessctl.cli.app import build_root
 from sessctl.cli.commands.help import TOPICS
 from sessctl.cli.completion.scripts import SCRIPTS
+from sessctl.cli.findings import KEYS as FINDING_KEYS
 from sessctl.cli.items import COOKIE_KEYS, SESSION_KEYS
 from sessctl.cli.listing import SORT_KEYS
 from sessctl.cli.options import GUARDS
 from sessctl.cli.outcomes import FORMATS, KEYS
 from sessctl.cli.session_table import COLUMNS
 from sessctl.cli.table import ALIASES, COMMANDS, DEFAULT, Row
+from sessctl.cli.watch_items import EVENT_KEYS, ROW_KEYS
 from sessctl.cookies.registry import FORMATS as COOKIE_FORMATS
 from sessctl.demo.lessons import LESSONS
 from sessctl.stores.registry import ENGINES, LAYOUTS
@@ -25,7 +29,9 @@ from sessctl.stores.registry import ENGINES, LAYOUTS
 _FIELDS = {
     **dict.fromkeys(("list", "show", "create"), tuple(dict.fromkeys((*SESSION_KEYS, *COLUMNS)))),
     **dict.fromkeys(("decode", "verify"), COOKIE_KEYS),
-    **dict.fromkeys(("expire", "purge", "restore", "touch", "copy"), KEYS),
+    **dict.fromkeys(("expire", "purge", "restore", "touch", "copy", "import"), KEYS),
+    "audit": FINDING_KEYS,
+    "watch": tuple(dict.fromkeys((*EVENT_KEYS, *ROW_KEYS))),
 }
 
 _REFERENCES = {
@@ -93,8 +99,8 @@ def _walk(
             continue
         module = import_module(f"sessctl.cli.commands.{row.target.partition(':')[0]}")
         table[below]["outputs"] = list(getattr(module, "FORMATS", FORMATS))
-        if below in _FIELDS:
-            table[below]["fields"] = list(_FIELDS[below])
+        if fields := _FIELDS.get(below) or getattr(module, "KEYS", None):
+            table[below]["fields"] = list(fields)
 
 
 def _entry(command: Any, shared: dict[str, Any]) -> dict[str, Any]:
@@ -102,7 +108,9 @@ def _entry(command: Any, shared: dict[str, Any]) -> dict[str, Any]:
     takes: list[str] = []
     for parameter in command.get_params(_NoContext()):
         if parameter.param_type_name == "argument":
-            takes.append((parameter.metavar or parameter.name or "").upper().rstrip("S"))
+            takes.append(
+                (parameter.metavar or parameter.name or "").rstrip(".").upper().rstrip("S")
+            )
         elif not parameter.hidden:
             spellings = " ".join(sorted((*parameter.opts, *parameter.secondary_opts), key=len))
             is_flag = parameter.is_flag or parameter.count
@@ -124,6 +132,9 @@ def _values() -> dict[str, dict[str, str]]:
         "KEY,...": dict.fromkeys(SORT_KEYS, ""),
         "WHEN": {"auto": "on a terminal", "always": "", "never": ""},
         "--format": dict.fromkeys(COOKIE_FORMATS, ""),
+        "--conflict": dict.fromkeys(Conflict, ""),
+        "--fail-on": dict.fromkeys(Severity, ""),
+        "--export": {"hashcat": ""},
         "EXPR": _CONDITIONS,
         "REF": _REFERENCES,
     }

@@ -43,11 +43,10 @@ _LEFT_AFTER_S = 60.0  # a younger one belongs to a sessctl that is at work
 class FilesStore:
     """Sessions in the files of a directory. Open it with `FilesStore.open` or `open_store`."""
 
-    page_size = _PAGE
-
-    def __init__(self, directory: Directory, layout: FileLayout, *, read_only: bool) -> None:
+    def __init__(self, directory: Directory, layout: FileLayout, access: Access) -> None:
         path = directory.path
         self.layout = layout
+        self.page_size = access.page(_PAGE)
         self.identity = Identity("file", str(path), "", layout.extension, path.name)
         self.remarks = Remarks()
         self.capabilities = Capabilities(expires_by_itself=False, stores_seen=True, tells_room=True)
@@ -62,7 +61,7 @@ class FilesStore:
                 "machine's clock, and locks of other machines may not be seen"
             )
         self._writer: FilesWriter | None = None
-        if not read_only:
+        if not access.read_only:
             directory.require_writable()
             self._writer = FilesWriter(
                 directory, self._names, self._reader, self._expiry, clock_ms=self.now_ms
@@ -77,7 +76,7 @@ class FilesStore:
         path = Path(url.path).expanduser() / layout.directory
         directory = Directory(path.absolute())
         try:
-            return cls(directory, layout, read_only=access.read_only)
+            return cls(directory, layout, access)
         except SessctlError:
             directory.close()
             raise

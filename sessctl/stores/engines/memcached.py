@@ -51,23 +51,23 @@ class MemcachedStore:
     """Sessions in memcached. Open it with `MemcachedStore.open` or `sessctl.open_store`."""
 
     kind = "memcached"
-    page_size = _PAGE
 
-    def __init__(self, url: StoreUrl, wire: Wire, layout: KeyLayout, *, read_only: bool) -> None:
+    def __init__(self, url: StoreUrl, wire: Wire, layout: KeyLayout, access: Access) -> None:
         self.layout = layout
+        self.page_size = access.page(_PAGE)
         self._url = url
         self.identity = Identity("memcached", wire.address, "", layout.prefix, wire.address)
         self.remarks = Remarks()
         self.capabilities = Capabilities(expires_by_itself=True)
         self._wire = wire
-        self._read_only = read_only
+        self._read_only = access.read_only
         self._prefix = encode_id(layout.prefix)
         self._reader = Reader(layout)
 
     @classmethod
     def open(cls, url: StoreUrl, layout: KeyLayout, access: Access) -> Self:
         """Connect. Raises StoreUnreachable, or StoreError for a server that is too old."""
-        store = cls(url, _wire(url, access), layout, read_only=access.read_only)
+        store = cls(url, _wire(url, access), layout, access)
         if not url.is_local:
             store.remarks.note(f"not encrypted: memcached:// to {url.host}")
         return store
@@ -133,11 +133,11 @@ class MemcachedStore:
 
     def _sessions(self, keys: Iterator[bytes]) -> Iterator[Session]:
         """One page after the other; a page of large values is followed by a small one."""
-        size = _PAGE
+        size = self.page_size
         while page := list(islice(keys, size)):
             items = self._wire.items(page)
             held = sum(len(item.value) for item in items if item is not None)
-            size = max(1, size // 8) if held > _PAGE_BYTES else min(_PAGE, size * 2)
+            size = max(1, size // 8) if held > _PAGE_BYTES else min(self.page_size, size * 2)
             for key, item in zip(page, items, strict=True):
                 if item is not None:  # gone since its key was read
                     yield self._session(key, item)

@@ -70,11 +70,10 @@ class Kept(NamedTuple):
 class NodeStore:
     """Sessions in a process. Open it with `NodeStore.open` or `sessctl.open_store`."""
 
-    page_size = PAGE
-
     def __init__(
-        self, cdp: Cdp, place: Place, layout: Layout, *, read_only: bool, opened: ExitStack
+        self, cdp: Cdp, place: Place, layout: Layout, access: Access, opened: ExitStack
     ) -> None:
+        self.page_size = access.page(PAGE)
         self._cdp = cdp
         self._place = place
         self._opened = opened
@@ -96,7 +95,7 @@ class NodeStore:
         self.capabilities = Capabilities(expires_by_itself=False, counts_fast=True)
         self._dated = found.kind == "express-memory"  # the expiry is the date in the text
         self._reader = Reader(self.layout)
-        self._writer = None if read_only else NodeWriter(cdp, place)
+        self._writer = None if access.read_only else NodeWriter(cdp, place)
 
     @classmethod
     def open(cls, url: StoreUrl, layout: Layout, access: Access) -> Self:
@@ -114,8 +113,7 @@ class NodeStore:
         with ExitStack() as opened:
             cdp = opened.enter_context(reach(url, opened).connect(access.timeout_s))
             place = find(cdp, url.path.strip("/"))
-            read_only = access.read_only
-            return cls(cdp, place, layout, read_only=read_only, opened=opened.pop_all())
+            return cls(cdp, place, layout, access, opened.pop_all())
 
     # -- clock and size ---------------------------------------------------------------------------
 
@@ -152,8 +150,8 @@ class NodeStore:
     def get(self, sids: Sequence[str]) -> list[Session]:
         known = [sid for sid in dict.fromkeys(sids) if is_utf8(sid)]  # JavaScript knows no others
         found: dict[str, Session] = {}
-        for start in range(0, len(known), PAGE):
-            found |= {s.sid: s for s in self._pages(known[start : start + PAGE])}
+        for start in range(0, len(known), self.page_size):
+            found |= {s.sid: s for s in self._pages(known[start : start + self.page_size])}
         return [found[sid] for sid in sids if sid in found]
 
     def count(self, query: Query) -> int:
@@ -184,7 +182,13 @@ class NodeStore:
         start = 0
         while start < total:
             page = self._cdp.run(
-                self._place.helper, "page", self._place.store, keys, start, PAGE, returns=Page
+                self._place.helper,
+                "page",
+                self._place.store,
+                keys,
+                start,
+                self.page_size,
+                returns=Page,
             )
             for sid, text, life in page.rows:
                 if text is None:

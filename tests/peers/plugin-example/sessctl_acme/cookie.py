@@ -12,6 +12,7 @@ import hmac
 import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as Base64Error
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -46,9 +47,11 @@ class AcmeToken:
         found = _FORM.fullmatch(value)
         if found is None:
             raise CookieError("no cookie of Acme's", hint="acme1.PAYLOAD.ISSUED.MAC")
-        text = urlsafe_b64decode(found[1] + "=" * (-len(found[1]) % 4))
         try:
+            text = urlsafe_b64decode(found[1] + "=" * (-len(found[1]) % 4))
             payload = read_json(text, context.budget)
+        except Base64Error:
+            raise CookieError("the payload is no base64url") from None
         except SerializerError as exc:
             raise CookieError(f"the payload is no JSON: {exc.message}") from None
         issued = datetime.fromtimestamp(int(found[2]), UTC)

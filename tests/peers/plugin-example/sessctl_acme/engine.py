@@ -2,7 +2,8 @@
 
     {"sid": "abc", "ends_ms": 1700000000000, "body": "{\\"account\\": 42}"}
 
-Whoever writes holds an exclusive lock on `FILE.lock` and puts a new file in the old one's place.
+Whoever writes holds an exclusive lock on `FILE.lock` and puts a new file in the old one's place,
+which nobody may read who could not read that. Lines that are no session stay as they are.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from sessctl.errors import StoreError, StoreUnreachable
+from sessctl.errors import SerializerError, StoreError, StoreUnreachable
+from sessctl.serializers.json import decode as read_json
 from sessctl.session import Need, Query, Session
 from sessctl.stores.base import Identity, Outcome, Result
 from sessctl.stores.plain import PlainStore
@@ -23,6 +25,7 @@ from sessctl.timespec import local_ms
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from sessctl.limits import Budget
     from sessctl.stores.access import Access
     from sessctl.stores.layouts.base import Layout
     from sessctl.stores.url import StoreUrl
@@ -56,7 +59,9 @@ class JsonLinesStore(PlainStore):
 
     def scan(self, query: Query, need: Need = Need.ALL) -> Iterator[Session]:
         now_ms = self.now_ms()
-        for line in self._lines():
+        for _, line in self._lines():
+            if line is None:
+                continue
             session = self._made(line)
             if not query.filters or query.matches(session, now_ms):
                 yield session
@@ -101,15 +106,15 @@ class JsonLinesStore(PlainStore):
         where = f"{self._path}:{line.sid}"
         return self.session(line.sid, line.body.encode(), line.ends_ms, location=where)
 
-    def _lines(self) -> Iterator[Line]:
-        with self._path.open(encoding="utf-8") as file:
-            for number, text in enumerate(file, 1):
-                try:
-                    found = json.loads(text)
-                    yield Line(found["sid"], found["ends_ms"], found["body"])
-                except (ValueError, KeyError, TypeError):
+    def _lines(self) -> Iterator[tuple[bytes, Line | None]]:
+        """Each line as it is, and the session in it."""
+        with self._path.open("rb") as file:
+            for number, raw in enumerate(file, 1):
+                line = _read(raw, self.layout.budget)
+                if line is None:
                     # An error is never the end of the sessions; what is no session is a stranger.
                     self.remarks.stranger(f"{self._path}:{number}", "no session")
+                yield raw, line
 
     @contextmanager
     def _changing(self) -> Iterator[dict[str, Line]]:
@@ -118,14 +123,31 @@ class JsonLinesStore(PlainStore):
         try:
             with self._path.with_suffix(".lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                lines = {line.sid: line for line in self._lines()}
+                found = list(self._lines())
+                lines = {line.sid: line for _, line in found if line is not None}
                 yield lines
+                kept = [raw.rstrip(b"\n") for raw, line in found if line is None]
+                kept += [json.dumps(line._asdict()).encode() for line in lines.values()]
                 partial = self._path.with_suffix(f".{os.getpid()}.part")
-                text = "".join(json.dumps(line._asdict()) + "\n" for line in lines.values())
-                partial.write_text(text, encoding="utf-8")
+                mode = self._path.stat().st_mode & 0o777
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+                with os.fdopen(os.open(partial, flags, mode), "wb") as file:
+                    file.writelines(line + b"\n" for line in kept)
+                    file.flush()
+                    os.fsync(file.fileno())
                 partial.replace(self._path)
         except OSError as exc:
             raise StoreError(f"cannot write {self._path} ({exc.strerror})") from None
+
+
+def _read(raw: bytes, budget: Budget) -> Line | None:
+    try:
+        match read_json(raw, budget).data:
+            case {"sid": str(sid), "ends_ms": int() | None as ends_ms, "body": str(body)}:
+                return Line(sid, ends_ms, body)
+    except SerializerError:
+        pass
+    return None
 
 
 def _line(session: Session) -> Line:
