@@ -60,13 +60,9 @@ def copy_sessions(
         ValueError: no such `conflict`.
     """
     chosen, asked = Conflict(conflict), query or Query()
-<<<<<<< HEAD
     check_apart(source, target)
-    journal = _journal(target, asked, journals)
-=======
     key = JournalKey.named(key_file)
     journal = _journal(target, asked, journals, key)
->>>>>>> rev3
     placing = Placing(target, conflict=chosen, journal=journal)
     work = (Follow if follow else Copy)(
         source,

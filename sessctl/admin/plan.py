@@ -113,15 +113,22 @@ class Permissions:
         return self.max_delete is None and "share" not in self.forced
 
 
+_ENDS = ("expires", "ttl")  # fields of a condition
+
+
 def removable(
     sessions: Iterable[Session], query: Query, permissions: Permissions, plan: Plan | None = None
 ) -> Iterator[Session]:
-    """The sessions a purge may take: with `--expired`, none that only its cookie date condemns.
+    """The sessions a purge may take: with `--expired`, none that only its cookie date condemns;
+    with a condition on the end, none whose end could not be read, however the condition asks.
 
     The inner date of an express session with `disableTTL` and `rolling` never moves while the
     browser's cookie does; so such keys are counted, and taken only when the owner says so.
     """
+    asks_for_ends = query.where is not None and not query.where.fields.isdisjoint(_ENDS)
     for session in sessions:
+        if asks_for_ends and session.expiry is Expiry.UNKNOWN:
+            continue
         if (
             query.expired
             and session.expiry is Expiry.COOKIE_DATE

@@ -44,6 +44,15 @@ def test_it_lists_what_matches(cli: Cli, four: Engine, where: str, expected: set
     assert counted.stdout == f"{len(expected)}\n"
 
 
+@pytest.mark.parametrize("where", ["expires == null", "not ttl > 1s", "not exists(ttl)"])
+def test_a_purge_by_the_end_leaves_what_has_none_that_can_be_read(
+    cli: Cli, four: Engine, where: str
+) -> None:
+    before = four.everything()
+    result = cli("purge", "-b", four.url, "--yes", "-w", where, "-o", "json")
+    assert (four.everything(), result.code) == (before, 0)
+
+
 def test_it_narrows_the_flags(cli: Cli, four: Engine) -> None:
     result = cli("list", "-b", four.url, "-o", "name", "--user", "42", "-w", "ttl > 1h")
     assert result.stdout.split() == [BEN]
