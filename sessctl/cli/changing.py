@@ -122,5 +122,6 @@ def conclude(
         code = report(summary.error, run, ())
         partial = (stored or summary.uncertain) and not isinstance(summary.error, JournalError)
         return ExitCode.PARTIAL if partial else code
-    left = any(summary.counts[word] for word in ("changed", "failed", "unconfirmed"))
-    return ExitCode.PARTIAL if left else ExitCode.OK
+    if any(summary.counts[word] for word in ("changed", "failed", "unconfirmed")):
+        return ExitCode.PARTIAL
+    return ExitCode.NO if summary.counts["gone"] and not stored else ExitCode.OK

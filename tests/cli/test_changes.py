@@ -305,6 +305,17 @@ def test_a_renewal_meanwhile_is_kept_and_another_value_is_a_conflict(edit, cli, 
     assert data(cli, shop) == {"passport": {"user": 77}, "role": "admin"}
 
 
+def test_a_session_that_ended_meanwhile_is_not_changed(edit, cli, shop) -> None:
+    save(shop, A, 42)
+    logs_out = (
+        "import sqlite3\n"
+        f"c = sqlite3.connect({str(shop.path)!r})\n"
+        'c.execute("DELETE FROM sessions"); c.commit()\n'
+    )
+    result = edit(logs_out + SETS_ROLE, "--yes")
+    assert ("Changed 0 sessions (1 gone)" in result.stderr, result.code) == (True, 1)
+
+
 def test_an_editor_is_needed_and_has_to_succeed(edit, cli, shop) -> None:
     save(shop, A, 42)
     none = cli("edit", A, "-b", shop.url)
