@@ -313,7 +313,7 @@ def test_a_session_that_ended_meanwhile_is_not_changed(edit, cli, shop) -> None:
         'c.execute("DELETE FROM sessions"); c.commit()\n'
     )
     result = edit(logs_out + SETS_ROLE, "--yes")
-    assert ("Changed 0 sessions (1 gone)" in result.stderr, result.code) == (True, 1)
+    assert ("Changed 0 sessions (1 already gone)" in result.stderr, result.code) == (True, 1)
 
 
 def test_an_editor_is_needed_and_has_to_succeed(edit, cli, shop) -> None:
