@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from sessctl import text
 from tests.support import run
 from tests.support.dynamodb import DynamoServer
 from tests.support.express import ExpressApp
@@ -45,6 +46,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         store = next((params[name] for name in _STORES if name in params), None)
         if quick is not None and store is not None and store not in quick.args:
             item.add_marker(pytest.mark.long)
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another test of this process learned is not hidden in this one's output."""
+    monkeypatch.setattr(text, "_spellings", [])
 
 
 @pytest.fixture(scope="session")

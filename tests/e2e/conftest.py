@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sessctl import text
 from tests.support.cli import Cli
 from tests.support.shops import shop_class
 from tests.support.shops.base import Shop
@@ -17,12 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OpenShop = Callable[[str], Shop]
-
-
-@pytest.fixture(autouse=True)
-def _no_secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What another test of this process learned is not hidden in this one's output."""
-    monkeypatch.setattr(text, "_spellings", [])
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sessctl.stores.base import Result, Store
     from tests.faults.stores import SqliteSubject
 
-FEW, MANY = 6_000, 60_000
+FEW, MANY = 4_000, 36_000
 CEILING_MIB, GROWTH_MIB = 150.0, 4.0
 
 

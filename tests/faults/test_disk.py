@@ -88,7 +88,7 @@ def test_a_full_disk_stops_the_purge(subject, original, tmp_path, rng) -> None:
     assert max(gone) > page(subject)
 
 
-@pytest.mark.quick_on("redis", "sqlite", "files")
+@pytest.mark.quick_on("redis", "sqlite")
 @pytest.mark.parametrize(("nth", "pages"), [(1, 0), (2, 0), (3, 1), (5, 3)])
 def test_a_failed_fsync_is_final(subject, original, tmp_path, nth, pages) -> None:
     """The first fsync is the head's. A page whose fsync failed stays, though its line is there."""
@@ -153,6 +153,7 @@ def test_a_file_limit_of_database_and_journal(sqlite_subject: SqliteSubject, tmp
     assert set(codes) != {0}
 
 
+@pytest.mark.quick_on("redis", "sqlite")
 @pytest.mark.parametrize("limit", [0, 60, 200])
 def test_a_log_on_a_full_disk_is_no_bad_signature(subject, original, tmp_path, limit) -> None:
     """Standard error and the journal fail alike: exit 6, and not Python's own 1 or 120."""

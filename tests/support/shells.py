@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SCRIPTS = Path(__file__).parents[2] / "completions"
 _PROMPT = b"ready> "
+_DONE = b"<end>\r\n" + _PROMPT  # the prompt alone is drawn again while a line is edited
 # The line as Tab left it becomes the arguments of printf: what is seen is what a command would get.
 _SHOW = b"\x01printf '<%s>' \x05; echo '<end>'\r"
 _SHOWN = re.compile(r"\n?((?:<[^<>]*>)+)<end>\r")
@@ -53,11 +54,19 @@ class Shell:
 
     def complete(self, *lines: str, env: Mapping[str, str] | None = None) -> list[list[str]]:
         """The words of each line after a Tab at its end."""
-        screen = self.screen([f"{line}\t".encode() + _SHOW for line in lines], env=env)
+        typed = [f"{line}\t".encode() + _SHOW for line in lines]
+        screen = self.screen(typed, then=_DONE, env=env)
         return [re.findall("<([^<>]*)>", shown) for shown in _SHOWN.findall(screen)]
 
-    def screen(self, typed: Sequence[bytes], *, env: Mapping[str, str] | None = None) -> str:
-        """All that the terminal shows when these are typed, one at each prompt."""
+    def screen(
+        self,
+        typed: Sequence[bytes],
+        *,
+        then: bytes = _PROMPT,
+        env: Mapping[str, str] | None = None,
+    ) -> str:
+        """All that the terminal shows when these are typed, the first at the prompt, each further
+        one when `then` has been shown."""
         words, rc = _START[self.name]
         path = self.home / (".zshrc" if self.name == "zsh" else "bashrc")
         path.write_text(rc.format(scripts=SCRIPTS))
@@ -65,7 +74,7 @@ class Shell:
         result = in_terminal(
             [program(words[0]), *words[1:]],
             home=self.home,
-            say=[(_PROMPT, one) for one in (*typed, b"exit\r")],
+            say=list(zip([_PROMPT, *[then] * len(typed)], [*typed, b"exit\r"], strict=True)),
             cols=200,
             env=environment(self.home, env),
         )
