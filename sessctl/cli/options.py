@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -242,11 +242,17 @@ def command(*groups: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             parameter.replace(annotation=eval(parameter.annotation, function.__globals__))  # noqa: S307
             for parameter in list(inspect.signature(function).parameters.values())[1:]
         ]
+        bundles: dict[str, Any] = {
+            one.name: one.annotation for one in own if is_dataclass(one.annotation)
+        }
+        own = [each for one in own for each in _spelled_out(one)]
 
         @functools.wraps(function)
         def call(*, ctx: typer.Context, version: bool = False, **given: Any) -> Any:
             run = ctx.obj["run"]
             merge(run.options, {key: given.pop(key) for key in shared})
+            for name, kind in bundles.items():
+                given[name] = kind(**{each.name: given.pop(each.name) for each in fields(kind)})
             run.configure()
             try:
                 code = run.answer(function(run, **given))
@@ -272,6 +278,18 @@ def command(*groups: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         return call
 
     return decorate
+
+
+def _spelled_out(parameter: inspect.Parameter) -> list[inspect.Parameter]:
+    """The parameter itself; of a dataclass, which bundles several flags, one for each field."""
+    kind = parameter.annotation
+    if not is_dataclass(kind):
+        return [parameter]
+    annotations = get_type_hints(kind, include_extras=True)
+    return [
+        parameter.replace(name=one.name, default=one.default, annotation=annotations[one.name])
+        for one in fields(kind)
+    ]
 
 
 def merge(options: Options, given: dict[str, Any]) -> None:

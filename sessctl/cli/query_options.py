@@ -1,7 +1,8 @@
-"""The flags of a query, shared by `list` and `purge`, and what they become."""
+"""The flags of a query, and what they become."""
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -77,6 +78,24 @@ def build_query(
         grace_ms=grace_ms,
         where=None if where is None else _condition(where),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class QueryFlags:
+    """What was typed of them; `options.command` spells them out in a command's signature."""
+
+    user: User = None
+    expired: Expired = False
+    active: Active = False
+    expires_within: Within = None
+    older_than: Older = None
+    idle: Idle = None
+    larger_than: Larger = None
+    where: Where = None
+
+    def query(self, *, everything: bool = False) -> Query:
+        """The query they ask. Raises UsageError."""
+        return build_query(everything=everything, **asdict(self))
 
 
 def _condition(text: str) -> Condition:

@@ -87,11 +87,6 @@ class PlainStore(ABC):
 
     # -- what follows from it ---------------------------------------------------------------------
 
-    def by_expiry(
-        self, query: Query, *, descending: bool = False, first: int = 1000
-    ) -> Iterator[Session]:
-        raise NotImplementedError  # `capabilities` say that this engine has no such order
-
     def get(self, sids: Sequence[str]) -> list[Session]:
         if not sids:
             return []

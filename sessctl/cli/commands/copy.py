@@ -60,22 +60,12 @@ def copy(
         typer.Option("--follow", help="Pass after pass, until nothing has changed.",
                      rich_help_panel=_PANEL),
     ] = False,
-    user: q.User = None,
-    expired: q.Expired = False,
-    active: q.Active = False,
-    expires_within: q.Within = None,
-    older_than: q.Older = None,
-    idle: q.Idle = None,
-    larger_than: q.Larger = None,
-    where: q.Where = None,
+    flags: q.QueryFlags,
     all_: q.All = False,
     exact: limits.Exact = False,
 ) -> ExitCode:  # fmt: skip
     """Plan, confirm, then copy page by page; each session is read back and compared."""
-    query = q.build_query(
-        user=user, expired=expired, active=active, expires_within=expires_within,
-        older_than=older_than, idle=idle, larger_than=larger_than, everything=all_, where=where,
-    )  # fmt: skip
+    query = flags.query(everything=all_)
     how = _How(conflict_of(conflict), move=move, follow=follow, exact=exact)
     backend, other = run.backend(), run.other_backend(to)
     dry_run = run.options.dry_run

@@ -24,21 +24,11 @@ _SAMPLES = 3
 def export(
     run: Run,
     *,
-    user: q.User = None,
-    expired: q.Expired = False,
-    active: q.Active = False,
-    expires_within: q.Within = None,
-    older_than: q.Older = None,
-    idle: q.Idle = None,
-    larger_than: q.Larger = None,
-    where: q.Where = None,
+    flags: q.QueryFlags,
     all_: q.All = False,
 ) -> ExitCode:
     """Write whole sessions, ids and data, one a line: who reads them can be these people."""
-    query = q.build_query(
-        user=user, expired=expired, active=active, expires_within=expires_within,
-        older_than=older_than, idle=idle, larger_than=larger_than, everything=all_, where=where,
-    )  # fmt: skip
+    query = flags.query(everything=all_)
     output = run.output_format(FORMATS, terminal="jsonl", pipe="jsonl")
     masker = run.masker() if run.redacting else None
     backend = run.backend()

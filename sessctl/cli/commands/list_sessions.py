@@ -23,14 +23,7 @@ FORMATS = ("table", "wide", "json", "jsonl", "csv", "tsv", "name")
 def list_sessions(
     run: Run,
     *,
-    user: q.User = None,
-    expired: q.Expired = False,
-    active: q.Active = False,
-    expires_within: q.Within = None,
-    older_than: q.Older = None,
-    idle: q.Idle = None,
-    larger_than: q.Larger = None,
-    where: q.Where = None,
+    flags: q.QueryFlags,
     all_: Annotated[
         bool, typer.Option("--all", help="Every session (the default).", hidden=True)
     ] = False,
@@ -50,17 +43,7 @@ def list_sessions(
     ] = False,
 ) -> ExitCode:
     """List sessions."""
-    query = q.build_query(
-        user=user,
-        expired=expired,
-        active=active,
-        expires_within=expires_within,
-        older_than=older_than,
-        idle=idle,
-        larger_than=larger_than,
-        everything=all_,
-        where=where,
-    )
+    query = flags.query(everything=all_)
     output = run.output_format(FORMATS, terminal="table", pipe="tsv")
     backends = run.backends_to_read()
     if count:

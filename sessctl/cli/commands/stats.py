@@ -25,14 +25,7 @@ _IN_A_PIPE = 80  # columns
 def stats(
     run: Run,
     *,
-    user: q.User = None,
-    expired: q.Expired = False,
-    active: q.Active = False,
-    expires_within: q.Within = None,
-    older_than: q.Older = None,
-    idle: q.Idle = None,
-    larger_than: q.Larger = None,
-    where: q.Where = None,
+    flags: q.QueryFlags,
     all_: Annotated[
         bool, typer.Option("--all", help="Every session (the default).", hidden=True)
     ] = False,
@@ -47,10 +40,7 @@ def stats(
     ] = False,
 ) -> ExitCode:
     """Count sessions by state, size, age and user."""
-    query = q.build_query(
-        user=user, expired=expired, active=active, expires_within=expires_within,
-        older_than=older_than, idle=idle, larger_than=larger_than, everything=all_, where=where,
-    )  # fmt: skip
+    query = flags.query(everything=all_)
     output = run.output_format(FORMATS, terminal="table", pipe="tsv")
     items: list[dict[str, Any]] = []
     places: list[Identity] = []

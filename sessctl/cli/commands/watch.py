@@ -27,14 +27,7 @@ FORMATS = ("table", "wide", "json", "jsonl", "csv", "tsv", "name")
 def watch(
     run: Run,
     *,
-    user: q.User = None,
-    expired: q.Expired = False,
-    active: q.Active = False,
-    expires_within: q.Within = None,
-    older_than: q.Older = None,
-    idle: q.Idle = None,
-    larger_than: q.Larger = None,
-    where: q.Where = None,
+    flags: q.QueryFlags,
     all_: Annotated[
         bool, typer.Option("--all", help="Every session (the default).", hidden=True)
     ] = False,
@@ -60,10 +53,7 @@ def watch(
     """Look at the store again and again, and tell what differs."""
     from sessctl.admin.watch import Pace, watch
 
-    query = q.build_query(
-        user=user, expired=expired, active=active, expires_within=expires_within,
-        older_than=older_than, idle=idle, larger_than=larger_than, everything=all_, where=where,
-    )  # fmt: skip
+    query = flags.query(everything=all_)
     output = run.output_format(FORMATS, terminal="table", pipe="jsonl")
     every_s = parse_duration(every).total_seconds()
     for_s = None if for_ is None else parse_duration(for_).total_seconds()
