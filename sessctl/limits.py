@@ -20,6 +20,7 @@ class Budget:
 
     value_bytes: int = 8 * MIB
     cookie_bytes: int = 64 * KIB
+    unpacked_bytes: int = 16 * MIB  # what one layer of compression may hold
     depth: int = 200
     nodes: int = 200_000
     int_digits: int = 4_300  # CPython refuses longer integer texts; so do we, as text

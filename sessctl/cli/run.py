@@ -186,7 +186,8 @@ class Run:
 
             from sessctl.limits import DEFAULT
 
-            found["budget"] = replace(DEFAULT, value_bytes=parse_size(options.max_unpacked))
+            most = parse_size(options.max_unpacked)
+            found["budget"] = replace(DEFAULT, value_bytes=most, unpacked_bytes=most)
         return found
 
     def warn_of_passwords(self, backends: list[Backend]) -> None:

@@ -37,6 +37,12 @@ class Serializer(Protocol):
         ...
 
     @staticmethod
+    def written(data: Any) -> bytes:
+        """A new value. Raises SerializerError for what cannot be written, and for everything where
+        values are only read."""
+        ...
+
+    @staticmethod
     def edited(raw: bytes, data: Any) -> bytes:
         """A value with other data, what stays the same as it stands: `data` is the whole value as
         `decode` would give it. Raises SerializerError for what cannot be written."""
@@ -77,4 +83,4 @@ def serializer(name: str) -> Serializer:
     return module  # type: ignore[no-any-return]
 
 
-_MODULES = {"json": "sessctl.serializers.json", "bson": "sessctl.serializers.bson"}
+_MODULES = {name: f"sessctl.serializers.{name}" for name in ("json", "bson", "msgpack", "pickle")}

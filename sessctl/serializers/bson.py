@@ -71,6 +71,11 @@ def encode(data: Any) -> bytes:
         raise SerializerError(f"cannot be written as BSON ({type(exc).__name__})") from None
 
 
+def written(data: Any) -> bytes:
+    """A new document. Raises SerializerError for what cannot be written."""
+    return edited(bson.encode({}), data)
+
+
 def edited(raw: bytes, data: Any) -> bytes:
     """A document with other data: fields keep their order, what is the same its type and its bytes.
     A date stays one if what is written there is a date.

@@ -128,6 +128,11 @@ def encode(data: Any) -> bytes:
         raise SerializerError(f"cannot be written as JSON ({_reason(str(exc))})") from None
 
 
+def written(data: Any) -> bytes:
+    """A new value. Raises SerializerError for what JSON has no place for."""
+    return edited(b"{}", data)
+
+
 def edited(raw: bytes, data: Any) -> bytes:
     """A value with other data: keys keep their order, and what is the same keeps its bytes, down to
     the form of its numbers.

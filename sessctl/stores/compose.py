@@ -10,7 +10,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sessctl.errors import Refused, SerializerError
-from sessctl.serializers import json
 from sessctl.session import Expiry, Query, Session
 from sessctl.stores.reader import Reader
 
@@ -60,7 +59,7 @@ def compose(
             own[key] = {**own[key], **_flags(value)}
     reader = Reader(layout)
     reader.check_data(data)
-    text = json.edited(b"{}", {**own, **data})
+    text = reader.written({**own, **data})
     if len(text) > reader.budget.value_bytes:
         raise SerializerError(f"larger than the limit of {reader.budget.value_bytes} bytes")
     raw = reader.closed(text, like=_example(store, reader)) if layout.store_secrets else text

@@ -6,7 +6,6 @@ that what is compared, journalled and written again is never encrypted anew.
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -98,8 +97,7 @@ class Reader:
             if place[last] is None:
                 return raw
             place[last] = self._as_inner(ends_ms)
-            text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-            return self.closed(text, like=raw)
+            return self.closed(self._serializer.encode(value), like=raw)
         except (SerializerError, KeyError, TypeError, ValueError, RecursionError):
             return raw
 
@@ -133,6 +131,10 @@ class Reader:
         self.check_data(data)
         new = self._serializer.edited(text, {**own, **data})
         return raw if new == text else self.closed(new, like=raw)
+
+    def written(self, value: Any) -> bytes:
+        """A whole new value, not encrypted. Raises SerializerError for what cannot be written."""
+        return self._serializer.written(value)
 
     def check_data(self, data: Any) -> None:
         """Raises SerializerError for data that is no object, or that has a key of the library."""
