@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,27 @@ class TestFiles:
         with pytest.raises(StoreError, match="is not a SQLite database"):
             open_store(f"sqlite:///{tmp_path}/x")
         assert (tmp_path / "x").read_bytes() == content
+
+    def test_half_of_a_write_is_taken_back_by_a_reader(
+        self, sqlite_engine: SqliteEngine, blocker: sqlite3.Connection
+    ) -> None:
+        """An application that is killed in the middle of a write leaves a journal beside the file.
+        SQLite refuses it to whoever may not write."""
+        for number in range(200):
+            sqlite_engine.save(b"s%d" % number, value() * 100, now_ms() + HOUR)
+        before = sqlite_engine.everything()
+        blocker.execute("PRAGMA cache_size = 1")  # what is changed goes to the file at once
+        blocker.execute("BEGIN IMMEDIATE")
+        blocker.execute("UPDATE sessions SET sess = replace(sess, 'cookie', 'cake')")
+        copy = sqlite_engine.path.with_name("killed.db")
+        for ending in ("", "-journal"):
+            shutil.copy(f"{sqlite_engine.path}{ending}", f"{copy}{ending}")
+        with open_store(f"sqlite:///{copy}") as store:
+            found = {session.sid.encode(): session.raw for session in store.scan(Query())}
+        blocker.execute("ROLLBACK")
+        assert found.keys() == before.keys()
+        assert all(b"cake" not in raw for raw in found.values())
+        assert not copy.with_name("killed.db-journal").exists()
 
     def test_a_damaged_database_is_told(self, sqlite_engine: SqliteEngine) -> None:
         for i in range(500):

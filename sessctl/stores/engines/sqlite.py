@@ -1,7 +1,9 @@
 """What is particular to SQLite: the file, its locks, cells without types.
 
 Source: the sqlite3 module of Python 3.11, SQLite 3.40. The clock is this machine's: SQLite has no
-other. A file is never created, and a reader opens it read-only.
+other. A file is never created, and a reader opens it read-only. Only where a program was killed in
+the middle of a write does a reader let SQLite take that half of a write back, as every program that
+opens the file does: nobody can read it before.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import shlex
 import sqlite3
 import time
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -35,6 +38,11 @@ if TYPE_CHECKING:
     from sessctl.stores.facts import Fact
     from sessctl.stores.layouts.base import TableLayout
     from sessctl.stores.url import StoreUrl
+
+# A journal or log that a killed writer left, and that a reader may not clear away.
+_CUT_OFF = frozenset({"SQLITE_READONLY_ROLLBACK", "SQLITE_READONLY_RECOVERY"})
+
+_LOOK = "SELECT count(*) FROM sqlite_master"  # the file is read at the first statement
 
 # The years 2000 to 2100 in seconds: no session is of January 1970 in ms.
 _IN_SECONDS = (946_684_800, 4_102_444_800)
@@ -65,7 +73,7 @@ class SqliteDialect(SqlDialect):
         self._path, self._mode = path, "ro" if access.read_only else "rw"
         super().__init__()
         with self._mapped():
-            self._connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar()
+            self._connection.exec_driver_sql(_LOOK).scalar()
             mode = self._connection.exec_driver_sql("PRAGMA journal_mode").scalar()
             if mode == "wal" and not access.read_only:
                 # Half as long a lock; a power failure may undo our last deletes, no more.
@@ -75,15 +83,22 @@ class SqliteDialect(SqlDialect):
         return Server("SQLite", str(self.scalar(sa.select(sa.func.sqlite_version()))))
 
     def _connect(self) -> sqlite3.Connection:
-        uri = f"file:{quote(str(self._path))}?mode={self._mode}"
-        connection = sqlite3.connect(
-            uri, uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
-        )
+        connection = self._opened(self._mode)
+        if self._mode == "ro" and _is_cut_off(connection):
+            with closing(self._opened("rw")) as writer, suppress(sqlite3.Error):
+                writer.execute("PRAGMA query_only = ON")
+                writer.execute(_LOOK)
         # TEXT that is not UTF-8 must neither raise nor lose a byte; BLOBs stay bytes.
         connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
         if self._mode == "ro":
             connection.execute("PRAGMA query_only = ON")
         return connection
+
+    def _opened(self, mode: str) -> sqlite3.Connection:
+        uri = f"file:{quote(str(self._path))}?mode={mode}"
+        return sqlite3.connect(
+            uri, uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
 
     @staticmethod
     def _driver_errors() -> tuple[type[Exception], ...]:
@@ -247,6 +262,11 @@ class SqliteDialect(SqlDialect):
         text, address = str(original).lower(), escape(self.address)
         if "unable to open" in text:
             return StoreUnreachable(f"cannot open {address}", hint="may this user read it?")
+        if getattr(original, "sqlite_errorname", "") in _CUT_OFF:
+            return AccessDenied(
+                f"{address} holds half of a write, whose program was killed",
+                hint="whoever may write it takes that back by opening it: the application, or you",
+            )
         if "readonly" in text or "read-only" in text:
             return AccessDenied(f"{address} cannot be written", hint="may this user write it?")
         if "locked" in text or "busy" in text:
@@ -262,6 +282,14 @@ class SqliteDialect(SqlDialect):
         if "full" in text:
             return StoreError(f"no space left for {address}")
         return StoreError(f"{address}: {escape(str(original))[:200]}")
+
+
+def _is_cut_off(connection: sqlite3.Connection) -> bool:
+    try:
+        connection.execute(_LOOK)
+    except sqlite3.Error as exc:
+        return exc.sqlite_errorname in _CUT_OFF
+    return False
 
 
 def _bind(cell: Any) -> Any:
