@@ -160,10 +160,10 @@ class Connections:
     ) -> Found | None:
         origins = (*([str(said_at)] if said_at else []), str(one.origin))
         place = _parsed(one.value)
-        kind = KINDS.get(place.scheme) if place else None
+        kind = _kind_of(place)
         if place is None or kind is None or kind not in kinds:
             return None
-        if one.names_itself and not self._is_inside(place.host):
+        if one.names_itself and place.scheme in KINDS and not self._is_inside(place.host):
             return Found(kind, [Line("url", reference_to(one), origins)])
         return self._written(kinds, one.value, origins)
 
@@ -173,9 +173,11 @@ class Connections:
 
     def _written(self, kinds: Sequence[str], url: str, origins: tuple[str, ...]) -> Found | None:
         place = _parsed(url)
-        kind = KINDS.get(place.scheme) if place else None
+        kind = _kind_of(place)
         if place is None or kind is None or kind not in kinds:
             return None
+        if place.scheme not in KINDS:
+            place = replace(place, scheme=kind)
         found, secret = Found(kind), place.password
         options = tuple(pair for pair in place.options if pair[0] in _OPTIONS)
         place = self._outside(replace(place, password=None, options=options), found)
@@ -198,7 +200,7 @@ class Connections:
         return replace(place, host="localhost", port=service.port)
 
     def _in_parts(self, kind: str, parts: dict[str, Value]) -> Found | None:
-        known = {part: self._resolved(value) for part, value in parts.items()}
+        known = {part: self.resolved(value) for part, value in parts.items()}
         host = known["host"]
         if host is None or kind not in PORTS:
             return None
@@ -217,7 +219,8 @@ class Connections:
             self._password(found, parts["password"])
         return found
 
-    def _resolved(self, value: Value) -> Text | None:
+    def resolved(self, value: Value) -> Text | None:
+        """What stands there, or in the variable that is named; never a secret's value."""
         if isinstance(value, Text):
             return value
         known = self._variables.get(value.name)
@@ -231,7 +234,7 @@ class Connections:
         if not fit:
             return None
         service = fit[0]
-        known = {part: self._resolved(value) for part, value in service.settings.items()}
+        known = {part: self.resolved(value) for part, value in service.settings.items()}
         user, database = known.get("username"), known.get("database")
         name, base = user.value if user else "", database.value if database else ""
         if service.kind == "postgresql":  # as the image does
@@ -289,6 +292,17 @@ def _typed(place: StoreUrl) -> str:
     """The URL to be written; a name may hold what means something else in a URL."""
     user = quote(place.username, safe="") if place.username else None
     return replace(place, username=user, path=quote(place.path)).typed
+
+
+def _kind_of(place: StoreUrl | None) -> str | None:
+    """The kind of store; SQLAlchemy names its driver, too: postgresql+psycopg2."""
+    if place is None:
+        return None
+    kind = KINDS.get(place.scheme)
+    if kind is None:
+        sql = KINDS.get(place.scheme.partition("+")[0])
+        kind = sql if sql in ("postgresql", "mysql") else None
+    return kind
 
 
 def _parsed(url: str) -> StoreUrl | None:

@@ -1,4 +1,6 @@
-"""The npm packages that keep sessions, and what each is to us.
+"""The packages of npm and Python that keep sessions, and what each is to us.
+
+In Python a library and its setting are named together: `flask-session:redis`, `django:cached_db`.
 
 Source: the packages' own code, in the versions that the layouts and cookie formats name.
 """
@@ -42,8 +44,25 @@ STORES = {
         "connect-memcached", "memcached", "memcached://127.0.0.1:11211"
     ),
     "connect-dynamodb": StoreLibrary("connect-dynamodb", "dynamodb"),
+    "flask-session:redis": StoreLibrary("flask-redis", "redis", "redis://localhost:6379/0"),
+    "flask-session:memcached": StoreLibrary(
+        "flask-memcached", "memcached", "memcached://127.0.0.1:11211"
+    ),
+    "flask-session:sqlalchemy": StoreLibrary("flask-sqlalchemy", "sql"),
+    "flask-session:mongodb": StoreLibrary("flask-mongodb", "mongodb", "mongodb://localhost:27017"),
+    "flask-session:dynamodb": StoreLibrary("flask-dynamodb", "dynamodb"),
+    "flask-session:filesystem": StoreLibrary("flask-cachelib-file", "file", "file://flask_session"),
+    "flask-session:cachelib": StoreLibrary("flask-cachelib-file", "file", "file://flask_session"),
+    "django:db": StoreLibrary("django-db", "sql"),
+    "django:cached_db": StoreLibrary("django-cached_db", "sql"),
+    "django:cache": StoreLibrary("django-cache", "cache"),
+    "django:file": StoreLibrary("django-file", "file", "file:///tmp"),
+    "starsessions:redis": StoreLibrary("starsessions", "redis", "redis://localhost:6379/0"),
+    "aiohttp-session:redis": StoreLibrary("aiohttp-session-redis", "redis"),
+    "litestar:redis": StoreLibrary("litestar-redis", "redis"),
 }
 SQL = ("postgresql", "mysql", "sqlite")
+CACHES = ("redis", "memcached")
 SESSIONS = {
     "express-session": SessionLibrary("express-session", {}),
     "@fastify/session": SessionLibrary("fastify-session", {"redis": "fastify-session"}),
@@ -54,7 +73,18 @@ SESSIONS = {
     "@fastify/secure-session": SessionLibrary("fastify-secure-session", {}, cookie_only=True),
     "client-sessions": SessionLibrary("client-sessions", {}, cookie_only=True),
     "next-auth": SessionLibrary("nextauth-v4", {}, cookie_only=True),
+    "flask": SessionLibrary("flask", {}, cookie_only=True),
+    "flask-session": SessionLibrary("flask-session-sid", {}),
+    "django": SessionLibrary("opaque", {}),
+    "django:signed_cookies": SessionLibrary("django-signed-cookies", {}, cookie_only=True),
+    "starlette": SessionLibrary("starlette", {}, cookie_only=True),
+    "aiohttp-session:cookie": SessionLibrary("aiohttp-fernet", {}, cookie_only=True),
+    "aiohttp-session:nacl": SessionLibrary("aiohttp-nacl", {}, cookie_only=True),
+    "litestar:cookie": SessionLibrary("litestar", {}, cookie_only=True),
+    "pyramid": SessionLibrary("pyramid", {}, cookie_only=True),
 }
+# Names of Python distributions -> what they are here, where their settings are not found.
+DISTRIBUTIONS = {"flask-session": "flask-session", "django": "django", "flask": "flask"}
 # Drivers whose connections are handed to a store.
 DRIVERS = frozenset({
     "redis", "ioredis", "pg", "mysql", "mysql2", "mysql2/promise", "mongodb", "mongoose",

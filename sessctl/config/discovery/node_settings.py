@@ -24,6 +24,7 @@ from sessctl.config.discovery.js_values import (
     Object,
 )
 from sessctl.config.discovery.libraries import DRIVERS, SESSIONS, STORES
+from sessctl.config.discovery.project import JAVASCRIPT
 
 if TYPE_CHECKING:
     from sessctl.config.discovery.evidence import Evidence
@@ -88,7 +89,7 @@ _HANDED = ("client", "pool", "clientPromise", "mongooseConnection")
 def find(project: Project, evidence: Evidence) -> None:
     """Read every source file that names one of the packages."""
     known = (*SESSIONS, *STORES)
-    for name, text in project.sources():
+    for name, text in project.sources(JAVASCRIPT):
         if any(package in text for package in known):
             evidence.uses += _Reader(name, Source(text)).uses()
 

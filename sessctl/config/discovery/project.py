@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 
 _FILE_BYTES = 256 * KIB
 _SOURCE_FILES, _SOURCE_BYTES, _ENTRIES, _DEPTH = 300, 4 * MIB, 5_000, 6
-_SOURCES = (".js", ".mjs", ".cjs", ".ts", ".mts", ".cts", ".jsx", ".tsx")
+JAVASCRIPT = (".js", ".mjs", ".cjs", ".ts", ".mts", ".cts", ".jsx", ".tsx")
+_MARKS = ("package.json", "manage.py", "pyproject.toml")  # of a project's own folder
 # Not the project's own code, or made of it.
 _SKIPPED = frozenset({
     "node_modules", "bower_components", "vendor", "dist", "build", "out", "coverage", "public",
-    "static", "test", "tests", "__tests__",
+    "static", "test", "tests", "__tests__", "venv", "env", "site-packages", "__pycache__",
+    "migrations",
 })  # fmt: skip
 
 
@@ -34,7 +36,7 @@ class Project:
     def around(cls, folder: Path) -> Project:
         """The nearest project from here up to the repository's root; else the folder itself."""
         for one in (folder, *folder.parents):
-            if (one / "package.json").is_file():
+            if any((one / name).is_file() for name in _MARKS):
                 return cls(one)
             if (one / ".git").exists():
                 break
@@ -54,8 +56,9 @@ class Project:
     def is_link(self, name: str) -> bool:
         return (self.root / name).is_symlink()
 
-    def sources(self) -> Iterator[tuple[str, str]]:
-        """(relative path, text) of the first source files, those further up first."""
+    def sources(self, suffixes: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+        """(relative path, text) of the first source files with such endings, those further up
+        first."""
         left, seen, files = _SOURCE_BYTES, 0, 0
         folders = deque([(self.root, 0)])
         while folders:
@@ -68,7 +71,7 @@ class Project:
                 if entry.is_dir(follow_symlinks=False):
                     if depth < _DEPTH and entry.name not in _SKIPPED and entry.name[0] != ".":
                         folders.append((path, depth + 1))
-                elif entry.name.endswith(_SOURCES) and not entry.name.endswith(".d.ts"):
+                elif entry.name.endswith(suffixes) and not entry.name.endswith(".d.ts"):
                     files += 1
                     text = self._read(path)
                     if text is None or len(text) > left:

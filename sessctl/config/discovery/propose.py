@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from sessctl.config.checking import check_backend
-from sessctl.config.discovery import compose, env_files, node_settings, packages
+from sessctl.config.discovery import (
+    compose,
+    env_files,
+    node_settings,
+    packages,
+    python_packages,
+    python_settings,
+)
 from sessctl.config.discovery.connection import (
     DEV,
     Connections,
@@ -22,7 +29,7 @@ from sessctl.config.discovery.connection import (
 )
 from sessctl.config.discovery.evidence import Evidence, Text, Use, Value
 from sessctl.config.discovery.ignored import is_ignored
-from sessctl.config.discovery.libraries import SESSIONS, SQL, STORES
+from sessctl.config.discovery.libraries import CACHES, SESSIONS, SQL, STORES
 from sessctl.config.discovery.lines import references, relative_path, setting
 from sessctl.config.discovery.project import Project
 from sessctl.config.model import Backend
@@ -35,12 +42,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # One for each kind of evidence; the variables come before the files that use them.
-FINDERS = (packages.find, env_files.find, compose.find, node_settings.find)
+FINDERS = (
+    packages.find,
+    env_files.find,
+    compose.find,
+    node_settings.find,
+    python_packages.find,
+    python_settings.find,
+)
 _LIKELY_KINDS = ("redis", "postgresql", "mysql", "mongodb")
 # Variables that hold what signs cookies, where the source does not say.
 _SECRET_NAMES = (
     "SESSION_SECRET", "SESSION_SECRET_KEY", "COOKIE_SECRET", "EXPRESS_SESSION_SECRET",
-    "NEXTAUTH_SECRET", "AUTH_SECRET", "APP_SECRET", "SECRET_KEY", "SECRET",
+    "NEXTAUTH_SECRET", "AUTH_SECRET", "APP_SECRET", "DJANGO_SECRET_KEY", "FLASK_SECRET_KEY",
+    "SECRET_KEY", "SECRET",
 )  # fmt: skip
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")  # of a backend
 _PATHS = ("url", "password", "secrets", "store_secrets")  # and references to files
@@ -221,12 +236,15 @@ class _Proposer:
         self, package: str, use: Use | None, group: str, connections: Connections
     ) -> Found | None:
         library = STORES[package]
-        kinds = SQL if library.kind == "sql" else (library.kind,)
+        kinds = {"sql": SQL, "cache": CACHES}.get(library.kind, (library.kind,))
         said = use.connection if use else {}
+        told = said.get("kind")
+        if isinstance(told, Text):
+            kinds = (told.value,)
         if library.kind in ("file", "sqlite", "memcached", "dynamodb") and group != DEV:
             return None
         place = (
-            self._written_place(package, library.kind, said, use)
+            self._written_place(package, library.kind, said, connections)
             or connections.by_source(kinds, said)
             or connections.by_variables(kinds)
             or (connections.by_service(kinds) if group == DEV else None)
@@ -241,10 +259,11 @@ class _Proposer:
         return place
 
     def _written_place(
-        self, package: str, kind: str, said: dict[str, Value], use: Use | None
+        self, package: str, kind: str, said: dict[str, Value], connections: Connections
     ) -> Found | None:
         """The stores whose place is no URL of a server."""
-        texts = {key: value for key, value in said.items() if isinstance(value, Text)}
+        known = {key: connections.resolved(value) for key, value in said.items()}
+        texts = {key: value for key, value in known.items() if value is not None}
         url = ""
         where = next(iter(texts.values()), None)
         if package == "session-file-store" and "directory" in texts:
@@ -256,8 +275,19 @@ class _Proposer:
             url = f"sqlite:///{relative_path(f'{folder}/{name}')}"
         elif kind == "sqlite" and "url" in texts and "://" not in texts["url"].value:
             url = f"sqlite:///{relative_path(texts['url'].value)}"
-        elif kind == "memcached" and "hosts" in texts and "@" not in texts["hosts"].value:
-            url = f"memcached://{texts['hosts'].value}"
+        elif (
+            kind in ("memcached", "cache") and "hosts" in texts and "@" not in texts["hosts"].value
+        ):
+            kind, where = "memcached", texts["hosts"]
+            url = f"memcached://{where.value}"
+        elif kind == "file" and "directory" in texts:
+            url = f"file://{relative_path(texts['directory'].value)}"
+        elif "sqlite" in texts:
+            kind, where = "sqlite", texts["sqlite"]
+            url = f"sqlite:///{relative_path(where.value)}"
+        elif kind == "sql" and "url" in texts and texts["url"].value.startswith("sqlite:"):
+            kind, where = "sqlite", texts["url"]
+            url = f"sqlite:///{relative_path(_path_of_flask(where.value))}"
         if not url or where is None:
             return None
         return Found(kind, [Line("url", url, (str(where.origin),))])
@@ -301,3 +331,9 @@ class _Proposer:
             if known is not None and known.value and known.names_itself:
                 return Line("secrets", [reference_to(known)], (str(known.origin),))
         return None
+
+
+def _path_of_flask(url: str) -> str:
+    """The file of a SQLAlchemy URL. Flask-SQLAlchemy 3 puts relative ones into `instance`."""
+    path = url.partition("///")[2].partition("?")[0]
+    return path if path.startswith("/") else f"instance/{path}"
