@@ -51,12 +51,13 @@ class Unit(StrEnum):
 class DateForm(StrEnum):
     """How a library writes a date where the database has no type for one: in SQLite.
 
-    All are UTC, to the millisecond, and so sort as they follow each other.
+    All are UTC, to the millisecond if no more is said, and so sort as they follow each other.
     """
 
     ISO = "iso"  # 2026-11-27T18:03:37.204Z
     ISO_OFFSET = "iso-offset"  # 2026-11-27T18:03:37.204+00:00
     SPACED = "spaced"  # 2026-11-27 18:03:37.204 +00:00
+    NAIVE = "naive"  # 2026-11-27 18:03:37.204123, its fraction left out or of six digits
     MILLISECONDS = "ms"  # a number
 
 
