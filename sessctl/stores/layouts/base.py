@@ -51,12 +51,13 @@ class Unit(StrEnum):
 class DateForm(StrEnum):
     """How a library writes a date where the database has no type for one: in SQLite.
 
-    All are UTC, to the millisecond, and so sort as they follow each other.
+    All are UTC, to the millisecond if no more is said, and so sort as they follow each other.
     """
 
     ISO = "iso"  # 2026-11-27T18:03:37.204Z
     ISO_OFFSET = "iso-offset"  # 2026-11-27T18:03:37.204+00:00
     SPACED = "spaced"  # 2026-11-27 18:03:37.204 +00:00
+    NAIVE = "naive"  # 2026-11-27 18:03:37.204123, its fraction left out or of six digits
     MILLISECONDS = "ms"  # a number
 
 
@@ -159,6 +160,11 @@ class Layout:
         """A session can be stored that never ends by itself."""
         return True
 
+    def spells(self, user: str) -> bool:
+        """A value of this user, of letters and digits, holds them as they are: a store can sift by
+        them. Of a number only JSON does."""
+        return self.serializer == "json" or not user.isdecimal()
+
     def may_be_at(self, columns: frozenset[str]) -> bool:
         """A place with these columns or fields, or of none, could hold such sessions."""
         return not columns
@@ -203,6 +209,7 @@ class TableLayout(Layout):
     `destroyed`: a column which says when the library destroyed a session and left its row; a
     session of which it is not NULL is none any more. The table may do without it.
     `fills`: columns that may not be NULL and that no session brings along.
+    `row_id`: a column of numbers that the database gives its rows; they say nothing of the session.
     `user_column`: holds the user where the application keeps one beside the data.
     """
 
@@ -218,7 +225,13 @@ class TableLayout(Layout):
     null_is_never: bool = False
     destroyed: str | None = None
     fills: Mapping[str, Fill] = field(default_factory=dict)
+    row_id: str | None = None
     user_column: str | None = None
+
+    @property
+    def before_sid(self) -> str:
+        """What stands before an id in its column; a row without it is no session."""
+        return ""
 
     @property
     def keeps_endless(self) -> bool:
@@ -248,11 +261,24 @@ class TableLayout(Layout):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PrefixedTableLayout(TableLayout):
+    """A table whose ids begin with a prefix, as keys do; the cookie's id is what follows."""
+
+    settings: ClassVar[tuple[str, ...]] = (*TableLayout.settings, "prefix")
+    prefix: str
+
+    @property
+    def before_sid(self) -> str:
+        return self.prefix
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ItemLayout(Layout):
     """A session is an item of named attributes under `prefix + sid`; `expires` holds seconds, with
     or without a fraction.
 
-    `fixed`: texts that the library writes beside these, in every item.
+    `is_binary`: the value is bytes, else a text. `fixed`: texts that the library writes beside
+    these, in every item.
     """
 
     databases: tuple[str, ...] = ("dynamodb",)
@@ -261,6 +287,7 @@ class ItemLayout(Layout):
     sid: str
     data: str
     expires: str
+    is_binary: bool = False
     fixed: tuple[tuple[str, str], ...] = ()
 
 
@@ -286,18 +313,38 @@ class FileLayout(Layout):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentLayout(Layout):
-    """A session is a document: its id `_id`, its value in `data`, its end, a date, in `expires`.
+    """A session is a document: its id in `sid`, its value in `data`, its end, a date, in `expires`.
 
-    `created` and `seen` name the dates that some versions or options write, first hit wins.
+    `is_binary`: the value is bytes, and neither a text nor an object. `created` and `seen` name the
+    dates that some versions or options write, first hit wins.
     """
 
     databases: tuple[str, ...] = ("mongodb",)
     settings: ClassVar[tuple[str, ...]] = ("collection",)
     collection: str
+    sid: str = "_id"
     data: str
     expires: str
+    is_binary: bool = False
     created: tuple[str, ...] = ()
     seen: tuple[str, ...] = ()
 
+    @property
+    def before_sid(self) -> str:
+        """What stands before an id in its field; a document without it is no session."""
+        return ""
+
     def may_be_at(self, columns: frozenset[str]) -> bool:
-        return {"_id", self.data} <= columns
+        return {"_id", self.sid, self.data} <= columns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrefixedDocumentLayout(DocumentLayout):
+    """Documents whose ids begin with a prefix, as keys do; the cookie's id is what follows."""
+
+    settings: ClassVar[tuple[str, ...]] = (*DocumentLayout.settings, "prefix")
+    prefix: str
+
+    @property
+    def before_sid(self) -> str:
+        return self.prefix
