@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 # A file without any of these words sets nothing that is looked for.
 _WORDS = (
     "SESSION", "SECRET_KEY", "secret_key", "DATABASES", "CACHES", "SQLALCHEMY_DATABASE_URI",
-    "INSTALLED_APPS", "aiohttp_session", "litestar",
+    "INSTALLED_APPS", "SessionMiddleware", "starsessions", "aiohttp_session", "litestar",
+    "SignedCookieSessionFactory",
 )  # fmt: skip
 _SUFFIXES = (".py",)
 
