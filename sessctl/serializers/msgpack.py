@@ -153,10 +153,14 @@ def peek(paths: Sequence[str]) -> Callable[[bytes], tuple[Any, ...]]:
 
 def _by_text(found: dict[str, Any]) -> dict[str, Any]:
     """What a map has under keys that are text, whatever its other keys are."""
-    pairs = found.get("__map__")
-    if not isinstance(pairs, list):
-        return found
-    return {key: item for key, item in pairs if isinstance(key, str)}
+    match found:
+        case {"__map__": list(pairs)}:
+            return {pair[0]: pair[1] for pair in pairs if _is_pair(pair)}
+    return found
+
+
+def _is_pair(pair: Any) -> bool:
+    return isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str)
 
 
 def _walked(node: Any, steps: list[str]) -> Any:
@@ -239,10 +243,7 @@ class _Reader:
 
     def _size(self, code: int) -> int:
         """How many members or bytes follow, no more than there are bytes left."""
-        if code <= 0x9F:
-            size = code & 0x0F
-        else:
-            size = self._number(_SIZES[code])
+        size = code & 0x0F if code <= 0x9F else self._number(_SIZES[code])
         if size > len(self._raw) - self._at:
             raise self._cut_off()
         return size
