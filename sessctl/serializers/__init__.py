@@ -85,5 +85,5 @@ def serializer(name: str) -> Serializer:
 
 _MODULES = {
     name: f"sessctl.serializers.{name.replace('-', '_')}"
-    for name in ("json", "bson", "msgpack", "pickle", "flask-session")
+    for name in ("json", "bson", "msgpack", "pickle", "flask-session", "json-or-pickle")
 }
