@@ -110,6 +110,14 @@ def percent_decode(text: str) -> str:
         return text
 
 
+def backslash_decode(text: str) -> str:
+    r"""What Python's `http.cookies` wrote between quotes: `\"`, and `\054` for a comma.
+
+    The number is that of a character below 256. Source: CPython 3.11 `http/cookies.py`, _unquote.
+    """
+    return re.sub(r"\\(?:([0-3][0-7]{2})|(.))", lambda m: m[2] or chr(int(m[1], 8)), text)
+
+
 def _unquote_to_bytes(raw: bytes) -> bytes:
     """%XX as bytes, each known to be two digits. urllib's own costs `decode` 6 ms to import."""
     first, *rest = raw.split(b"%")
