@@ -3,14 +3,14 @@
 Who writes it: aiohttp-session (checked with 2.12.1): SimpleCookieStorage, EncryptedCookieStorage,
 NaClCookieStorage. Their secret is a key of 32 bytes, as it is or in base64.
 
-    "{\\"created\\": 1767225600\\054 \\"session\\": {\\"user_id\\": 42\\054 \\"name\\": \\"alice\\"}}"
+    "{\\"created\\": 1767225600\\054 \\"session\\": {\\"user_id\\": 42}}"
     "gAAAAABpVbkAoIeS2lZ6eoQrshxoCJx0_2ke3YKPT45EAvJvDAmctHE0_KIHdLJ9lxjlZutv6aT_vw5z7Mx8oQNuSaKi..."
     "gOhNKlPreOss7zePoww/dQSzm59zr/AMJeFZWZu6ZrNxhAcpIKr2dfB93v9zkamQ3TKqQuzWi1IDj8tYYbI+VnT/rMT9..."
     key (base64): xLvLH77JnWW/WdhcjLYu4tuWPw/hBvSD2a+nO9Tjmoo=
 
-In each of them is JSON, {"created": second, "session": {...}}: in quotes with Python's escapes, as a
-Fernet token, or as base64 of 24 bytes of nonce and libsodium's secretbox. `max_age` of the app is
-judged by `created`, and in a Fernet token by its own time too; nothing in the cookie tells it.
+In each of them is JSON, {"created": second, "session": {...}}: in quotes with Python's escapes, as
+a Fernet token, or as base64 of 24 bytes of nonce and libsodium's secretbox. The app's `max_age`,
+which the cookie does not tell, is judged by `created`, and by a Fernet token's own time too.
 Not supported: an `encoder` of the app's own.
 Source: aiohttp_session 2.12.1 `__init__.py`, `cookie_storage.py`, `nacl_storage.py`.
 """
@@ -21,20 +21,18 @@ import re
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sessctl.cookies import fernet, json_body
 from sessctl.cookies.base import Cookie, DecodedCookie, Match, Signature, Verdict, VerdictWord
 from sessctl.cookies.crypto import ENCRYPTED, crypto_for, keys_in
 from sessctl.cookies.jose import instant, is_number
-from sessctl.cookies.paste import backslash_decode
 from sessctl.cookies.unsigned import PARAMETER, is_signed, unsigned
 from sessctl.errors import CookieError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from sessctl.cookies.base import CookieContext
     from sessctl.cookies.guessing import Guess
@@ -47,7 +45,6 @@ _NO_KEY = f"its secret is a key of {_KEY_BYTES} bytes, as it is or in base64"
 _SKEW_S = 60  # what Fernet lets the clocks differ by
 _BOX = re.compile(r"[A-Za-z0-9+/]{56,}={0,2}")
 _NONCE_BYTES, _TAG_BYTES = 24, 16
-_BEGINNINGS = '{"created"', '{\\"created\\"'
 
 
 class _Storage:
@@ -90,7 +87,7 @@ class AiohttpPlain(_Storage):
     parameters: Mapping[str, str] = PARAMETER
 
     def sniff(self, value: str, context: CookieContext) -> Match | None:
-        if not value.startswith(_BEGINNINGS) or "session" not in value:
+        if not value.startswith('{"created"') or "session" not in value:
             return None
         return Match(92, "JSON with `created` and `session`, which nothing signs")
 
@@ -119,10 +116,9 @@ class AiohttpPlain(_Storage):
 
     def _read(self, value: str, budget: Budget) -> Verdict:
         budget.check_cookie(len(value))
-        text = backslash_decode(value) if value.startswith('{\\"') else value
         decoded = DecodedCookie(self.name, signed=False)
         good = Verdict(VerdictWord.VALID, Signature.NONE, decoded)
-        return _opened(text.encode("utf-8", "surrogatepass"), good, decoded, budget)
+        return _opened(value.encode("utf-8", "surrogatepass"), good, decoded, budget)
 
     def _value(self, body: bytes, secret: Secret, now: datetime) -> str:
         from http.cookies import SimpleCookie  # 3 ms
@@ -137,7 +133,11 @@ class AiohttpFernet(_Storage):
     name = "aiohttp-fernet"
 
     def sniff(self, value: str, context: CookieContext) -> Match | None:
-        return Match(90, "a Fernet token: gAAAAA, and whole blocks") if fernet.is_token(value) else None
+        return (
+            Match(90, "a Fernet token: gAAAAA, and whole blocks")
+            if fernet.is_token(value)
+            else None
+        )
 
     def decode(self, value: str, context: CookieContext) -> DecodedCookie:
         token = fernet.parse(value, context.budget)
@@ -158,12 +158,11 @@ class AiohttpFernet(_Storage):
             return Verdict(VerdictWord.MALFORMED, Signature.NONE, notes=(exc.message,))
         decoded = DecodedCookie(self.name, issued_at=instant(token.issued_s))
         keys = _keys(secrets)
-        for index, key in keys:
-            if fernet.is_genuine(token, key):
-                break
-        else:
+        fitting = [(index, key) for index, key in keys if fernet.is_genuine(token, key)]
+        if not fitting:
             notes = () if keys else (_NO_KEY,)
             return Verdict(VerdictWord.BAD_SIGNATURE, Signature.INVALID, decoded, notes=notes)
+        index, key = fitting[0]
         good = Verdict(VerdictWord.VALID, Signature.VALID, decoded, index, token.notes)
         plain = fernet.opened(self.name, token, key)
         if plain is None:

@@ -77,9 +77,7 @@ def aes_gcm_decrypt(
         raise ValueError("another tag") from None
 
 
-def keys_in(
-    secret: Secret, sizes: Collection[int], *, also_hex: bool = True
-) -> Iterator[bytes]:
+def keys_in(secret: Secret, sizes: Collection[int], *, also_hex: bool = True) -> Iterator[bytes]:
     """The keys of these sizes (bytes) that a secret may be: as it is, in base64, in hexadecimal.
 
     The first of them is the one to sign with.

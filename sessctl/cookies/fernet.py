@@ -2,9 +2,9 @@
 
     gAAAAABpVbkAYCMpVuVjAYzT9r_jolRrPNLZWXQNa7oogFcGMjr1tSwuobiqYsKgPgZ2pUs5VbKsE1AYMLJd4rc8...
 
-Url-safe base64 with padding of 0x80, the time (8 bytes, big-endian), the initialisation vector (16),
-the ciphertext and the MAC (32) of all before it. The key has 32 bytes: half of it signs, the other
-half encrypts. Source: cryptography 50 `fernet.py`; https://github.com/fernet/spec.
+Url-safe base64 with padding of 0x80, the time (8 bytes, big-endian), the initialisation vector
+(16), the ciphertext, and the MAC (32) of all before it. The key has 32 bytes: one half signs, the
+other encrypts. Source: cryptography 50 `fernet.py`; https://github.com/fernet/spec.
 """
 
 from __future__ import annotations

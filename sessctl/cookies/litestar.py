@@ -18,7 +18,6 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from os import urandom
 from typing import TYPE_CHECKING, Any
 
@@ -26,12 +25,13 @@ from sessctl.cookies import json_body
 from sessctl.cookies.base import Cookie, DecodedCookie, Match, Signature, Verdict, VerdictWord
 from sessctl.cookies.crypto import ENCRYPTED, aes_gcm_decrypt, aes_gcm_encrypt, keys_in
 from sessctl.cookies.jose import instant
+from sessctl.cookies.parameters import seconds
 from sessctl.cookies.picking import LITESTAR_CHUNK
 from sessctl.errors import CookieError, SerializerError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from sessctl.cookies.base import CookieContext
     from sessctl.text import Secret
@@ -40,7 +40,7 @@ _MARK = b"additional_authenticated_data="
 _NONCE_BYTES, _TAG_BYTES = 12, 16
 _KEY_BYTES = (16, 24, 32)
 _NO_KEY = "its secret is a key of 16, 24 or 32 bytes, as it is, in base64 or in hexadecimal"
-_TTL = timedelta(days=14)
+_TTL_S = 14 * 24 * 3600
 _CHUNKS = 10
 _TOO_LONG = (
     f"more than {_CHUNKS} chunks, which Litestar puts together in the order of texts: "
@@ -99,9 +99,7 @@ class Litestar:
         keys = [(i, key) for i, one in enumerate(secrets) for key in keys_in(one, _KEY_BYTES)]
         for index, key in keys:
             try:
-                plain = aes_gcm_decrypt(
-                    self.name, key, parts.nonce, parts.sealed, parts.associated
-                )
+                plain = aes_gcm_decrypt(self.name, key, parts.nonce, parts.sealed, parts.associated)
             except ValueError:
                 continue
             good = Verdict(VerdictWord.VALID, Signature.VALID, decoded, index, parts.notes)
@@ -131,8 +129,8 @@ class Litestar:
         key = next(keys_in(secrets[0], _KEY_BYTES), None)
         if key is None:
             raise UsageError(_NO_KEY, hint="--secret-from file:secret-key")
-        lasts = self._ttl(context) or _TTL if ttl is None else ttl
-        associated = encode({"expires_at": round((now + lasts).timestamp())})
+        lasts_s = seconds(context, "ttl") or _TTL_S if ttl is None else int(ttl.total_seconds())
+        associated = encode({"expires_at": round(now.timestamp()) + lasts_s})
         nonce = urandom(_NONCE_BYTES)
         sealed = aes_gcm_encrypt(self.name, key, nonce, body, associated)
         value = b64encode(nonce + sealed + _MARK + associated).decode()
@@ -145,20 +143,11 @@ class Litestar:
         return [Cookie(f"{name}-{number}", chunk) for number, chunk in enumerate(chunks)]
 
     def _decoded(self, parts: Parts, context: CookieContext) -> DecodedCookie:
-        lasts = self._ttl(context)
-        issued_s = None if lasts is None else parts.expires_s - lasts.total_seconds()
+        lasts_s = seconds(context, "ttl")
+        issued_s = None if lasts_s is None else parts.expires_s - lasts_s
         return DecodedCookie(
             self.name, issued_at=instant(issued_s), expires_at=instant(parts.expires_s)
         )
-
-    def _ttl(self, context: CookieContext) -> timedelta | None:
-        """The app's `max_age`. Raises UsageError."""
-        given = context.parameters.get("ttl")
-        if given is None:
-            return None
-        if not (given.isascii() and given.isdigit() and len(given) < 10):
-            raise UsageError("ttl is a number of seconds", hint="-p ttl=1209600")
-        return timedelta(seconds=int(given))
 
 
 def _split(value: str, context: CookieContext) -> Parts:

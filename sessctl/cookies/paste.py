@@ -5,6 +5,7 @@ Set-Cookie: connect.sid=s%3Aabc.def; Path=/; HttpOnly
 -H 'Cookie: connect.sid=s%3Aabc.def'
 connect.sid=s%3Aabc.def
 "s%3Aabc.def"
+"a value of Python\073 with a semicolon"
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 6265: a token
 _PAIR = re.compile(rf"(?P<name>{_NAME.pattern})=(?P<value>(?!=*$).*)", re.DOTALL)
 # One value with a semicolon in it, once its %3B is decoded: @fastify/secure-session's.
 _TWO_HALVES = re.compile(r"[A-Za-z0-9+/_-]{22,}+={0,2};[A-Za-z0-9+/_-]{32}")
+# One value with `==` in it, and no name before: what Beaker has encrypted.
+_NONCE_BETWEEN = re.compile(r"[0-9a-f]{40}[A-Za-z0-9+/]{22}==[A-Za-z0-9+/]+={0,2}")
+# Python's http.cookies quotes a value with a blank, a comma, a semicolon or the like in it.
+_ESCAPED = re.compile(r"\\(?:([0-3][0-7]{2})|(.))", re.DOTALL)
 _ATTRIBUTES = frozenset(
     (
         "path",
@@ -64,7 +69,7 @@ def unwrap(text: str) -> list[Pasted]:
             return [_pair(line.partition(";")[0])]
     elif line.startswith(("{", "[")):
         return [Pasted(None, line)]  # a stored value, not a cookie: leave its ; and = alone
-    elif _TWO_HALVES.fullmatch(_unquote(line)):
+    elif _TWO_HALVES.fullmatch(_unquote(line)) or _NONCE_BETWEEN.fullmatch(_unquote(line)):
         return [Pasted(None, _unquote(line))]
     pairs = [_pair(part) for part in _split(line)]
     kept = [pair for pair in pairs if not _is_attribute(pair)]
@@ -79,10 +84,11 @@ def _split(line: str) -> list[str]:
 
 
 def _pair(text: str) -> Pasted:
-    found = _PAIR.fullmatch(text.strip())
+    text = text.strip()
+    found = _PAIR.fullmatch(text)
     if found is None:
-        return Pasted(None, _unquote(text.strip()))
-    return Pasted(found["name"], _unquote(found["value"].strip()))
+        return Pasted(None, _unescape(text))
+    return Pasted(found["name"], _unescape(found["value"].strip()))
 
 
 def _is_attribute(pair: Pasted) -> bool:
@@ -94,6 +100,17 @@ def _unquote(text: str) -> str:
     if len(text) >= 2 and text[0] == text[-1] and text[0] in "\"'":
         return text[1:-1]
     return text
+
+
+def _unescape(text: str) -> str:
+    """A value without its quotes; `\\073` and `\\"` in double ones are single characters.
+
+    An escape of three octal digits is a code point. Source: CPython `http/cookies.py`, _unquote.
+    """
+    inner = _unquote(text)
+    if "\\" not in inner or inner is text or not text.startswith('"'):
+        return inner
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 8)) if found[1] else found[2], inner)
 
 
 def percent_decode(text: str) -> str:
@@ -108,14 +125,6 @@ def percent_decode(text: str) -> str:
         return _unquote_to_bytes(text.encode("utf-8", "surrogateescape")).decode()
     except UnicodeError:
         return text
-
-
-def backslash_decode(text: str) -> str:
-    r"""What Python's `http.cookies` wrote between quotes: `\"`, and `\054` for a comma.
-
-    The number is that of a character below 256. Source: CPython 3.11 `http/cookies.py`, _unquote.
-    """
-    return re.sub(r"\\(?:([0-3][0-7]{2})|(.))", lambda m: m[2] or chr(int(m[1], 8)), text)
 
 
 def _unquote_to_bytes(raw: bytes) -> bytes:

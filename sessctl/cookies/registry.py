@@ -83,9 +83,7 @@ FORMATS = {
         "secure_session:FastifySecureSession",
         lambda value, _: any(semicolon in value for semicolon in (";", "%3B", "%3b")),
     ),
-    "aiohttp-plain": Home(
-        "aiohttp:AiohttpPlain", _starts('{"created"', '{\\"created\\"')
-    ),
+    "aiohttp-plain": Home("aiohttp:AiohttpPlain", _starts('{"created"')),
     "aiohttp-fernet": Home("aiohttp:AiohttpFernet", _starts("gAAAAA")),
     "aiohttp-nacl": Home(  # nothing but the name tells it from other ciphertexts
         "aiohttp:AiohttpNacl", lambda _, given: given.name == "AIOHTTP_SESSION"
