@@ -76,7 +76,8 @@ class Layout:
     `id`, `_id`, `email` and so on. `envelope` names the keys of the value that belong to the
     library and not to the application's data, the first of them an object; they are shown as
     `extra`. One of them holding a `mark` (an object, a number) tells the library's values from
-    others. `marks` are paths that every value of the library has, and as good as no other
+    others. `own_keys` belong to the library too and stand among the data, as the application sees
+    them; they stay behind where a session goes over to another library. `marks` are paths that every value of the library has, and as good as no other
     program's: a store is told by them.
 
     `inner_expiry`: where a date stands in the value, ISO text or, with `inner_is_ms`, milliseconds.
@@ -106,6 +107,7 @@ class Layout:
     inner_is_ms: bool = False
     inner_rules: bool = False
     envelope: tuple[str, ...] = ()
+    own_keys: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
     mark: type = dict
     ciphers: tuple[str, ...] = ()
