@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sessctl.limits import Budget
-    from sessctl.serializers import Serializer, Value
+    from sessctl.serializers import Value
 
 _ZLIB = frozenset({b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"})  # every level
 _READ_ONLY = "values of a cache are only read, never written"

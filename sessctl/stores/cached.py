@@ -168,7 +168,7 @@ class CachedStore:
 
     def _drop(self, sids: list[str]) -> dict[str, str]:
         """Delete the copies of these until none is found; of the others, why not."""
-        left = {sid: "requests put it back again and again" for sid in sids}
+        left = dict.fromkeys(sids, "requests put it back again and again")
         try:
             for _ in range(_TRIES):
                 copies = self._copies.get(list(left))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sessctl.errors import Refused, UsageError
 from sessctl.stores.access import Access
@@ -80,7 +80,7 @@ def open_store(
     if isinstance(chosen, CachedTableLayout):
         from sessctl.stores.cached import open_cached
 
-        store: Store = open_cached(opening, chosen, how)
+        store = cast("Store", open_cached(opening, chosen, how))
     else:
         store = opening()
     if note:

@@ -33,8 +33,8 @@ class Place:
 def places_of_keys(keys: Iterable[str], *, sample: int) -> list[Place]:
     """The prefixes of a number of keys, the commonest first, with up to `sample` ids of each.
 
-    A prefix ends at the last `:` or `/`; else the key's end is as long as an id of a known kind, and
-    so it is where a name with dots follows: `:1:django.contrib.sessions.cache` and 32 characters.
+    A prefix ends at the last `:` or `/`; else the key's end is as long as an id of a known kind.
+    So it is, too, where a name with dots follows: `:1:django.contrib.sessions.cache` and the id.
     """
     ids: dict[str, list[str]] = {}
     met: Counter[str] = Counter()

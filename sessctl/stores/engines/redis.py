@@ -157,7 +157,9 @@ class RedisStore:
         elif need is Need.ID:
             candidates = (self._bare(key) for page in self._pages.bare_keys() for key in page)
         else:
-            candidates = self._pages.sessions(need, _sieve(query, now_ms, shows_users=self.layout.shows_users))
+            candidates = self._pages.sessions(
+                need, _sieve(query, now_ms, shows_users=self.layout.shows_users)
+            )
         if not query.filters:
             yield from candidates
             return

@@ -1,8 +1,8 @@
 """Layouts of Django's server-side sessions: in a table, in a cache, in both.
 
-    django_session   qak2xh7st6z7z59egq1dkr7ot7d295h4 | .eJxVjcsOwiAURP-...:1xUTPb:Tg5v... | 2026-12-04 18:08:00.342205
+    django_session   qak2xh7st6z7z59egq1dkr7ot7d295h4 | .eJxVjcsO...:1xUTPb:Tg5v... | 2026-12-04 ...
     cache            :1:django.contrib.sessions.cacheqak2xh7st6z7z59egq1dkr7ot7d295h4
-    cached_db        the row, and :1:django.contrib.sessions.cached_dbqak2xh7st6z7z59egq1dkr7ot7d295h4
+    cached_db        the row, and :1:django.contrib.sessions.cached_dbqak2xh7st6z7z59egq1dkr7...
 
 A row holds a signed text (`serializers/django.py`): read without a secret, written with SECRET_KEY.
 A cache holds the dictionary as its own backend writes it, by itself a pickle, which is only read;
