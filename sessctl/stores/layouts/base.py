@@ -168,6 +168,11 @@ class Layout:
         return True
 
     @property
+    def signs_ids(self) -> bool:
+        """A cookie holds more than the id: a signature, which takes a secret."""
+        return self.cookie_format != "opaque"
+
+    @property
     def shows_users(self) -> bool:
         """A user stands in a stored value as it is, so that it can be looked for unread."""
         return self.serializer in ("json", "bson") and not self.ciphers
