@@ -13,7 +13,7 @@ import msgspec
 
 from sessctl.errors import SerializerError
 from sessctl.serializers import serializer
-from sessctl.serializers.ciphers import Seal
+from sessctl.serializers.ciphers import Seal, Unproven
 from sessctl.session import Decoded, Expiry, Problem
 from sessctl.timespec import MAX_MS, from_ms, parse_iso_ms
 
@@ -44,6 +44,7 @@ class Reader:
         )
         inner = [layout.inner_expiry] if layout.inner_expiry else []
         self._peek = self.peek([*inner, *layout.user])
+        self._peek_opened = self._serializer.peek([*inner, *layout.user])
         self._peek_envelope = self.peek(layout.envelope or ("",))
         self._users_from = len(inner)
         first = layout.envelope[0] if layout.envelope else ""
@@ -56,15 +57,23 @@ class Reader:
         """User, the inner expiry as written (see `inner_expiry`), problem."""
         if len(raw) > self.budget.value_bytes:
             return None, None, Problem("input.limit", self.budget.too_large(len(raw)))
+        problem = None
         try:
             found = self._peek(raw)
+        except Unproven as exc:
+            # The secrets may be out of date: whose session it is, is told all the same.
+            problem = Problem(exc.code, exc.message)
+            try:
+                found = self._peek_opened(exc.text)
+            except SerializerError:
+                return None, None, problem
         except SerializerError as exc:
             return None, None, Problem(exc.code, exc.message)
         user = None
         for value in found[self._users_from :]:
             if value is not None and (user := user_text(value)) is not None:
                 break
-        return user, found[0] if self._users_from else None, None
+        return user, found[0] if self._users_from else None, problem
 
     def inner_expiry(self, written: Any, problem: Problem | None) -> tuple[int | None, Expiry]:
         """What the date inside a value says when the store itself says nothing.

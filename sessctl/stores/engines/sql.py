@@ -89,7 +89,7 @@ class SqlStore:
             expires_by_itself=False,
             orders_by_expiry=dialect.has_expiry_index(layout),
             counts_fast=dialect.name == "sqlite",
-            answers=("expired", "user"),
+            answers=("expired", "user") if layout.spells("x") else ("expired",),
             zone_doubt=dialect.zone_doubt(layout),
             cascades="" if read_only else dialect.cascades(layout),
         )

@@ -5,6 +5,7 @@ Most libraries are covered by a declaration of `KeyLayout` or `TableLayout`; see
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sessctl.errors import ConfigError
 from sessctl.limits import DEFAULT, Budget
-from sessctl.text import Secret
+from sessctl.text import Secret, encode_id
 from sessctl.timespec import parse_duration
 
 if TYPE_CHECKING:
@@ -93,6 +94,10 @@ class Layout:
     same, the lifetime's; else one that ends with the browser. `lingers_ms`: how much longer than
     the session what holds it is kept.
 
+    `proves_login`: keys that a session has beside its user, and without which the application takes
+    nobody for logged in. `looks_like`: a layout whose sessions look the same in their store, and
+    which it is taken for when it is not named.
+
     `budget` is not the library's: how large a value whoever opens the store wants to have read.
     """
 
@@ -118,6 +123,8 @@ class Layout:
     new_sid: Callable[[], str] = uid_safe
     cookie_lasts: bool = False
     lingers_ms: int = 0
+    proves_login: tuple[str, ...] = ()
+    looks_like: str = ""
     budget: Budget = DEFAULT
 
     def configured(self, options: Mapping[str, Any]) -> Layout:
@@ -164,8 +171,15 @@ class Layout:
 
     def spells(self, user: str) -> bool:
         """A value of this user, of letters and digits, holds them as they are: a store can sift by
-        them. Of a number only JSON does."""
-        return self.serializer == "json" or not user.isdecimal()
+        them. Of a number only JSON does; what may be encrypted or packed does not."""
+        if self.ciphers or self.serializer == "by-bytes":
+            return False
+        return self.serializer in ("json", "bson") or not user.isdecimal()
+
+    @property
+    def signs_ids(self) -> bool:
+        """A cookie holds more than the id: a signature, which takes a secret."""
+        return self.cookie_format != "opaque"
 
     def may_be_at(self, columns: frozenset[str]) -> bool:
         """A place with these columns or fields, or of none, could hold such sessions."""
@@ -185,7 +199,9 @@ class KeyLayout(Layout):
     """A session is one string under `prefix + sid`; its TTL is its expiry.
 
     `sid_has_prefix`: the cookie's id is the whole key, which begins with the prefix all the same.
-    `flags`: what memcached keeps beside a value, and its client reads the value by.
+    `flags`: what memcached keeps beside a value, and its client reads the value by. `sid_shape`: a
+    pattern of every id; other keys under the prefix are not this library's. `prefix_ends`: what
+    every prefix ends with, whatever an application puts in front; a store is told by it.
     """
 
     databases: tuple[str, ...] = ("redis",)
@@ -193,6 +209,20 @@ class KeyLayout(Layout):
     prefix: str
     sid_has_prefix: bool = False
     flags: int = 0
+    sid_shape: str | None = None
+    prefix_ends: str = ""
+
+    def is_key(self, key: bytes) -> bool:
+        """A session of this library can be under this key."""
+        before = encode_id(self.prefix)
+        if not key.startswith(before):
+            return False
+        return self.shape is None or self.shape.fullmatch(key, len(before)) is not None
+
+    @property
+    def shape(self) -> re.Pattern[bytes] | None:
+        """`sid_shape` of what follows the prefix in a key; None: anything may."""
+        return None if self.sid_shape is None else re.compile(self.sid_shape.encode())
 
     @property
     def before_sid(self) -> str:
