@@ -52,7 +52,7 @@ def decode(raw: bytes, budget: Budget = DEFAULT) -> Value:
     """The session. Raises SerializerError."""
     budget.check_value(len(raw))
     inner = session_in(raw)
-    return (json if inner[:1] == b"{" else pickle).decode(inner, budget)
+    return json.decode(inner, budget) if inner[:1] == b"{" else pickle.decode(inner, budget)
 
 
 def peek(paths: Sequence[str]) -> Callable[[bytes], tuple[Any, ...]]:

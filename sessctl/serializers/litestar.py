@@ -9,7 +9,7 @@ Source: litestar 2.25.0 `stores/base.py` (StorageObject), `middleware/session/ba
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime  # noqa: TC003 - msgspec looks it up
 from typing import TYPE_CHECKING, Any
 
 import msgspec

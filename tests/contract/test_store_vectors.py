@@ -39,6 +39,7 @@ LAYOUTS = (
     *("connect-typeorm", "session-file-store", "connect-mongo", "express-memory"),
     *("connect-memcached", "connect-dynamodb"),
     *("koa-session", "koa-generic-session", "fastify-redis"),
+    *("flask-cachelib", "flask-filesystem", "django-file", "beaker-file", "litestar-file"),
 )
 # Whose secret is nowhere; see `test_mongo.py` for what can be said of it all the same.
 SEALED = ("connect-mongo-crypto",)
@@ -51,6 +52,7 @@ ON_REDIS = {
     "koa-generic-session-redis": "koa-generic-session",
     "fastify-redis": "fastify-session",
 }
+ON_FILES = {"flask-cachelib": "flask-cachelib-file", "flask-filesystem": "flask-cachelib-file"}
 STATES = {
     "live": State.ACTIVE,
     "session-cookie": State.ACTIVE,
@@ -75,9 +77,15 @@ class Loaded:
     def truth(self, *states: str) -> list[dict[str, Any]]:
         return [row for row in self.vector["truth"] if row["state"] in states]
 
+    def listed_as(self, row: dict[str, Any]) -> str:
+        """Where files are called after a hash of the id, a session has the name of its file."""
+        hashed = self.store.layout.name in ("flask-cachelib-file", "litestar-file")
+        return str(row["key"] if hashed else row["sid"])
+
     def session(self, row: dict[str, Any]) -> Session:
-        found = self.store.get([row["sid"]])
-        assert [one.sid for one in found] == [row["sid"]]
+        sid = row["sid"] or self.listed_as(row)
+        found = self.store.get([sid])
+        assert [one.sid for one in found] == [sid]
         return found[0]
 
 
@@ -118,6 +126,8 @@ def loaded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Loaded]:
         load_mysql(request.getfixturevalue("maria_server"), raw)
     elif raw["kind"] == "files":
         url = f"file://{tmp_path}/sessions"
+        layout = ON_FILES.get(options["layout"], options["layout"])
+        options = {"layout": layout}
         load_files(tmp_path / "sessions", raw)
     elif raw["kind"] == "mongodb":
         url = request.getfixturevalue("mongo_url")
@@ -147,7 +157,7 @@ def test_vector_store_holds_the_sessions_that_the_application_saw(loaded: Loaded
     listed = {session.sid: session for session in loaded.store.scan(Query())}
     prefix = loaded.vector["options"].get("prefix", "")
     foreign = {key.removeprefix(prefix) for key in loaded.vector.get("foreign", ())}
-    expected = {row["sid"] for row in loaded.vector["truth"] if not is_gone(row)}
+    expected = {loaded.listed_as(row) for row in loaded.vector["truth"] if not is_gone(row)}
     assert expected <= set(listed)
     # Without a prefix every string is a candidate; what is no session says so.
     assert set(listed) - expected <= foreign
@@ -169,7 +179,7 @@ def test_vector_store_users_and_data_are_the_applications(loaded: Loaded) -> Non
         data = dict(row["data"])
         if "lastModified" in data:  # the application's connect-mongo adds it in memory
             assert session.seen_ms == parse_iso_ms(data.pop("lastModified"))
-        assert session.data == data, row["label"]
+        assert _untupled(session.data) == data, row["label"]
         cookie = session.decoded.extra.get("cookie", {})
         if row.get("cookie_object"):  # as last sent; a touch sends a later date than it stores
             assert _set_of(cookie) == _set_of(row["cookie_object"]), row["label"]
@@ -232,7 +242,10 @@ def test_vector_store_strangers_are_named_and_not_listed(loaded: Loaded) -> None
     ]
     if loaded.vector["raw"]["kind"] == "files":
         place = loaded.store.identity.address
-        strangers = [f"{place}/{name} (another kind of name)" for name in loaded.vector["foreign"]]
+        foreign = loaded.vector.get("foreign", ())
+        if loaded.store.layout.name == "flask-cachelib-file":
+            foreign = ()  # the file in which the library counts: its own, and no stranger
+        strangers = [f"{place}/{name} (another kind of name)" for name in foreign]
     for _ in range(2):  # a plan and a run meet the same ones: told once
         list(loaded.store.scan(Query()))
         assert sorted(loaded.store.remarks.stranger_samples) == sorted(strangers)
@@ -243,11 +256,19 @@ def test_vector_store_search_by_user_finds_all_devices(loaded: Loaded) -> None:
     users = {str(row["user"]) for row in loaded.truth(*STATES) if row.get("user") is not None}
     for user in users:
         expected = {
-            row["sid"]
+            loaded.listed_as(row)
             for row in loaded.truth(*STATES)
             if not row.get("gone") and str(row["user"]) == user
         }
         assert {s.sid for s in loaded.store.scan(Query(user=user))} == expected
+
+
+def _untupled(data: Any) -> Any:
+    """The truth was written down as JSON, which has no tuples."""
+    if isinstance(data, dict):
+        items = data.get("__tuple__")
+        return _untupled(items) if items else {key: _untupled(data[key]) for key in data}
+    return [_untupled(item) for item in data] if isinstance(data, list) else data
 
 
 def _set_of(cookie: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from sessctl.stores.layouts.base import FileEnd
 from sessctl.timespec import MAX_MS, from_ms, parse_iso_ms, to_ms
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sessctl.stores.engines.files_directory import Stamp
     from sessctl.stores.layouts.base import FileLayout
     from sessctl.stores.reader import Reader
@@ -77,7 +79,7 @@ class FileExpiry(Protocol):
 
 def file_expiry(layout: FileLayout, reader: Reader) -> FileExpiry:
     """The rule of this layout."""
-    kinds: dict[FileEnd, type[FileExpiry]] = {
+    kinds: dict[FileEnd, Callable[[FileLayout, Reader], FileExpiry]] = {
         FileEnd.LAST_ACCESS: LastAccess,
         FileEnd.ACCESSED: Accessed,
         FileEnd.HEADER: Header,

@@ -48,6 +48,7 @@ class FileNames:
 
     def __init__(self, layout: FileLayout) -> None:
         self._naming = naming = layout.naming
+        self.folders = naming.folders
         self._extension, self._before = layout.extension, layout.before_sid
         self._prefix = getattr(layout, "prefix", "")
         if _PART.fullmatch(layout.extension) is None or len(layout.extension) > 20:
@@ -67,9 +68,7 @@ class FileNames:
             rf".+{re.escape(layout.extension)}{naming.in_flight}", re.DOTALL
         )
         self._others = re.compile(naming.others, re.DOTALL)
-        self._ours = re.compile(
-            rf".+\.sessctl-[0-9a-f]{{16}}{re.escape(naming.unseen)}", re.DOTALL
-        )
+        self._ours = re.compile(rf".+\.sessctl-[0-9a-f]{{16}}{re.escape(naming.unseen)}", re.DOTALL)
         counter = naming.counter
         self._counters = set(_hashes(naming.digests, counter)) if counter else set()
 
