@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import re
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,6 +19,7 @@ import msgspec
 from sessctl.errors import LimitExceeded, SerializerError
 from sessctl.limits import DEFAULT, Budget
 from sessctl.serializers import MARKS, Value, same
+from sessctl.serializers.paths import Field, all_of, key_of, steps_in, struct_for, through_dicts
 from sessctl.text import is_utf8
 
 if TYPE_CHECKING:
@@ -201,10 +201,10 @@ def peek(paths: Sequence[str]) -> Callable[[bytes], tuple[Any, ...]]:
     an object. Skipped parts are checked for structure, not for UTF-8.
     """
     split = [path.split(".") for path in paths]
-    top_type = _struct_for(split, "Top")
+    top_type = struct_for(split, "Top")
     decoder = msgspec.json.Decoder(top_type)
-    steps = [_steps(top_type, path) for path in split]
-    heads = _all_of([attribute for attribute, _ in steps])
+    steps = [steps_in(top_type, path) for path in split]
+    heads = all_of([attribute for attribute, _ in steps])
     deeper = [(place, rest) for place, (_, rest) in enumerate(steps) if rest]
 
     def read(raw: bytes) -> tuple[Any, ...]:
@@ -216,72 +216,18 @@ def peek(paths: Sequence[str]) -> Callable[[bytes], tuple[Any, ...]]:
             top = decode(raw).data
             if not isinstance(top, dict):
                 raise SerializerError(f"expected an object, found {_kind(top)}") from None
-            return tuple([_through_dicts(top, path) for path in split])
+            return tuple([through_dicts(top, path) for path in split])
         found = list(heads(top))
         for place, rest in deeper:
             node = found[place]
             for step in rest:
                 if node is None:  # most paths lead nowhere; that is the fast case
                     break
-                node = getattr(node, step, None) if step.__class__ is _Field else _key(node, step)
+                node = getattr(node, step, None) if step.__class__ is Field else key_of(node, step)
             found[place] = node
         return tuple(found)
 
     return read
-
-
-def _all_of(attributes: list[str]) -> Callable[[Any], tuple[Any, ...]]:
-    """What reads these attributes of an object at once."""
-    if len(attributes) == 1:  # attrgetter would give the bare value
-        return lambda node: (getattr(node, attributes[0]),)
-    return attrgetter(*attributes)
-
-
-class _Field(str):
-    """The name of a struct's field, to tell it from a key of a dict."""
-
-    __slots__ = ()
-
-
-def _struct_for(paths: list[list[str]], name: str) -> Any:
-    """A msgspec type that holds just these paths; a path that is also a parent stays `Any`."""
-    heads: dict[str, list[list[str]]] = {}
-    for head, *rest in paths:
-        heads.setdefault(head, []).append(rest)
-    fields: list[tuple[str, Any, Any]] = []
-    renames: dict[str, str] = {}
-    for number, (head, rests) in enumerate(heads.items()):
-        field = f"f{number}"
-        renames[field] = head
-        inner = Any if [] in rests else _struct_for(rests, f"{name}_{number}") | None
-        fields.append((field, inner, None))
-    return msgspec.defstruct(name, fields, rename=renames)
-
-
-def _steps(kind: Any, path: list[str]) -> tuple[str, list[str]]:
-    """How to walk a path: fields of structs as far as there are structs, keys of dicts after."""
-    steps: list[str] = []
-    for key in path:
-        info = {f.encode_name: f for f in msgspec.structs.fields(kind)} if kind else {}
-        if key in info:
-            steps.append(_Field(info[key].name))
-            kind = next(
-                (t for t in getattr(info[key].type, "__args__", ()) if t is not type(None)), None
-            )
-        else:
-            steps.append(key)
-            kind = None
-    return steps[0], steps[1:]
-
-
-def _key(node: Any, key: str) -> Any:
-    return node.get(key) if isinstance(node, dict) else None
-
-
-def _through_dicts(node: Any, path: list[str]) -> Any:
-    for key in path:
-        node = _key(node, key)
-    return node
 
 
 def _kind(data: Any) -> str:

@@ -186,7 +186,8 @@ def _datetime(call: Call) -> Marked | None:
     if len(raw) != 10 or len(rest) > 1:
         return None
     year, month = int.from_bytes(raw[:2]), raw[2] & 0x7F  # the bit above is `fold`
-    at = datetime(year, month, *raw[3:7], int.from_bytes(raw[7:]))  # noqa: DTZ001
+    day, hour, minute, second = raw[3:7]
+    at = datetime(year, month, day, hour, minute, second, int.from_bytes(raw[7:]))  # noqa: DTZ001
     if not rest:
         return Marked("__datetime__", at.isoformat())
     zone = _zone(rest[0])
