@@ -87,6 +87,6 @@ _MODULES = {
     name: f"sessctl.serializers.{name.replace('-', '_')}"
     for name in (
         *("json", "bson", "msgpack", "pickle"),
-        *("flask-session", "json-or-pickle", "by-bytes"),
+        *("flask-session", "json-or-pickle", "by-bytes", "cachelib", "beaker", "litestar"),
     )
 }
