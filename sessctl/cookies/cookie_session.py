@@ -102,9 +102,6 @@ class CookieSession:
         digest = signed_text.digest_of(context, "sha1")
         return signed_text.plain_mac(text, context.companion or "", digest, url_safe=True)
 
-    def batch_judge(self, secrets: Sequence[Secret]) -> None:
-        return None  # each payload is different
-
     def sign(
         self,
         content: Any,
