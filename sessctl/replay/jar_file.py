@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from sessctl.config.paths import replace_file
+from sessctl.cookies.netscape import HTTP_ONLY, lines_of, parse_row
 from sessctl.errors import UnreadableInput, UsageError
 from sessctl.limits import DEFAULT, Budget
 from sessctl.replay.cookie import Cookie
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FORMAT = 1
-_HTTP_ONLY = "#HttpOnly_"
 _HEADER = "# Netscape HTTP Cookie File\n# Written by sessctl. These are credentials.\n"
 _HINT = "a jar is a cookies.txt (Netscape) or the JSON that sessctl writes"
 _FIELDS = {
@@ -71,50 +71,23 @@ def write_jar(jar: Jar, path: Path) -> None:
 
 def _from_netscape(text: str) -> list[Cookie]:
     found = []
-    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
-        row = line.removesuffix("\r")
-        if row.strip() and (not row.startswith("#") or row.startswith(_HTTP_ONLY)):
-            found.append(_from_row(row, number))
+    for number, line in lines_of(text):
+        try:
+            row = parse_row(line, number)
+        except UnreadableInput as exc:
+            raise _bad(exc.message) from None
+        cookie = Cookie(
+            row.name,
+            row.value,
+            row.domain,
+            row.path,
+            host_only=row.host_only,
+            expires_ms=row.expires_ms,
+            secure=row.secure,
+            http_only=row.http_only,
+        )
+        found.append(_checked(cookie, f"line {number}"))
     return found
-
-
-def _from_row(row: str, number: int) -> Cookie:
-    fields = row.removeprefix(_HTTP_ONLY).split("\t")
-    if len(fields) == 6:
-        fields.append("")  # an empty value, its tab lost at the end of the line
-    if len(fields) != 7:
-        raise _bad(f"line {number} has {len(fields)} fields between tabs, not 7")
-    domain, tail, path, secure, ends, name, value = fields
-    if {tail.upper(), secure.upper()} - {"TRUE", "FALSE"}:
-        raise _bad(f"line {number} has neither TRUE nor FALSE in its second and fourth field")
-    # Python leaves the field of a session cookie empty; some browsers' exports have fractions.
-    seconds = (ends or "0").removeprefix("-").partition(".")[0]
-    if not (seconds.isascii() and seconds.isdigit() and len(seconds) < 16):
-        raise _bad(f"line {number} has no time in its fifth field")
-    ends_ms = int(seconds) * 1000
-    return _checked(
-        Cookie(
-            name,
-            value,
-            _domain(domain),
-            path,
-            host_only=tail.upper() == "FALSE",
-            # 0 and, in some exports, -1 stand for a session cookie.
-            expires_ms=None if ends_ms == 0 or ends.startswith("-") else min(ends_ms, MAX_MS),
-            secure=secure.upper() == "TRUE",
-            http_only=row.startswith(_HTTP_ONLY),
-        ),
-        f"line {number}",
-    )
-
-
-def _domain(text: str) -> str:
-    """The domain without its dot and without the port that wget writes: browsers' cookies go to
-    every port."""
-    host, colon, port = text.removeprefix(".").rpartition(":")
-    if not (colon and port.isdigit()) or (":" in host and not host.endswith("]")):
-        host = text.removeprefix(".")
-    return host.strip("[]").lower()
 
 
 def _as_netscape(jar: Jar) -> bytes:
@@ -126,7 +99,7 @@ def _row(cookie: Cookie) -> str:
     # 0 would make a session cookie of one that ended in the first second of 1970.
     ends = 0 if cookie.expires_ms is None else max(-(-cookie.expires_ms // 1000), 1)
     fields = [
-        f"{_HTTP_ONLY if cookie.http_only else ''}{dot}{cookie.domain}",
+        f"{HTTP_ONLY if cookie.http_only else ''}{dot}{cookie.domain}",
         str(not cookie.host_only).upper(),
         cookie.path,
         str(cookie.secure).upper(),

@@ -1,0 +1,1 @@
+"""Many cookies at once: lines, JSON Lines, a HAR file, a cookies.txt."""
