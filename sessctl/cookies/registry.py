@@ -61,6 +61,8 @@ def _ends_behind_colon(value: str, _: CookieContext) -> bool:
 def _is_blob(value: str, _: CookieContext) -> bool:
     """Base64 of a signature and more."""
     return len(value) >= 40 and not set(value[:32]) & set(":%={[.|! +/")
+
+
 # `additional_authenticated_data=` in base64, wherever in three bytes it begins.
 _LITESTAR = (
     *("YWRkaXRpb25hbF9hdXRoZW50aWNhdGVk", "FkZGl0aW9uYWxfYXV0aGVudGljYXRlZF"),

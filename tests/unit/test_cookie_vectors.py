@@ -214,6 +214,7 @@ TIME = {
 }
 EXPIRY = {"iron-session", "hapi-iron", "litestar"}
 
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_format_knows_which_times_it_carries(name: str) -> None:
     format = cookie_format(name)

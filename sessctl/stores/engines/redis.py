@@ -157,9 +157,7 @@ class RedisStore:
         elif need is Need.ID:
             candidates = (self._bare(key) for page in self._pages.bare_keys() for key in page)
         else:
-            candidates = self._pages.sessions(
-                need, _sieve(query, now_ms, self.layout)
-            )
+            candidates = self._pages.sessions(need, _sieve(query, now_ms, self.layout))
         if not query.filters:
             yield from candidates
             return
