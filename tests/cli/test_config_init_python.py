@@ -91,7 +91,7 @@ def test_django_s_cache_is_the_one_of_its_alias(folder: Folder) -> None:
     (dev,) = write(folder, manage_py="", shop__settings_py=SETTINGS + CACHES + engine).values()
     assert dev["layout"] == "django-cache"
     assert dev["prefix"] == "shop:1:django.contrib.sessions.cache"
-    assert dev["url"] == "env:REDIS_URL"
+    assert dev["url"] == "redis://localhost:6379/1"
 
 
 def test_a_later_settings_file_adds_to_the_common_one(folder: Folder) -> None:
@@ -118,7 +118,7 @@ app.secret_key = os.environ["SECRET_KEY"]
 app.config["SESSION_TYPE"] = "redis"
 app.config.update(
     SESSION_KEY_PREFIX="shop:", PERMANENT_SESSION_LIFETIME=timedelta(days=3),
-    SESSION_REDIS=redis.from_url(os.environ.get("REDIS_URL", "redis://:{CANARY}@localhost/1")),
+    SESSION_REDIS=redis.from_url(os.environ.get("REDIS_URL", "redis://:{CANARY}-redis@localhost/1")),
 )
 Session(app)
 """

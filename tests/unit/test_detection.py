@@ -16,7 +16,8 @@ from sessctl.cookies.picking import pick
 from sessctl.cookies.registry import FORMATS, cookie_format, detect
 from tests.support.cookie_vectors import Row, rows
 
-VALID = [row for row in rows() if row.expect["valid"]]
+# Nothing tells a ciphertext of aiohttp's NaCl from any other: it is found by its name, or --format.
+VALID = [row for row in rows() if row.expect["valid"] and row.format != "aiohttp-nacl"]
 # Nothing in a value tells the two apart. They make the same bytes of the same secret, or `verify`
 # tries both, so that the verdict does not depend on which of them is taken.
 ALIKE = {

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _WORDS = (
     "SESSION", "SECRET_KEY", "secret_key", "DATABASES", "CACHES", "SQLALCHEMY_DATABASE_URI",
     "INSTALLED_APPS", "SessionMiddleware", "starsessions", "aiohttp_session", "litestar",
-    "SignedCookieSessionFactory",
+    "SignedCookieSessionFactory", "flask", "quart",
 )  # fmt: skip
 _SUFFIXES = (".py",)
 
