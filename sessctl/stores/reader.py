@@ -43,8 +43,8 @@ class Reader:
             Seal(layout.ciphers, layout.store_secrets, self.budget) if layout.ciphers else None
         )
         inner = [layout.inner_expiry] if layout.inner_expiry else []
-        self._peek = self.peek([*inner, *layout.user])
         self._peek_opened = self._serializer.peek([*inner, *layout.user])
+        self._peek = self._opening(self._peek_opened)
         self._peek_envelope = self.peek(layout.envelope or ("",))
         self._users_from = len(inner)
         first = layout.envelope[0] if layout.envelope else ""
@@ -194,7 +194,11 @@ class Reader:
 
     def peek(self, paths: Sequence[str]) -> Callable[[bytes], tuple[Any, ...]]:
         """What reads these dotted paths out of a stored value; it raises SerializerError."""
-        read = self._serializer.peek(paths)
+        return self._opening(self._serializer.peek(paths))
+
+    def _opening(
+        self, read: Callable[[bytes], tuple[Any, ...]]
+    ) -> Callable[[bytes], tuple[Any, ...]]:
         return read if self._seal is None else lambda raw: read(self.opened(raw))
 
     def split(self, raw: bytes) -> tuple[bytes, bytes] | None:
