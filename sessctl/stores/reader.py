@@ -13,7 +13,7 @@ import msgspec
 
 from sessctl.errors import SerializerError
 from sessctl.serializers import serializer
-from sessctl.serializers.ciphers import Seal
+from sessctl.serializers.ciphers import Seal, Unproven
 from sessctl.session import Decoded, Expiry, Problem
 from sessctl.timespec import MAX_MS, from_ms, parse_iso_ms
 
@@ -39,9 +39,12 @@ class Reader:
         self.layout = layout
         self._serializer = serializer(layout.serializer)
         self.budget = budget or layout.budget
-        self._seal = Seal(layout.ciphers, layout.store_secrets) if layout.ciphers else None
+        self._seal = (
+            Seal(layout.ciphers, layout.store_secrets, self.budget) if layout.ciphers else None
+        )
         inner = [layout.inner_expiry] if layout.inner_expiry else []
-        self._peek = self.peek([*inner, *layout.user])
+        self._peek_opened = self._serializer.peek([*inner, *layout.user])
+        self._peek = self._opening(self._peek_opened)
         self._peek_envelope = self.peek(layout.envelope or ("",))
         self._users_from = len(inner)
         first = layout.envelope[0] if layout.envelope else ""
@@ -54,15 +57,23 @@ class Reader:
         """User, the inner expiry as written (see `inner_expiry`), problem."""
         if len(raw) > self.budget.value_bytes:
             return None, None, Problem("input.limit", self.budget.too_large(len(raw)))
+        problem = None
         try:
             found = self._peek(raw)
+        except Unproven as exc:
+            # The secrets may be out of date: whose session it is, is told all the same.
+            problem = Problem(exc.code, exc.message)
+            try:
+                found = self._peek_opened(exc.text)
+            except SerializerError:
+                return None, None, problem
         except SerializerError as exc:
             return None, None, Problem(exc.code, exc.message)
         user = None
         for value in found[self._users_from :]:
             if value is not None and (user := user_text(value)) is not None:
                 break
-        return user, found[0] if self._users_from else None, None
+        return user, found[0] if self._users_from else None, problem
 
     def inner_expiry(self, written: Any, problem: Problem | None) -> tuple[int | None, Expiry]:
         """What the date inside a value says when the store itself says nothing.
@@ -156,31 +167,38 @@ class Reader:
         return not envelope or (isinstance(found[0], dict) and None not in found)
 
     def opened(self, raw: bytes) -> bytes:
-        """The value as its serializer wrote it: decrypted, if it is encrypted.
+        """The value as its serializer wrote it: decrypted, if it is encrypted; without its
+        signature, if it is signed.
 
         Raises:
-            SerializerError: encrypted, and none of the store's secrets opens it.
+            SerializerError: encrypted or signed, and by none of the store's secrets.
         """
         return raw if self._seal is None else self._seal.open(raw)
 
     def is_sealed(self, raw: bytes) -> bool:
-        """The value is encrypted."""
+        """The value is encrypted, or signed."""
         return self._seal is not None and self._seal.is_sealed(raw)
 
     def closed(self, text: bytes, like: bytes | None = None) -> bytes:
         """A serialized value as it is to be stored: encrypted as `like` is; without one, as the
-        library does by itself where the store has secrets.
+        library does by itself where the store has secrets. Where it signs, always signed.
 
         Raises:
-            SerializerError: there is no secret that opens `like`.
+            SerializerError: there is no secret that opens `like`, or none to sign with.
         """
-        if self._seal is None or (like is None and not self._seal.has_secrets):
+        if self._seal is None:
+            return text
+        if like is None and self._seal.encrypts and not self._seal.has_secrets:
             return text
         return self._seal.seal(text, like)
 
     def peek(self, paths: Sequence[str]) -> Callable[[bytes], tuple[Any, ...]]:
         """What reads these dotted paths out of a stored value; it raises SerializerError."""
-        read = self._serializer.peek(paths)
+        return self._opening(self._serializer.peek(paths))
+
+    def _opening(
+        self, read: Callable[[bytes], tuple[Any, ...]]
+    ) -> Callable[[bytes], tuple[Any, ...]]:
         return read if self._seal is None else lambda raw: read(self.opened(raw))
 
     def split(self, raw: bytes) -> tuple[bytes, bytes] | None:

@@ -59,6 +59,9 @@ LAYOUTS = {
     "connect-session-sequelize": "sessctl.stores.layouts.express_sql:CONNECT_SESSION_SEQUELIZE",
     "connect-typeorm": "sessctl.stores.layouts.express_sql:CONNECT_TYPEORM",
     "prisma-session-store": "sessctl.stores.layouts.express_sql:PRISMA_SESSION_STORE",
+    "django-db": "sessctl.stores.layouts.django:DJANGO_DB",
+    "django-cache": "sessctl.stores.layouts.django:DJANGO_CACHE",
+    "django-cached_db": "sessctl.stores.layouts.django:DJANGO_CACHED_DB",
     "express-memory": "sessctl.stores.layouts.express:EXPRESS_MEMORY",
     "memorystore": "sessctl.stores.layouts.express:MEMORYSTORE",
 }

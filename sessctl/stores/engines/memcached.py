@@ -114,7 +114,7 @@ class MemcachedStore:
         if query.sids:
             candidates: Iterable[Session] = self.get(query.sids)
         else:
-            keys = self._wire.keys(self._prefix)
+            keys = filter(self.layout.is_key, self._wire.keys(self._prefix))
             candidates = map(self._bare, keys) if need is Need.ID else self._sessions(keys)
         for session in candidates:
             if not query.filters or query.matches(session, now_ms):
@@ -126,7 +126,8 @@ class MemcachedStore:
 
     def get(self, sids: Sequence[str]) -> list[Session]:
         keys = [self._prefix + encode_id(sid) for sid in sids]
-        return list(self._sessions(iter([key for key in keys if is_key(key)])))
+        ours = [key for key in keys if is_key(key) and self.layout.is_key(key)]
+        return list(self._sessions(iter(ours)))
 
     def count(self, query: Query) -> int:
         return sum(1 for _ in self.scan(query, query.need))
