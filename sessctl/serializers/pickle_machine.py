@@ -167,7 +167,7 @@ class _Machine:
     def long(self, little_endian: bytes) -> int | BigInteger:
         number = int.from_bytes(little_endian, "little", signed=True)
         # Decimal text of such a number takes quadratic time; hexadecimal does not.
-        if number.bit_length() * 0.302 > self.budget.int_digits:
+        if number.bit_length() * 0.30103 > self.budget.int_digits:
             return BigInteger(f"{number:#x}")
         return number
 

@@ -64,6 +64,11 @@ LAYOUTS = {
     "django-cached_db": "sessctl.stores.layouts.django:DJANGO_CACHED_DB",
     "express-memory": "sessctl.stores.layouts.express:EXPRESS_MEMORY",
     "memorystore": "sessctl.stores.layouts.express:MEMORYSTORE",
+    "starsessions": "sessctl.stores.layouts.python_redis:STARSESSIONS",
+    "aiohttp-session": "sessctl.stores.layouts.python_redis:AIOHTTP_SESSION",
+    "litestar-redis": "sessctl.stores.layouts.python_redis:LITESTAR_REDIS",
+    "pyramid-session-redis": "sessctl.stores.layouts.python_redis:PYRAMID_SESSION_REDIS",
+    "pyramid-redis-sessions": "sessctl.stores.layouts.python_redis:PYRAMID_REDIS_SESSIONS",
 }
 # The layout to take when none is named.
 _DEFAULT_LAYOUT = {
