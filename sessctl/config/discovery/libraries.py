@@ -58,7 +58,7 @@ STORES = {
     "django:cache": StoreLibrary("django-cache", "cache"),
     "django:file": StoreLibrary("django-file", "file", "file:///tmp"),
     "starsessions:redis": StoreLibrary("starsessions", "redis", "redis://localhost:6379/0"),
-    "aiohttp-session:redis": StoreLibrary("aiohttp-session-redis", "redis"),
+    "aiohttp-session:redis": StoreLibrary("aiohttp-session", "redis"),
     "litestar:redis": StoreLibrary("litestar-redis", "redis"),
 }
 SQL = ("postgresql", "mysql", "sqlite")
