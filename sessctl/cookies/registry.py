@@ -49,7 +49,7 @@ _SURE = 51  # below: what ends in a dot and 43 characters may be anybody's
 
 
 def _is_token(value: str, context: CookieContext) -> bool:  # JSON in base64url, and dots
-    return value.startswith(("ey", "ew")) and "." in value
+    return value.startswith(("ey", "ew", "e30")) and "." in value
 
 
 # Of two that fit equally well, the one whose usual name the cookie has, else the first.
@@ -61,6 +61,13 @@ FORMATS = {
         "cookie_session:KoaSession",
         lambda value, given: given.companion is not None or value.startswith(_JSON_IN_BASE64),
     ),
+    "flask": Home("flask:FlaskSession", _ends_signed),
+    "starlette": Home("starlette:StarletteSession", _ends_signed),
+    "flask-session-sid": Home("flask_session:FlaskSessionSid", _ends_signed),
+    "flask-login-remember": Home(
+        "flask_login:FlaskLoginRemember", lambda value, _: len(value) > 129 and value[-129] == "|"
+    ),
+    "itsdangerous": Home("itsdangerous:Itsdangerous", _ends_signed),
     "fastify-session": Home("fastify:FastifySession", _ends_signed),
     "fastify-cookie": Home("fastify:FastifyCookie", _ends_signed),
     "client-sessions": Home(

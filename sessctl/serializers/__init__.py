@@ -60,7 +60,7 @@ class Serializer(Protocol):
 # What `decode` and the cookies mark values with that JSON has no word for.
 MARKS = frozenset(
     {"__bytes__", "__datetime__", "__uuid__", "__tuple__", "__set__", "__float__", "__bson__"}
-    | {"__php_object__", "__object__"}
+    | {"__php_object__", "__object__", "__markup__"}
 )
 
 

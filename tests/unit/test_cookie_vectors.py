@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from werkzeug.sansio.http import parse_cookie
 
 from sessctl.cookies.api import as_secrets, decode_cookie, sign_cookie, verify_cookie
 from sessctl.cookies.base import PlainlyJudged, Signature
@@ -77,6 +78,10 @@ def test_vector_id_names_its_family_and_is_never_called_valid(row: Row) -> None:
     assert (row.verify().word, row.verify().signature) == ("unverified", "none")
 
 
+NOT_WRITTEN = (
+    *("another spelling", "padded signature"),  # which itsdangerous reads and never writes
+    "rotated (list here",  # by the older key, and `key_index` does not say so
+)
 # What its library would write today, byte for byte: the current secret, no random part.
 WRITTEN_TODAY = [
     row
@@ -86,6 +91,7 @@ WRITTEN_TODAY = [
     and row.options.get("url_encoded", True)
     and row.format not in ENCRYPTED
     and "PUBLIC KEY" not in str(row.fields["secret"])
+    and not any(word in row.note for word in NOT_WRITTEN)
 ]
 
 
@@ -98,16 +104,26 @@ def test_vector_cookie_is_signed_byte_for_byte(row: Row) -> None:
     elif row.format == "koa-session":
         ttl = row.max_age
     now = None if "issued_at" not in expect else row.decode().issued_at
+    parameters = row.parameters
+    if row.format == "flask" and list(content) != sorted(content):  # Quart, and old versions
+        parameters["sort_keys"] = "false"
     signed = sign_cookie(
-        content, row.secrets, row.format,
-        name=row.name, parameters=row.parameters, now=now, ttl=ttl,
-    )  # fmt: skip
+        content, row.secrets, row.format, name=row.name, parameters=parameters, now=now, ttl=ttl
+    )
     wanted = [(row.name, row.text), (f"{row.name}.sig", row.companion)]
     # Rows that were taken before the wire are compared as they were taken.
     written = [
         (one.name, one.value if "%" in row.text else percent_decode(one.value)) for one in signed
     ]
+    if row.format == "flask-login-remember":
+        written = [(name, unquoted(value)) for name, value in written]
     assert written == [pair for pair in wanted if pair[1] is not None]
+
+
+def unquoted(value: str) -> str:
+    """A value as werkzeug reads it from a header."""
+    ((_, found),) = parse_cookie(f"a={value}").items()
+    return str(found)
 
 
 @every_valid_row
@@ -180,12 +196,13 @@ def test_an_age_that_cannot_be_judged_is_not_called_valid(text: str, max_age: ti
 
 
 BOTH = {"koa-session", "client-sessions", "jwt", "nextauth-v4", "authjs"}
+TIME = {"fastify-secure-session", "flask", "starlette", "itsdangerous"}
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_format_knows_which_times_it_carries(name: str) -> None:
     format = cookie_format(name)
-    assert format.carries_time is (name in {*BOTH, "fastify-secure-session"})
+    assert format.carries_time is (name in {*BOTH, *TIME})
     assert format.carries_expiry is (name in {*BOTH, "iron-session", "hapi-iron"})
 
 
