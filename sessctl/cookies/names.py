@@ -16,7 +16,7 @@ _OTHER = (
 
 
 # Libraries that sign whatever an app likes to keep in a cookie; its session is mostly another one.
-_ANY_VALUE = frozenset(("cookie-parser", "fastify-cookie"))
+_ANY_VALUE = frozenset(("cookie-parser", "fastify-cookie", "itsdangerous"))
 
 
 def weight_of(name: str | None, format: str) -> int:

@@ -18,8 +18,10 @@ _HEADER = re.compile(r"[<>*\s]*(?P<set>set-)?cookie\s*:\s*", re.IGNORECASE)
 # every blank of a hostile text for the end, which takes the square of its length.
 _CURL = re.compile(r"(?:-H|--header|-b|--cookie)[\s=]+")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 6265: a token
-# A value that merely ends in base64 padding is not name=value.
-_PAIR = re.compile(rf"(?P<name>{_NAME.pattern})=(?P<value>(?!=*$).*)", re.DOTALL)
+# A value that merely ends in base64 padding is not name=value, nor is one of Starlette's that has
+# it before a time and a signature.
+_PADDING = r"=*$|=?\.[\w-]{6}\.[\w-]{27}=?$"
+_PAIR = re.compile(rf"(?P<name>{_NAME.pattern})=(?P<value>(?!{_PADDING}).*)", re.DOTALL)
 # One value with a semicolon in it, once its %3B is decoded: @fastify/secure-session's.
 _TWO_HALVES = re.compile(r"[A-Za-z0-9+/_-]{22,}+={0,2};[A-Za-z0-9+/_-]{32}")
 # One value that a name and `=` seem to begin: Bottle's, Tornado's of before 2013, and what Beaker

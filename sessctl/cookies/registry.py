@@ -50,7 +50,7 @@ _PLAUSIBLE = 50  # formats of one shape that a secret tells apart
 
 
 def _is_token(value: str, context: CookieContext) -> bool:  # JSON in base64url, and dots
-    return value.startswith(("ey", "ew")) and "." in value
+    return value.startswith(("ey", "ew", "e30")) and "." in value
 
 
 def _ends_behind_colon(value: str, _: CookieContext) -> bool:
@@ -80,6 +80,13 @@ FORMATS = {
         "cookie_session:KoaSession",
         lambda value, given: given.companion is not None or value.startswith(_JSON_IN_BASE64),
     ),
+    "flask": Home("flask:FlaskSession", _ends_signed),
+    "starlette": Home("starlette:StarletteSession", _ends_signed),
+    "flask-session-sid": Home("flask_session:FlaskSessionSid", _ends_signed),
+    "flask-login-remember": Home(
+        "flask_login:FlaskLoginRemember", lambda value, _: len(value) > 129 and value[-129] == "|"
+    ),
+    "itsdangerous": Home("itsdangerous:Itsdangerous", _ends_signed),
     "fastify-session": Home("fastify:FastifySession", _ends_signed),
     "fastify-cookie": Home("fastify:FastifyCookie", _ends_signed),
     "client-sessions": Home(

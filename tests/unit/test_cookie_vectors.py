@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from werkzeug.sansio.http import parse_cookie
 
 from sessctl.cookies.api import as_secrets, decode_cookie, sign_cookie, verify_cookie
 from sessctl.cookies.base import PlainlyJudged, Signature
@@ -82,6 +83,10 @@ def test_vector_id_names_its_family_and_is_never_called_valid(row: Row) -> None:
     assert (row.verify().word, row.verify().signature) == ("unverified", "none")
 
 
+NOT_WRITTEN = (
+    *("another spelling", "padded signature"),  # which itsdangerous reads and never writes
+    "rotated (list here",  # by the older key, and `key_index` does not say so
+)
 # What its library would write today, byte for byte: the current secret, no random part.
 WRITTEN_TODAY = [
     row
@@ -92,6 +97,7 @@ WRITTEN_TODAY = [
     and row in READABLE
     and not row.expect.get("pickle")  # which is only read
     and "PUBLIC KEY" not in str(row.fields["secret"])
+    and not any(word in row.note for word in NOT_WRITTEN)
 ]
 
 
@@ -121,10 +127,12 @@ def test_vector_cookie_is_signed_byte_for_byte(row: Row) -> None:
         ttl = row.max_age
     has_time = "issued_at" in expect or row.format == "django-session-data"
     now = row.decode().issued_at if has_time else None
+    parameters = {**row.parameters, **told_to_sign(row)}
+    if row.format == "flask" and list(content) != sorted(content):  # Quart, and old versions
+        parameters["sort_keys"] = "false"
     signed = sign_cookie(
-        content, row.secrets, row.format,
-        name=row.name, parameters={**row.parameters, **told_to_sign(row)}, now=now, ttl=ttl,
-    )  # fmt: skip
+        content, row.secrets, row.format, name=row.name, parameters=parameters, now=now, ttl=ttl
+    )
     wanted = [(row.name, row.text), (f"{row.name}.sig", row.companion)]
     written = [(one.name, as_taken(one.value, row)) for one in signed]
     assert written == [pair for pair in wanted if pair[1] is not None]
@@ -134,6 +142,9 @@ def as_taken(value: str, row: Row) -> str:
     """A value of ours as the row has it, which may have been taken before the wire."""
     if row.options.get("quoted") or "%" in row.text:
         return value
+    if row.format == "flask-login-remember":  # as werkzeug reads it from a header
+        ((_, found),) = parse_cookie(f"a={value}").items()
+        return str(found)
     return value.strip('"') if value.startswith('"') else percent_decode(value)
 
 
@@ -210,7 +221,7 @@ BOTH = {"koa-session", "client-sessions", "jwt", "nextauth-v4", "authjs", "paset
 TIME = {
     *("fastify-secure-session", "aiohttp-plain", "aiohttp-fernet", "aiohttp-nacl", "beaker"),
     *("django-signed-cookies", "django-session-data", "django-signed-cookie", "django-signing"),
-    *("tornado", "pyramid"),
+    *("tornado", "pyramid", "flask", "starlette", "itsdangerous"),
 }
 EXPIRY = {"iron-session", "hapi-iron", "litestar"}
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 SECRET = "a-secret-of-32-characters-or-more"
 SIGNED = [name for name in FORMATS if name not in ("opaque", "stored-json")]
 DATA = ("cookie-session", "koa-session", "client-sessions", "jwt", "authjs", "nextauth-v4",
-        "iron-session", "hapi-iron", "fastify-secure-session")  # fmt: skip
+        "iron-session", "hapi-iron", "fastify-secure-session", "flask", "starlette")  # fmt: skip
 SLOW = "fastify-secure-session"  # 0.5 s a word of 32 characters
 
 
