@@ -128,9 +128,6 @@ class Tornado:
         message = _message(parts, _name(context, parts))
         return Mac(message, bytes.fromhex(parts.mac.decode()), _DIGESTS[parts.version])
 
-    def batch_judge(self, secrets: Sequence[Secret]) -> None:
-        return None  # each payload is different
-
     def sign(
         self,
         content: Any,
