@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from sessctl.serializers.ciphers import encrypts
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -57,7 +59,7 @@ def abilities(store: Store, backend: Backend) -> Iterator[Ability]:
         "sessions can be made anew", "this layout's sessions are read, ended and put back only",
     )  # fmt: skip
     yield _of(
-        "decrypts", bool(layout.ciphers),
+        "decrypts", encrypts(layout.ciphers),
         "encrypted values are read with store_secrets", "the library encrypts nothing",
     )  # fmt: skip
     yield _of(

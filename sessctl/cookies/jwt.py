@@ -101,9 +101,6 @@ class Jwt:
         digest = f"sha{str(token.header['alg'])[2:]}"  # HS256, as was checked
         return Mac(token.signed, token.signature, digest)
 
-    def batch_judge(self, secrets: Sequence[Secret]) -> None:
-        return None  # each payload is different
-
     def sign(
         self,
         content: Any,

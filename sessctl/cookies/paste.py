@@ -22,8 +22,12 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 6265: a token
 _PAIR = re.compile(rf"(?P<name>{_NAME.pattern})=(?P<value>(?!=*$).*)", re.DOTALL)
 # One value with a semicolon in it, once its %3B is decoded: @fastify/secure-session's.
 _TWO_HALVES = re.compile(r"[A-Za-z0-9+/_-]{22,}+={0,2};[A-Za-z0-9+/_-]{32}")
-# One value with `==` in it, and no name before: what Beaker has encrypted.
-_NONCE_BETWEEN = re.compile(r"[0-9a-f]{40}[A-Za-z0-9+/]{22}==[A-Za-z0-9+/]+={0,2}")
+# One value that a name and `=` seem to begin: Bottle's, Tornado's of before 2013, and what Beaker
+# has encrypted.
+_NO_PAIR = re.compile(
+    r"![A-Za-z0-9+/]+={0,2}\?[A-Za-z0-9+/]+={0,2}|[A-Za-z0-9+/]*={1,2}\|[0-9]{10}\|[0-9a-f]{40}"
+    r"|[0-9a-f]{40}[A-Za-z0-9+/]{22}==[A-Za-z0-9+/]+={0,2}"
+)
 # Python's http.cookies quotes a value with a blank, a comma, a semicolon or the like in it.
 _ESCAPED = re.compile(r"\\(?:([0-3][0-7]{2})|(.))", re.DOTALL)
 _ATTRIBUTES = frozenset(
@@ -69,7 +73,7 @@ def unwrap(text: str) -> list[Pasted]:
             return [_pair(line.partition(";")[0])]
     elif line.startswith(("{", "[")):
         return [Pasted(None, line)]  # a stored value, not a cookie: leave its ; and = alone
-    elif _TWO_HALVES.fullmatch(_unquote(line)) or _NONCE_BETWEEN.fullmatch(_unquote(line)):
+    elif _TWO_HALVES.fullmatch(_unquote(line)):
         return [Pasted(None, _unquote(line))]
     pairs = [_pair(part) for part in _split(line)]
     kept = [pair for pair in pairs if not _is_attribute(pair)]
@@ -85,7 +89,7 @@ def _split(line: str) -> list[str]:
 
 def _pair(text: str) -> Pasted:
     text = text.strip()
-    found = _PAIR.fullmatch(text)
+    found = None if _NO_PAIR.fullmatch(text) else _PAIR.fullmatch(text)
     if found is None:
         return Pasted(None, _unescape(text))
     return Pasted(found["name"], _unescape(found["value"].strip()))

@@ -103,9 +103,6 @@ class FastifySecureSession:
         decoded, notes = DecodedCookie(self.name), () if is_tried else (_NO_KEY,)
         return Verdict(VerdictWord.DECRYPT_FAILED, Signature.INVALID, decoded, notes=notes)
 
-    def batch_judge(self, secrets: Sequence[Secret]) -> None:
-        return None  # each payload is different
-
     def sign(
         self,
         content: Any,

@@ -83,4 +83,7 @@ def serializer(name: str) -> Serializer:
     return module  # type: ignore[no-any-return]
 
 
-_MODULES = {name: f"sessctl.serializers.{name}" for name in ("json", "bson", "msgpack", "pickle")}
+_MODULES = {
+    name: f"sessctl.serializers.{name.replace('-', '_')}"
+    for name in ("json", "bson", "msgpack", "pickle", "json-or-pickle")
+}

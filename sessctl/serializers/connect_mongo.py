@@ -29,12 +29,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sessctl.errors import SerializerError
+from sessctl.limits import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+    from sessctl.limits import Budget
     from sessctl.text import Secret
 
 _TAG_BYTES = 16
@@ -80,7 +82,7 @@ class ConnectMongo3:
     def is_sealed(self, raw: bytes) -> bool:
         return _parts_of(raw) is not None
 
-    def open(self, raw: bytes) -> bytes:
+    def open(self, raw: bytes, budget: Budget = DEFAULT) -> bytes:
         return self._open(raw)[0]
 
     def seal(self, text: bytes, like: bytes | None) -> bytes:
@@ -121,7 +123,7 @@ class ConnectMongoWebCrypto:
         """It has no form but base64, long enough."""
         return _web_bytes(raw) is not None
 
-    def open(self, raw: bytes) -> bytes:
+    def open(self, raw: bytes, budget: Budget = DEFAULT) -> bytes:
         return self._open(raw)[0]
 
     def seal(self, text: bytes, like: bytes | None) -> bytes:

@@ -35,11 +35,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import msgspec
 
 from sessctl.errors import SerializerError
+from sessctl.limits import DEFAULT
 from sessctl.serializers.kruptein_forms import TAG_BYTES, Envelope, parse, write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sessctl.limits import Budget
     from sessctl.text import Secret
 
 _KEYS_KEPT = 2048  # derived keys: a session that was listed is often looked at again
@@ -83,7 +85,7 @@ class Kruptein:
     def is_sealed(self, raw: bytes) -> bool:
         return parse(raw) is not None
 
-    def open(self, raw: bytes) -> bytes:
+    def open(self, raw: bytes, budget: Budget = DEFAULT) -> bytes:
         return self._open(raw).text
 
     def seal(self, text: bytes, like: bytes | None) -> bytes:

@@ -46,7 +46,7 @@ def compose(
         Refused: values of this layout are read only.
         SerializerError: the data cannot be written as this layout does: it holds what JSON has no
             place for, or a key that belongs to the library; or the store's values are encrypted,
-            and none is there to show how.
+            and none is there to show how, or signed, and there is no secret.
     """
     layout = store.layout
     if layout.fresh is None:
@@ -62,7 +62,7 @@ def compose(
     text = reader.written({**own, **data})
     if len(text) > reader.budget.value_bytes:
         raise SerializerError(f"larger than the limit of {reader.budget.value_bytes} bytes")
-    raw = reader.closed(text, like=_example(store, reader)) if layout.store_secrets else text
+    raw = reader.closed(text, like=_example(store, reader) if layout.store_secrets else None)
     user, _, problem = reader.read(raw)
     return Session(
         sid=sid,

@@ -39,7 +39,9 @@ class Reader:
         self.layout = layout
         self._serializer = serializer(layout.serializer)
         self.budget = budget or layout.budget
-        self._seal = Seal(layout.ciphers, layout.store_secrets) if layout.ciphers else None
+        self._seal = (
+            Seal(layout.ciphers, layout.store_secrets, self.budget) if layout.ciphers else None
+        )
         inner = [layout.inner_expiry] if layout.inner_expiry else []
         self._peek = self.peek([*inner, *layout.user])
         self._peek_envelope = self.peek(layout.envelope or ("",))
@@ -156,25 +158,28 @@ class Reader:
         return not envelope or (isinstance(found[0], dict) and None not in found)
 
     def opened(self, raw: bytes) -> bytes:
-        """The value as its serializer wrote it: decrypted, if it is encrypted.
+        """The value as its serializer wrote it: decrypted, if it is encrypted; without its
+        signature, if it is signed.
 
         Raises:
-            SerializerError: encrypted, and none of the store's secrets opens it.
+            SerializerError: encrypted or signed, and by none of the store's secrets.
         """
         return raw if self._seal is None else self._seal.open(raw)
 
     def is_sealed(self, raw: bytes) -> bool:
-        """The value is encrypted."""
+        """The value is encrypted, or signed."""
         return self._seal is not None and self._seal.is_sealed(raw)
 
     def closed(self, text: bytes, like: bytes | None = None) -> bytes:
         """A serialized value as it is to be stored: encrypted as `like` is; without one, as the
-        library does by itself where the store has secrets.
+        library does by itself where the store has secrets. Where it signs, always signed.
 
         Raises:
-            SerializerError: there is no secret that opens `like`.
+            SerializerError: there is no secret that opens `like`, or none to sign with.
         """
-        if self._seal is None or (like is None and not self._seal.has_secrets):
+        if self._seal is None:
+            return text
+        if like is None and self._seal.encrypts and not self._seal.has_secrets:
             return text
         return self._seal.seal(text, like)
 

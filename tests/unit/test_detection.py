@@ -17,11 +17,14 @@ from sessctl.cookies.registry import FORMATS, cookie_format, detect
 from tests.support.cookie_vectors import Row, rows
 
 VALID = [row for row in rows() if row.expect["valid"]]
-# Both make the same bytes of the same secret, so that the verdict does not depend on which of the
-# two is taken.
+# Nothing in a value tells the two apart. They make the same bytes of the same secret, or `verify`
+# tries both, so that the verdict does not depend on which of them is taken.
 ALIKE = {
     frozenset(("express-session", "cookie-parser")): "`s:`, a text and the same HMAC",
     frozenset(("fastify-session", "fastify-cookie")): "a text and the same HMAC",
+    frozenset(("django-signed-cookies", "django-session-data")): "one form, two salts",
+    frozenset(("django-signed-cookies", "django-signing")): "one form, two salts",
+    frozenset(("django-signed-cookie", "django-signing")): "one form, two salts",
 }
 
 

@@ -44,9 +44,7 @@ def test_the_newest_is_nothing_to_speak_of(format: str) -> None:
 
 @pytest.mark.parametrize("format", SIGNED)
 def test_of_a_secret_that_does_not_fit_nothing_is_said(format: str) -> None:
-    found = verify_cookie(
-        made_with("quite-another-one-of-32-letters!", format), [NEW, OLD], format
-    )
+    found = verify_cookie(made_with("quite-another-one-of-32-letters!", format), [NEW, OLD], format)
     assert (found.valid, found.key_index, OLDER in str(found.notes)) == (False, None, False)
 
 

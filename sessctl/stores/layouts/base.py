@@ -82,9 +82,9 @@ class Layout:
     `inner_rules`: the library looks at it and takes a session past it for none, whatever the store
     says; so it moves when the session's end is moved.
 
-    `ciphers` are those that the library can encrypt a value with (`serializers/ciphers.py`),
-    `store_secrets` their secrets, newest first. `seals_alike`: the library encrypts in one way;
-    else an encrypted session of the store has to show how its application does.
+    `ciphers` are those that the library can encrypt or sign a value with
+    (`serializers/ciphers.py`), `store_secrets` their secrets, newest first. `seals_alike`: the
+    library does it in one way; else a session of the store has to show how its application does.
 
     `fresh` makes the library's own part of a new session; None: none can be made. `new_sid` makes
     its id. `cookie_lasts`: an application that sets no lifetime gets a cookie with a date all the
