@@ -27,6 +27,7 @@ from sessctl.cookies import fernet, json_body
 from sessctl.cookies.base import Cookie, DecodedCookie, Match, Signature, Verdict, VerdictWord
 from sessctl.cookies.crypto import ENCRYPTED, crypto_for, keys_in
 from sessctl.cookies.jose import instant, is_number
+from sessctl.cookies.python import as_json, wire
 from sessctl.cookies.unsigned import PARAMETER, is_signed, unsigned
 from sessctl.errors import CookieError, UsageError
 
@@ -56,9 +57,6 @@ class _Storage:
     carries_expiry = False
     parameters: Mapping[str, str] = {}
 
-    def batch_judge(self, secrets: Sequence[Secret]) -> None:
-        return None  # each payload is different
-
     def sign(
         self,
         content: Any,
@@ -68,12 +66,10 @@ class _Storage:
         now: datetime,
         ttl: timedelta | None = None,
     ) -> list[Cookie]:
-        from sessctl.serializers.json import encode_as_python
-
         session = json_body.check_object(self.name, content)
         if session.keys() != {"created", "session"}:
             session = {"created": int(now.timestamp()), "session": session}
-        body = json_body.written(session, encode_as_python)
+        body = as_json(session, compact=False)
         return [Cookie(context.name or self.cookie_name, self._value(body, secrets[0], now))]
 
     def _value(self, body: bytes, secret: Secret, now: datetime) -> str:
@@ -121,10 +117,7 @@ class AiohttpPlain(_Storage):
         return _opened(value.encode("utf-8", "surrogatepass"), good, decoded, budget)
 
     def _value(self, body: bytes, secret: Secret, now: datetime) -> str:
-        from http.cookies import SimpleCookie  # 3 ms
-
-        wire: str = SimpleCookie().value_encode(body.decode())[1]
-        return wire
+        return wire(body.decode())
 
 
 class AiohttpFernet(_Storage):

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from sessctl.cookies.base import CookieContext
+    from sessctl.cookies.beaker_body import Session
     from sessctl.cookies.guessing import Mac
     from sessctl.limits import Budget
     from sessctl.text import Secret
@@ -80,7 +81,8 @@ class Beaker:
             return DecodedCookie(self.name, sid=body)
         if settings.is_sealed(body):
             return DecodedCookie(self.name, notes=(_ENCRYPTED,))
-        return _session(beaker_body.from_base64(body), settings, context.budget)
+        raw = beaker_body.from_base64(body)
+        return _decoded(beaker_body.read(raw, settings, context.budget))
 
     def verify(
         self,
@@ -100,19 +102,23 @@ class Beaker:
         if index is None:
             return self._not_genuine(value, context)
         good = Verdict(VerdictWord.VALID, Signature.VALID, DecodedCookie(self.name), index)
+        if _SID.fullmatch(body):
+            decoded = DecodedCookie(self.name, sid=body)
+            return _without_age(replace(good, decoded=decoded), max_age)
+        if not encrypting and settings.is_sealed(body):
+            return replace(good, word=VerdictWord.UNVERIFIED, notes=(_ENCRYPTED,))
         try:
-            if encrypting and not _SID.fullmatch(body):
-                raw = beaker_body.unsealed(body, encrypting, secrets[index], settings)
-                if raw is None:
-                    return replace(good, word=VerdictWord.DECRYPT_FAILED)
-                decoded = _session(raw, settings, context.budget)
-            else:
-                decoded = self.decode(value, context)
+            raw = beaker_body.opened(body, encrypting, secrets[index], settings)
+            if raw is None:
+                return replace(good, word=VerdictWord.DECRYPT_FAILED)
+            session = beaker_body.read(raw, settings, context.budget)
         except (CookieError, SerializerError) as exc:
             return json_body.unreadable(good, exc.message)
-        if _ENCRYPTED in decoded.notes:
-            return replace(good, word=VerdictWord.UNVERIFIED, notes=(_ENCRYPTED,))
-        return _judged(replace(good, decoded=decoded), now, max_age)
+        good = replace(good, decoded=_decoded(session))
+        if session.called:
+            note = f"its pickle would have '{session.called}' run by whoever loads it"
+            return replace(good, word=VerdictWord.UNSAFE_PICKLE, notes=(note,))
+        return _judged(good, session.data, now, max_age)
 
     def plain_mac(self, value: str, context: CookieContext) -> Mac:
         from sessctl.cookies.guessing import Mac
@@ -122,9 +128,6 @@ class Beaker:
 
     def signing_index(self, secrets: Sequence[Secret]) -> int:
         return next((i for i, one in enumerate(secrets) if one.key_id != _ENCRYPT), 0)
-
-    def batch_judge(self, secrets: Sequence[Secret]) -> None:
-        return None  # each payload is different
 
     def sign(
         self,
@@ -187,28 +190,32 @@ def _by_use(secrets: Sequence[Secret]) -> tuple[list[tuple[int, Secret]], list[S
     return signing, [one for one in secrets if one.key_id == _ENCRYPT]
 
 
-def _session(raw: bytes, settings: Settings, budget: Budget) -> DecodedCookie:
-    """The session in a body. Raises CookieError or SerializerError."""
-    data, notes = beaker_body.read(raw, settings, budget)
-    sid = data.get("_id")
+def _decoded(session: Session) -> DecodedCookie:
+    sid = session.data.get("_id")
     return DecodedCookie(
         Beaker.name,
         sid=sid if isinstance(sid, str) else None,
-        payload=data,
-        issued_at=instant(data.get("_creation_time")),
-        notes=notes,
+        payload=session.data,
+        issued_at=instant(session.data.get("_creation_time")),
+        notes=session.notes,
     )
 
 
-def _judged(verdict: Verdict, now: datetime, max_age: timedelta | None) -> Verdict:
-    """A verdict that was good so far, by the time of the last access."""
-    payload = verdict.decoded.payload if verdict.decoded else None
+def _without_age(verdict: Verdict, max_age: timedelta | None) -> Verdict:
+    """The verdict on an id, whose age only its store knows."""
     if max_age is None:
         return verdict
-    if payload is None:
-        note = "an id does not say when it was issued: its age is the store's to judge"
-        return replace(verdict, word=VerdictWord.UNVERIFIED, notes=(note,))
-    accessed = payload.get("_accessed_time", now.timestamp())
+    note = "an id does not say when it was issued, so its age cannot be judged"
+    return replace(verdict, word=VerdictWord.UNVERIFIED, notes=(note,))
+
+
+def _judged(
+    verdict: Verdict, session: Mapping[str, Any], now: datetime, max_age: timedelta | None
+) -> Verdict:
+    """A verdict that was good so far, by the time of the last access."""
+    if max_age is None:
+        return verdict
+    accessed = session.get("_accessed_time", now.timestamp())
     if not is_number(accessed):
         return json_body.unreadable(verdict, "its `_accessed_time` is not a number of seconds")
     is_over = now.timestamp() - accessed > max_age.total_seconds()

@@ -13,10 +13,11 @@ from binascii import Error as Base64Error
 from dataclasses import dataclass
 from hashlib import pbkdf2_hmac
 from os import urandom
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sessctl.cookies import json_body
 from sessctl.cookies.crypto import aes_decrypt, aes_encrypt, aes_gcm_decrypt, aes_gcm_encrypt
+from sessctl.cookies.python import NO_PICKLE, as_json, run_by
 from sessctl.errors import CookieError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -82,12 +83,19 @@ def to_base64(raw: bytes) -> str:
     return b64encode(raw).decode()
 
 
-def read(raw: bytes, settings: Settings, budget: Budget) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """(session, notes). Raises CookieError or SerializerError."""
+class Session(NamedTuple):
+    """What a body holds."""
+
+    data: dict[str, Any]
+    notes: tuple[str, ...]
+    called: str | None  # what a pickle would have run by whoever loads it
+
+
+def read(raw: bytes, settings: Settings, budget: Budget) -> Session:
+    """Raises CookieError or SerializerError."""
     is_json, is_pickle = raw[:1] == _ZLIB, raw[:1] == _PICKLE
     if settings.serializer is not None:
         is_json, is_pickle = settings.serializer == "json", settings.serializer == "pickle"
-    said = tuple[str, ...]()
     if is_json:
         from sessctl.serializers.compression import inflate
         from sessctl.serializers.json import decode
@@ -96,12 +104,13 @@ def read(raw: bytes, settings: Settings, budget: Budget) -> tuple[dict[str, Any]
     elif is_pickle:
         from sessctl.serializers.pickle import decode as read_pickle
 
-        found, said = read_pickle(raw, budget), ("a pickle: read as data, nothing of it was run",)
+        found = read_pickle(raw, budget)
     else:
         raise CookieError("neither a pickle nor JSON under zlib: no session of Beaker")
     if not isinstance(found.data, dict):
         raise CookieError("what it holds is not a session, but another value")
-    return found.data, (*said, *found.notes)
+    notes = ("a pickle: read as data, nothing of it was run",) if is_pickle else ()
+    return Session(found.data, (*notes, *found.notes), run_by(found) if is_pickle else None)
 
 
 def written(content: Any, now: datetime, settings: Settings) -> bytes:
@@ -109,18 +118,16 @@ def written(content: Any, now: datetime, settings: Settings) -> bytes:
     import zlib
     from uuid import uuid4
 
-    from sessctl.serializers.json import encode_as_python
-
     if settings.serializer == "pickle":
         raise UsageError(
-            "pickle is only read, never written",
+            NO_PICKLE,
             hint="-p serializer=json, and data_serializer = json in the app",
         )
     session = json_body.check_object(_FORMAT, content)
     own: dict[str, Any] = {"_domain": None, "_path": "/", "_id": uuid4().hex}
     own["_creation_time"] = own["_accessed_time"] = now.timestamp()
     added = {key: value for key, value in own.items() if key not in session}
-    return zlib.compress(json_body.written({**added, **session}, encode_as_python))
+    return zlib.compress(as_json({**added, **session}, compact=False))
 
 
 def sealed(raw: bytes, encrypting: Secret, signing: Secret, settings: Settings) -> str:
@@ -136,10 +143,13 @@ def sealed(raw: bytes, encrypting: Secret, signing: Secret, settings: Settings) 
     return nonce + to_base64(ciphertext)
 
 
-def unsealed(
+def opened(
     body: str, encrypting: Sequence[Secret], signing: Secret, settings: Settings
 ) -> bytes | None:
-    """The plaintext; None if no secret opens it. Raises CookieError."""
+    """The session as it is written, decrypted if there are secrets that encrypt; None if none of
+    them opens it. Raises CookieError."""
+    if not encrypting:
+        return from_base64(body)
     size = settings.nonce_characters
     nonce, raw = body[:size], from_base64(body[size:])
     for secret in encrypting:

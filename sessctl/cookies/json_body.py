@@ -9,8 +9,6 @@ from sessctl.cookies.base import VerdictWord
 from sessctl.errors import SerializerError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sessctl.cookies.base import DecodedCookie, Verdict
     from sessctl.limits import Budget
 
@@ -24,10 +22,12 @@ def check_object(format: str, content: Any) -> dict[str, Any]:
     return content
 
 
-def written(content: Any, encode: Callable[[Any], bytes]) -> bytes:
-    """The body, by one of the encoders of `serializers.json`. Raises UsageError."""
+def written(format: str, content: Any) -> bytes:
+    """The body, compact and in UTF-8. Raises UsageError."""
+    from sessctl.serializers.json import written as written_as_json
+
     try:
-        return encode(content)
+        return written_as_json(check_object(format, content))
     except SerializerError as exc:
         raise UsageError(f"the payload {exc.message}") from None
 

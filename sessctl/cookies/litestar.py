@@ -111,9 +111,6 @@ class Litestar:
         notes = () if keys else (_NO_KEY,)
         return Verdict(VerdictWord.DECRYPT_FAILED, Signature.INVALID, decoded, notes=notes)
 
-    def batch_judge(self, secrets: Sequence[Secret]) -> None:
-        return None  # each payload is different
-
     def sign(
         self,
         content: Any,
@@ -123,14 +120,12 @@ class Litestar:
         now: datetime,
         ttl: timedelta | None = None,
     ) -> list[Cookie]:
-        from sessctl.serializers.json import encode
-
-        body = json_body.written(json_body.check_object(self.name, content), encode)
+        body = json_body.written(self.name, content)
         key = next(keys_in(secrets[0], _KEY_BYTES), None)
         if key is None:
             raise UsageError(_NO_KEY, hint="--secret-from file:secret-key")
         lasts_s = seconds(context, "ttl") or _TTL_S if ttl is None else int(ttl.total_seconds())
-        associated = encode({"expires_at": round(now.timestamp()) + lasts_s})
+        associated = b'{"expires_at":%d}' % (round(now.timestamp()) + lasts_s)
         nonce = urandom(_NONCE_BYTES)
         sealed = aes_gcm_encrypt(self.name, key, nonce, body, associated)
         value = b64encode(nonce + sealed + _MARK + associated).decode()

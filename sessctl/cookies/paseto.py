@@ -27,6 +27,7 @@ from sessctl.cookies.crypto import ENCRYPTED
 from sessctl.cookies.jose import shown, to_b64url
 from sessctl.cookies.parameters import leeway_s
 from sessctl.cookies.paseto_keys import LOCAL, MAC_BYTES, NONCE_BYTES, PUBLIC, SIGNATURE_BYTES
+from sessctl.cookies.python import as_json
 from sessctl.errors import CookieError, UsageError
 from sessctl.timespec import from_ms, parse_iso_ms
 
@@ -122,9 +123,6 @@ class PasetoV4:
                 return _judged(verdict, now, leeway, max_age)
         return Verdict(VerdictWord.BAD_SIGNATURE, Signature.INVALID, decoded)
 
-    def batch_judge(self, secrets: Sequence[Secret]) -> None:
-        return None  # each payload is different
-
     def sign(
         self,
         content: Any,
@@ -134,12 +132,10 @@ class PasetoV4:
         now: datetime,
         ttl: timedelta | None = None,
     ) -> list[Cookie]:
-        from sessctl.serializers.json import encode_as_python
-
         claims = json_body.check_object(self.name, content)
         if ttl is not None:
             claims = {**claims, "exp": (now + ttl).isoformat(timespec="seconds")}
-        body = json_body.written(claims, encode_as_python)
+        body = as_json(claims, compact=False)
         key = next(iter(_keys(secrets[0], _purpose(context))), None)
         if key is None:
             raise UsageError(

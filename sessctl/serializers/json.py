@@ -128,15 +128,6 @@ def encode(data: Any) -> bytes:
         raise SerializerError(f"cannot be written as JSON ({_reason(str(exc))})") from None
 
 
-def encode_as_python(data: Any) -> bytes:
-    """The bytes that Python's `json.dumps` writes if nothing else is asked of it: a blank behind
-    commas and colons, and ASCII only."""
-    try:
-        return json.dumps(data, allow_nan=False).encode()
-    except (TypeError, ValueError, RecursionError) as exc:
-        raise SerializerError(f"cannot be written as JSON ({_reason(str(exc))})") from None
-
-
 def written(data: Any) -> bytes:
     """A new value. Raises SerializerError for what JSON has no place for."""
     return edited(b"{}", data)
