@@ -173,8 +173,8 @@ def is_over(session: Session, now_ms: int) -> bool:
 
 
 def same_value(one: Session, other: Session) -> bool:
-    """The same data and cookie flags, however two stores write them; dates aside. A library may keep
-    no flags: then the data decides.
+    """The same data and cookie flags, however two stores write them; dates aside. Where one of
+    their libraries keeps no flags, the data decides.
 
     What does not decode is the same only to the byte.
     """

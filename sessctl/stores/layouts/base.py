@@ -77,8 +77,8 @@ class Layout:
     library and not to the application's data, the first of them an object; they are shown as
     `extra`. One of them holding a `mark` (an object, a number) tells the library's values from
     others. `own_keys` belong to the library too and stand among the data, as the application sees
-    them; they stay behind where a session goes over to another library. `marks` are paths that every value of the library has, and as good as no other
-    program's: a store is told by them.
+    them; they stay behind where a session goes over to another library. `marks` are paths that
+    every value of the library has, and as good as no other program's: a store is told by them.
 
     `inner_expiry`: where a date stands in the value, ISO text or, with `inner_is_ms`, milliseconds.
     `inner_rules`: the library looks at it and takes a session past it for none, whatever the store
