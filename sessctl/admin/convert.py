@@ -173,23 +173,26 @@ def is_over(session: Session, now_ms: int) -> bool:
 
 
 def same_value(one: Session, other: Session) -> bool:
-    """The same data and cookie flags, however two stores write them; dates aside.
+    """The same data and cookie flags, however two stores write them; dates aside. Where one of
+    their libraries keeps no flags, the data decides.
 
     What does not decode is the same only to the byte.
     """
     if one.raw == other.raw:
         return True
     try:
-        return content(one) == content(other)
+        (data, flags), (others_data, others_flags) = _content(one), _content(other)
     except SerializerError:
         return False
+    return data == others_data and (not flags or not others_flags or flags == others_flags)
 
 
-def content(session: Session) -> bytes:
+def _content(session: Session) -> tuple[bytes, bytes]:
     """Data and flags in one spelling: keys sorted, 1.0 as 1. Raises SerializerError."""
     found = session.decoded
     own = [_flags(value) for value in found.extra.values() if isinstance(value, dict)]
-    return _as_json_sorted([_of_application(session, found.data), own[:1]])
+    data = _as_json_sorted(_of_application(session, found.data))
+    return data, _as_json_sorted(own[0]) if own else b""
 
 
 def _flags(cookie: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """sessctl and real Flask applications agree whose sessions Flask-Session keeps.
 
-What holds for every shop is tested by the functions of `test_express.py` themselves; here they run
-on the stores of Flask-Session.
+Quickly on one store of each kind, all in one go; one thing after the other, on every store, in the
+long set. What holds for every shop is tested by the functions of `test_express.py` themselves.
 """
 
 from __future__ import annotations
@@ -24,18 +24,28 @@ from tests.e2e.test_express import (  # noqa: F401 - collected here, with the `s
 )
 from tests.support.cli import HOUR_MS
 from tests.support.shops import FLASK_SHOPS, shop_class
-from tests.support.shops.base import data_of, sid_of, user_of, visitor
+from tests.support.shops.base import data_of, short, sid_of, user_of, visitor
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import OpenShop
     from tests.support.shops.base import Shop
 
-LASTING = [name for name in FLASK_SHOPS if not shop_class(name).expires_by_itself]
-# Each engine once, and of the SQL databases that of which the session's bytes are text to us.
+# PostgreSQL, of which the bytes of a session reach us as a text, stands for the other databases.
 QUICK = ("flask-redis", "flask-sqlalchemy", "flask-sqlalchemy on postgresql", "flask-mongodb")
+LONG = [pytest.param(name, marks=pytest.mark.long) for name in FLASK_SHOPS]
+LONG_LASTING = [
+    pytest.param(name, marks=pytest.mark.long)
+    for name in FLASK_SHOPS
+    if not shop_class(name).expires_by_itself
+]
 
 
-@pytest.fixture(params=FLASK_SHOPS)
+@pytest.fixture(params=QUICK)
+def quick_shop(request: pytest.FixtureRequest, open_shop_on: OpenShop) -> Shop:
+    return open_shop_on(request.param)
+
+
+@pytest.fixture(params=LONG)
 def every_shop(request: pytest.FixtureRequest, open_shop_on: OpenShop) -> Shop:
     return open_shop_on(request.param)
 
@@ -50,9 +60,39 @@ def reviving_shop(every_shop: Shop) -> Shop:
     return every_shop
 
 
-@pytest.fixture(params=LASTING)
+@pytest.fixture(params=LONG_LASTING)
 def lasting_shop(request: pytest.FixtureRequest, open_shop_on: OpenShop) -> Shop:
     return open_shop_on(request.param)
+
+
+def test_people_are_listed_logged_out_and_logged_in_again(quick_shop: Shop) -> None:
+    app = quick_shop.start(cookie={"maxAge": HOUR_MS})
+    phone, laptop = visitor(app, 42, theme="dark"), visitor(app, 42)
+    other = visitor(app, "ana", note="çay", numbers=[1, 2.5, -1, 2**40])
+    browsers = {sid_of(browser): browser for browser in (phone, laptop, other)}
+
+    listed = quick_shop.listed()
+    assert {sid: item["data"] for sid, item in listed.items()} == {
+        sid: data_of(quick_shop, browser) for sid, browser in browsers.items()
+    }
+    assert [listed[sid]["user"] for sid in browsers] == ["42", "42", "ana"]
+    shown = quick_shop.run("decode", f"session={phone.cookie('session')}")
+    assert shown.json_lines()[0]["session"]["data"]["theme"] == "dark"
+
+    ended = quick_shop.run("expire", "--user", "42", "--yes")
+    assert [user_of(browser) for browser in browsers.values()] == [None, None, "ana"]
+    assert ("Ended 2 sessions." in ended.stderr, ended.code) == (True, 0)
+    restored = quick_shop.run("restore", "--last", "--yes")
+    assert [user_of(browser) for browser in browsers.values()] == [42, 42, "ana"]
+    assert ("Restored 2 sessions." in restored.stderr, restored.code) == (True, 0)
+    assert phone.get("/session").json["theme"] == "dark"
+
+    if not quick_shop.expires_by_itself:
+        gone = short(app, "ben").cookie("session")  # a look at it would renew it
+        quick_shop.wait_until_expired(1)
+        purged = quick_shop.run("purge", "--expired", "--grace", "0s")
+        assert gone not in quick_shop.listed()
+        assert (set(quick_shop.listed()), purged.counts) == (set(browsers), {"deleted": 1})
 
 
 PEOPLE: list[tuple[Any, str | None, dict[str, Any]]] = [

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sessctl.errors import UnreadableInput
 
-# The number of a line, or what tells a message of a HAR; None: it was the only one.
-Place = "int | Mapping[str, int | str | None] | None"
+    # The number of a line, or what tells a message of a HAR; None: it was the only one.
+    Place = int | Mapping[str, int | str | None] | None
+
 
 
 class Given(NamedTuple):
