@@ -19,7 +19,13 @@ from django.urls import path
 from tests.peers.serving import serve
 
 given = json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}
-usual = dict(
+
+
+def configure(**usual):
+    settings.configure(**usual | given)
+
+
+configure(
     DEBUG=False,
     SECRET_KEY="keyboard cat keyboard cat keyboard cat keyboard cat",
     ALLOWED_HOSTS=["127.0.0.1"],
@@ -57,7 +63,6 @@ usual = dict(
         }
     ],
 )
-settings.configure(**usual | given)
 if "mysql" in settings.DATABASES["default"]["ENGINE"]:
     import pymysql
 
