@@ -63,8 +63,9 @@ class Conversion:
         if not (isinstance(reader, Reader) and _same_library(reader.layout, self._target.layout)):
             found = session.decoded
             return compose(
-                self._target, session.sid, found.data, expires_ms=ends_ms, extra=found.extra
-            )
+                self._target, session.sid, _of_application(session, found.data),
+                expires_ms=ends_ms, extra=found.extra,
+            )  # fmt: skip
         raw = self._carried_over(session, reader)
         user, _, problem = self._reader.read(raw)
         return Session(
@@ -116,8 +117,17 @@ def _same_values(one: Layout, other: Layout) -> bool:
 
 
 def _same_library(one: Layout, other: Layout) -> bool:
-    """Both keep what the same library for sessions hands them."""
-    return one.cookie_format == other.cookie_format and one.envelope[:1] == other.envelope[:1]
+    """Both keep what the same library for sessions hands them. One that puts nothing of its own
+    around the data is told by how it writes it."""
+    if one.cookie_format != other.cookie_format or one.envelope[:1] != other.envelope[:1]:
+        return False
+    return bool(one.envelope) or one.serializer == other.serializer
+
+
+def _of_application(session: Session, data: Any) -> Any:
+    """The data without the keys in it that are the library's."""
+    own = session.reader.layout.own_keys if isinstance(session.reader, Reader) else ()
+    return {key: value for key, value in data.items() if key not in own} if own else data
 
 
 def _without(text: bytes, keys: set[str]) -> bytes:
@@ -179,7 +189,7 @@ def content(session: Session) -> bytes:
     """Data and flags in one spelling: keys sorted, 1.0 as 1. Raises SerializerError."""
     found = session.decoded
     own = [_flags(value) for value in found.extra.values() if isinstance(value, dict)]
-    return _as_json_sorted([found.data, own[:1]])
+    return _as_json_sorted([_of_application(session, found.data), own[:1]])
 
 
 def _flags(cookie: dict[str, Any]) -> dict[str, Any]:

@@ -85,5 +85,8 @@ def serializer(name: str) -> Serializer:
 
 _MODULES = {
     name: f"sessctl.serializers.{name.replace('-', '_')}"
-    for name in ("json", "bson", "msgpack", "pickle", "json-or-pickle", "by-bytes")
+    for name in (
+        *("json", "bson", "msgpack", "pickle"),
+        *("json-or-pickle", "by-bytes", "flask-session"),
+    )
 }

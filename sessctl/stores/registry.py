@@ -64,6 +64,11 @@ LAYOUTS = {
     "django-cached_db": "sessctl.stores.layouts.django:DJANGO_CACHED_DB",
     "express-memory": "sessctl.stores.layouts.express:EXPRESS_MEMORY",
     "memorystore": "sessctl.stores.layouts.express:MEMORYSTORE",
+    "flask-redis": "sessctl.stores.layouts.flask:FLASK_REDIS",
+    "flask-memcached": "sessctl.stores.layouts.flask:FLASK_MEMCACHED",
+    "flask-sqlalchemy": "sessctl.stores.layouts.flask:FLASK_SQLALCHEMY",
+    "flask-mongodb": "sessctl.stores.layouts.flask:FLASK_MONGODB",
+    "flask-dynamodb": "sessctl.stores.layouts.flask:FLASK_DYNAMODB",
 }
 # The layout to take when none is named.
 _DEFAULT_LAYOUT = {

@@ -102,8 +102,15 @@ def load_postgres(server: PostgresServer, raw: dict[str, Any]) -> None:
                 names = ", ".join(f'"{name}"' for name in row)
                 connection.execute(
                     f"INSERT INTO {_quoted(table)} ({names}) VALUES ({marks})",
-                    [None if cell is None else stored(cell).decode() for cell in row.values()],
+                    [_bound(cell) for cell in row.values()],
                 )
+
+
+def _bound(cell: Any) -> Any:
+    """A cell as a driver takes it; what is no text was stored as bytes."""
+    if not isinstance(cell, dict):
+        return cell
+    return stored(cell) if "base64" in cell else stored(cell).decode()
 
 
 def _quoted(table: str) -> str:
@@ -118,10 +125,7 @@ def load_mysql(server: MariaServer, raw: dict[str, Any]) -> None:
             cursor.execute(statement)
         for table, rows in raw["tables"].items():
             for row in rows:
-                values = [
-                    stored(cell).decode() if isinstance(cell, dict) else cell
-                    for cell in row.values()
-                ]
+                values = [_bound(cell) for cell in row.values()]
                 marks = ", ".join(["%s"] * len(row))
                 cursor.execute(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", values)
         connection.commit()

@@ -27,6 +27,7 @@ class Items:
         self._layout = layout
         self._table = table
         self._reader = Reader(layout)
+        self._kind = "B" if layout.is_binary else "S"
 
     def key(self, sid: str) -> Item | None:
         """The key of a session; None if the table can hold no such key."""
@@ -37,11 +38,12 @@ class Items:
 
     def session(self, item: Item) -> Session:
         """A session of an item; without a value it has a problem."""
-        value = item.get(self._layout.data, {}).get("S")
-        raw = b"" if value is None else value.encode("utf-8", "surrogatepass")
+        value = item.get(self._layout.data, {}).get(self._kind)
+        raw = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value or b""
         user, _, problem = self._reader.read(raw)
         if value is None:
-            problem = Problem("value.missing", f"no text in '{self._layout.data}'")
+            what = "bytes" if self._layout.is_binary else "text"
+            problem = Problem("value.missing", f"no {what} in '{self._layout.data}'")
         expires_ms, expiry = _instant(item.get(self._layout.expires))
         return Session(
             sid=self._sid(item),
@@ -69,7 +71,7 @@ class Items:
             return session.original
         item: Item = {
             self._layout.sid: {"S": self._layout.prefix + session.sid},
-            self._layout.data: {"S": session.raw.decode("utf-8", "replace")},
+            self._layout.data: self._value(session.raw, "replace"),
             **{name: {"S": text} for name, text in self._layout.fixed},
         }
         if session.expiry is Expiry.STORE and session.expires_ms is not None:
@@ -108,8 +110,8 @@ class Items:
 
     def with_value(self, session: Session, raw: bytes) -> Session:
         """See `Store.with_value`."""
-        text = {"S": raw.decode("utf-8", "surrogatepass")}
-        return self.session({**session.original, self._layout.data: text})
+        value = self._value(raw, "surrogatepass")
+        return self.session({**session.original, self._layout.data: value})
 
     def with_end(self, session: Session, expires_ms: int | None) -> Session:
         """See `Store.with_end`."""
@@ -147,6 +149,9 @@ class Items:
         if values:
             words["ExpressionAttributeValues"] = values
         return words | ({"UpdateExpression": change} if change else {})
+
+    def _value(self, raw: bytes, errors: str) -> dict[str, Any]:
+        return {self._kind: raw if self._layout.is_binary else raw.decode("utf-8", errors)}
 
     def _sid(self, item: Item) -> str:
         text: str = item[self._layout.sid]["S"]

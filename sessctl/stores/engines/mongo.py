@@ -21,7 +21,7 @@ from sessctl.session import Need, Query, Session
 from sessctl.stores.base import Capabilities, Identity, Lag, Pair, Remarks, Server, Tls
 from sessctl.stores.engines.lost import LostReply
 from sessctl.stores.engines.mongo_connect import STATEMENT_TIMEOUT_S, Target
-from sessctl.stores.engines.mongo_documents import MongoDocuments, ids_of
+from sessctl.stores.engines.mongo_documents import MongoDocuments
 from sessctl.stores.engines.mongo_errors import translated
 from sessctl.stores.engines.mongo_lag import replica_lags
 from sessctl.stores.engines.mongo_writes import DELETE_PAGE, MongoWriter
@@ -75,8 +75,8 @@ class MongoStore:
         self._writer = None
         if not read_only:
             self._writer = MongoWriter(
-                self._collection, self._documents, self._address, expires=layout.expires,
-                collation=self._collation, read=self._named,
+                self._collection, self._documents, self._address, sid=layout.sid,
+                expires=layout.expires, collation=self._collation, read=self._named,
             )  # fmt: skip
         if target.note:
             self.remarks.note(target.note)
@@ -207,10 +207,10 @@ class MongoStore:
         found: dict[str, Session] = {}
         for start in range(0, len(sids), self._read_page):
             some = sids[start : start + self._read_page]
-            ids = [value for sid in some for value in ids_of(sid)]
+            ids = [value for sid in some for value in self._documents.ids_of(sid)]
             for document in self._named(ids):
                 session = self._session(document)
-                if session.sid not in found or type(document["_id"]) is str:
+                if session.sid not in found or type(document[self.layout.sid]) is str:
                     found[session.sid] = session  # a text that looks like another id is itself
         return [found[sid] for sid in sids if sid in found]
 
@@ -218,10 +218,10 @@ class MongoStore:
         if query.filters:
             return sum(1 for _ in self.scan(query))
         count = self._collection.count_documents
-        return int(self._asked(lambda: count({}, maxTimeMS=_TIMEOUT_MS)))
+        return int(self._asked(lambda: count(self._documents.scope, maxTimeMS=_TIMEOUT_MS)))
 
     def _bare(self) -> Iterator[Session]:
-        for page in self._pages({}, ["_id"]):
+        for page in self._pages(self._documents.scope, [self.layout.sid]):
             yield from map(self._documents.bare, page)
 
     def _sessions(self, condition: dict[str, Any]) -> Iterator[Session]:
@@ -266,13 +266,13 @@ class MongoStore:
         """The documents of these ids, compared bytewise. `$in` takes values, never operators."""
         if not ids:
             return []
-        here, find = {"_id": {"$in": list(ids)}}, self._collection.find
+        here, find = {self.layout.sid: {"$in": list(ids)}}, self._collection.find
         how: dict[str, Any] = {"collation": self._collation, "max_time_ms": _TIMEOUT_MS}
         return self._asked(lambda: list(find(here, **how)))
 
     def _filter(self, query: Query, now_ms: int) -> dict[str, Any]:
         """What the server can answer; never stricter than `Query.matches`, which has the word."""
-        condition: dict[str, Any] = {}
+        condition = self._documents.scope
         if query.expired:
             condition[self.layout.expires] = {"$lte": DatetimeMS(now_ms - query.grace_ms)}
         if (user := query.plain_user) is not None and not self.layout.store_secrets:

@@ -9,6 +9,7 @@ Source: connect-mongo 6.0.0 `MongoStore`; MongoDB's extended JSON, version 2.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -55,11 +56,11 @@ class MongoDocuments:
         if self._layout.store_secrets and problem is unread is None:
             problem = self._unsealed(raw)
         expires_ms, expiry = self._expiry(document)
-        sid = sid_of(document["_id"])
+        key = sid_of(document[self._layout.sid])
         return Session(
-            sid=sid,
+            sid=key[len(self._layout.before_sid) :],
             raw=raw,
-            location=self._location(sid),
+            location=self._location(key),
             expires_ms=expires_ms,
             expiry=expiry,
             user=user,
@@ -72,11 +73,26 @@ class MongoDocuments:
 
     def bare(self, document: RawBSONDocument) -> Session:
         """A session of which the id alone was read."""
-        sid = sid_of(document["_id"])
-        return Session(sid=sid, raw=b"", location=self._location(sid))
+        key = sid_of(document[self._layout.sid])
+        sid = key[len(self._layout.before_sid) :]
+        return Session(sid=sid, raw=b"", location=self._location(key))
 
-    def _location(self, sid: str) -> str:
-        return f"{self._layout.collection}._id={sid}"
+    def _location(self, key: str) -> str:
+        return f"{self._layout.collection}.{self._layout.sid}={key}"
+
+    @property
+    def scope(self) -> dict[str, Any]:
+        """The filter for documents that are sessions: all, or those whose id has the prefix."""
+        if self._layout.sid == "_id":
+            return {}
+        return {self._layout.sid: {"$regex": f"^{re.escape(self._layout.before_sid)}"}}
+
+    def ids_of(self, sid: str) -> list[Any]:
+        """The ids that a text may stand for: itself, and what it says in extended JSON where ids
+        are no texts of the library's own."""
+        if self._layout.sid != "_id":
+            return [self._layout.before_sid + sid] if is_utf8(sid) else []
+        return ids_of(sid)
 
     def _value(self, value: Any) -> tuple[bytes, Reader, Problem | None]:
         """The value's bytes, who reads them, and why the application cannot."""
@@ -120,12 +136,13 @@ class MongoDocuments:
     # -- to be written ----------------------------------------------------------------------------
 
     def unchanged(self, document: RawBSONDocument) -> dict[str, Any]:
-        """The filter for this document as it was read: its id, its value, its end.
+        """The filter for this document as it was read: its ids, its value, its end.
 
         Each is compared whole (`$eq`); a field that was not there must not be there now, which
         `$eq: null` would not say.
         """
-        same: dict[str, Any] = {"_id": {"$eq": document["_id"]}}
+        ids = dict.fromkeys(("_id", self._layout.sid))
+        same: dict[str, Any] = {name: {"$eq": document[name]} for name in ids}
         for field in (self._layout.data, self._layout.expires):
             same[field] = {"$eq": document[field]} if field in document else {"$exists": False}
             if field in document and document[field] is None:
@@ -151,8 +168,11 @@ class MongoDocuments:
         if self.is_own(session):
             original: RawBSONDocument = session.original
             return original
-        document: dict[str, Any] = {"_id": session.sid}
-        if self._kind is RawBSONDocument:  # texts are the library's default
+        document: dict[str, Any] = {"_id": bson.ObjectId()}
+        document[self._layout.sid] = self._layout.before_sid + session.sid
+        if self._layout.is_binary:
+            document[self._layout.data] = session.raw
+        elif self._kind is RawBSONDocument:  # texts are the library's default
             document[self._layout.data] = _object(self._texts.opened(session.raw))
         else:
             document[self._layout.data] = _text(self._closed(self._texts.opened(session.raw)))

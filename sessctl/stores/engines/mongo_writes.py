@@ -52,6 +52,7 @@ class MongoWriter:
         documents: MongoDocuments,
         address: str,
         *,
+        sid: str,
         expires: str,
         collation: dict[str, Any] | None,
         read: Callable[[Sequence[Any]], list[RawBSONDocument]],
@@ -59,6 +60,7 @@ class MongoWriter:
         self._collection = collection
         self._documents = documents
         self._address = address
+        self._sid = sid
         self._expires = expires
         self._collation = collation
         self._read = read
@@ -102,7 +104,9 @@ class MongoWriter:
         return [results[was.sid] for was, _ in pairs]
 
     def put(self, sessions: Sequence[Session]) -> list[Result]:
-        """See `Store.put`: `insert`, which the unique index on `_id` refuses where one is."""
+        """See `Store.put`: `insert`, which the unique index on `_id` refuses where one is. An id
+        that stands elsewhere has no such index: an upsert that changes nothing, as sure as the
+        library's own, which is one."""
         return [self._put(session) for session in sessions]
 
     def _put(self, session: Session) -> Result:
@@ -110,7 +114,8 @@ class MongoWriter:
             document = self._documents.own(session)
             with translated(self._address):
                 try:
-                    self._collection.insert_one(document)
+                    if not self._insert(document):
+                        return self._compare(session, document)
                 except DuplicateKeyError:
                     return self._compare(session, document)
         except LostReply:
@@ -123,8 +128,19 @@ class MongoWriter:
             return Result(session.sid, Outcome.FAILED, exc.message)
         return Result(session.sid, Outcome.STORED)
 
+    def _insert(self, document: RawBSONDocument) -> bool:
+        """Whether it was absent. Raises DuplicateKeyError, too, where it was not."""
+        if self._sid == "_id":
+            self._collection.insert_one(document)
+            return True
+        one = {self._sid: {"$eq": document[self._sid]}}
+        done = self._collection.update_one(
+            one, {"$setOnInsert": document}, upsert=True, collation=self._collation
+        )
+        return done.upserted_id is not None
+
     def _compare(self, session: Session, document: RawBSONDocument) -> Result:
-        found = self._read([document["_id"]])
+        found = self._read([document[self._sid]])
         if not found:
             return Result(session.sid, Outcome.FAILED, "lost on its way, or taken away since")
         same = self._documents.equal(found[0], document)
@@ -167,7 +183,7 @@ class MongoWriter:
         there = self._there(sessions)
         results: list[Result] = []
         for session in sessions:
-            now = there.get(_key(session))
+            now = there.get(self._key(session.original))
             if now is None:
                 results.append(Result(session.sid, Outcome.GONE))
             else:
@@ -181,7 +197,7 @@ class MongoWriter:
         for look in range(_LOOKS):
             if look:
                 time.sleep(_BETWEEN_LOOKS_S)
-            now = self._there([session]).get(_key(session))
+            now = self._there([session]).get(self._key(session.original))
             if now is None:
                 return Result(session.sid, Outcome.UNCONFIRMED, "connection lost, absent now")
             if done is Outcome.STORED and not self._documents.equal(now, session.original):
@@ -189,14 +205,9 @@ class MongoWriter:
         return Result(session.sid, Outcome.FAILED, "connection lost, still there")
 
     def _there(self, sessions: Sequence[Session]) -> dict[bytes, RawBSONDocument]:
-        found = self._read([session.original["_id"] for session in sessions])
-        return {_id_bytes(document): document for document in found}
+        found = self._read([session.original[self._sid] for session in sessions])
+        return {self._key(document): document for document in found}
 
-
-def _key(session: Session) -> bytes:
-    return _id_bytes(session.original)
-
-
-def _id_bytes(document: RawBSONDocument) -> bytes:
-    """A document's id with its type: to find it again, NaN included."""
-    return bson.encode({"": document["_id"]})
+    def _key(self, document: RawBSONDocument) -> bytes:
+        """A session's id with its type: to find it again, NaN included."""
+        return bson.encode({"": document[self._sid]})

@@ -103,6 +103,10 @@ class MysqlDialect(MysqlConnection, SqlDialect):
     def named(self, column: Any, sids: Sequence[Any]) -> Any:
         return column.in_([sid for sid in sids if _is_storable(sid)])
 
+    def begins(self, column: Any, prefix: str) -> Any:
+        start = sa.func.left(column, len(prefix))
+        return sa.cast(sa.cast(start, sa.String), sa.LargeBinary) == prefix.encode()
+
     def contains(self, column: Any, text: str) -> Any:
         return sa.func.instr(column, text) > 0
 

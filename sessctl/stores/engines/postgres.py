@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, insert
 
 from sessctl.errors import ConfigError, StoreError
 from sessctl.stores.base import Server
@@ -89,12 +89,12 @@ class PostgresDialect(SqlDialect):
         return sa.cast(column, sa.Text)
 
     def raw(self, cell: Any, column: Column) -> bytes | None:
-        if cell is not None and column.type == "bytea":
+        if cell is not None and self.is_binary(column):
             return bytes.fromhex(cell.removeprefix("\\x"))
         return super().raw(cell, column)
 
     def of_raw(self, raw: bytes, was: Any, column: Column) -> Any:
-        if column.type == "bytea":
+        if self.is_binary(column):
             return f"\\x{raw.hex()}"
         return super().of_raw(raw, was, column)
 
@@ -115,7 +115,12 @@ class PostgresDialect(SqlDialect):
             return column == sa.any_(sa.literal(known, ARRAY(sa.Text)))
         return column.in_(known)
 
+    def begins(self, column: Any, prefix: str) -> Any:
+        return sa.collate(sa.func.left(column, len(prefix)), "C") == prefix
+
     def contains(self, column: Any, text: str) -> Any:
+        if self._types.get(column.name) == "bytea":
+            return sa.func.position(sa.literal(text.encode(), BYTEA).op("IN")(column)) > 0
         return sa.func.strpos(sa.cast(column, sa.Text), text) > 0
 
     def expiry_ms(self, column: Any, layout: TableLayout) -> Any:

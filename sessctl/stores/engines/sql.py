@@ -80,16 +80,16 @@ class SqlStore:
         cells = [dialect.cell(column).label(column.name) for column in self._table.c]
         version = () if read_only else dialect.row_version()
         whole = sa.select(*cells, self._expiry_ms, *version).select_from(self._table)
-        self._select = whole.where(*self._undestroyed)
+        self._select = whole.where(*self._is_session)
         self._rows = SqlRows(dialect, layout, self._columns)
         self._pages = SqlPages(
-            dialect, layout, self._table, self._columns, self._select, self._undestroyed
+            dialect, layout, self._table, self._columns, self._select, self._is_session
         )
         self.capabilities = Capabilities(
             expires_by_itself=False,
             orders_by_expiry=dialect.has_expiry_index(layout),
             counts_fast=dialect.name == "sqlite",
-            answers=("expired", "user") if layout.shows_users else ("expired",),
+            answers=("expired", "user") if layout.spells("x") else ("expired",),
             zone_doubt=dialect.zone_doubt(layout),
             cascades="" if read_only else dialect.cascades(layout),
         )
@@ -121,9 +121,14 @@ class SqlStore:
             ]  # fmt: skip
 
     @property
-    def _undestroyed(self) -> list[Any]:
-        """The row is a session still; a library may leave those that it destroyed."""
-        return [] if self._destroyed is None else [self._destroyed.is_(None)]
+    def _is_session(self) -> list[Any]:
+        """The row is a session, and one still: a library may leave those that it destroyed."""
+        conditions: list[Any] = []
+        if self.layout.before_sid:
+            conditions.append(self._dialect.begins(self._sid, self.layout.before_sid))
+        if self._destroyed is not None:
+            conditions.append(self._destroyed.is_(None))
+        return conditions
 
     def _note_destroyed(self) -> None:
         if self._destroyed is None:
@@ -236,7 +241,8 @@ class SqlStore:
         page = self._dialect.read_page
         for start in range(0, len(sids), page):
             some = sids[start : start + page]
-            rows = self._dialect.rows(self._select.where(self._dialect.named(self._sid, some)))
+            named = self._dialect.named(self._sid, [self.layout.before_sid + sid for sid in some])
+            rows = self._dialect.rows(self._select.where(named))
             found |= {encode_id(session.sid): session for session in self._made(rows)}
         return [found[key] for sid in sids if (key := encode_id(sid)) in found]
 
@@ -245,7 +251,7 @@ class SqlStore:
             # The database says the same as `Query.matches`, and without sending the rows.
             now_ms = self.now_ms()
             named = self._dialect.is_id(self._sid)
-            conditions = [named, *self._undestroyed, *self._conditions(query, now_ms)]
+            conditions = [named, *self._is_session, *self._conditions(query, now_ms)]
             if query.expired:
                 ends = self._dialect.expiry_ms(self._expires, self.layout)
                 cutoff = now_ms - query.grace_ms
@@ -277,7 +283,7 @@ class SqlStore:
         if query.expired:
             cutoff = now_ms - query.grace_ms
             conditions.append(self._dialect.may_be_expired(self._expires, self.layout, cutoff))
-        if (user := query.plain_user) is not None and self.layout.shows_users:
+        if (user := query.plain_user) is not None and self.layout.spells(user):
             holds = partial(self._dialect.contains, self._table.c[self.layout.data])
             found = [holds(user), holds("\\u")]
             if (column := self.layout.user_column) is not None:

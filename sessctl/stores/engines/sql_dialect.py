@@ -37,6 +37,13 @@ class Moved:
     was: Any = None
 
 
+class Default:
+    """Stands in a new row where the database puts what the column has by default."""
+
+
+DEFAULT = Default()
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column as the database declares it; a generated one is compared and never written."""
@@ -68,8 +75,14 @@ class SqlDialect(SqlConnection):
         return str(cell).encode("utf-8", "surrogateescape")
 
     def of_raw(self, raw: bytes, was: Any, column: Column) -> Any:
-        """The opposite of `raw`: a value as a cell, of the type that the cell had."""
-        return raw if isinstance(was, bytes) else raw.decode("utf-8", "surrogateescape")
+        """The opposite of `raw`: a value as a cell, of the type that the cell had; in place of None
+        of the column's."""
+        is_binary = self.is_binary(column) if was is None else isinstance(was, bytes)
+        return raw if is_binary else raw.decode("utf-8", "surrogateescape")
+
+    def is_binary(self, column: Column) -> bool:
+        """The column holds bytes, and no text."""
+        return any(word in column.type.lower() for word in ("blob", "binary", "bytea"))
 
     def value(self, cell: Any, column: Column) -> Any:
         """A cell as it is written: a bound value or an expression."""
@@ -90,6 +103,10 @@ class SqlDialect(SqlConnection):
     @abstractmethod
     def named(self, column: Any, sids: Sequence[Any]) -> Any:
         """The cell is one of these ids; it may be laxer than bytes, but goes by the index."""
+
+    @abstractmethod
+    def begins(self, column: Any, prefix: str) -> Any:
+        """The cell begins with this text, compared as bytes."""
 
     @abstractmethod
     def contains(self, column: Any, text: str) -> Any:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sessctl.errors import JournalError
 from sessctl.session import Expiry, Problem, Session
-from sessctl.stores.engines.sql_dialect import Moved
+from sessctl.stores.engines.sql_dialect import DEFAULT, Moved
 from sessctl.stores.engines.sql_versions import Version, versioned
 from sessctl.stores.layouts.base import Fill
 from sessctl.stores.reader import Reader, user_text
@@ -32,6 +32,7 @@ class SqlRows:
         self._columns = columns
         self._names = [column.name for column in columns]
         self._reader = Reader(layout)
+        self._prefix = len(layout.before_sid)
         self.sid_at = self._names.index(layout.sid)
         self.data_at = self._names.index(layout.data)
         self.expires_at = self._names.index(layout.expires)
@@ -56,11 +57,11 @@ class SqlRows:
             written = written.ms
         if self._layout.null_is_never and written is None:
             expiry = Expiry.NEVER
-        sid = _text(cells[self.sid_at])
+        key = _text(cells[self.sid_at])
         return Session(
-            sid=sid,
+            sid=key[self._prefix :],
             raw=value or b"",
-            location=self._location(sid),
+            location=self._location(key),
             expires_ms=expires_ms,
             expiry=expiry,
             user=user,
@@ -73,11 +74,11 @@ class SqlRows:
 
     def bare(self, cell: Any) -> Session:
         """A session of which the id alone was read."""
-        sid = _text(cell)
-        return Session(sid=sid, raw=b"", location=self._location(sid))
+        key = _text(cell)
+        return Session(sid=key[self._prefix :], raw=b"", location=self._location(key))
 
-    def _location(self, sid: str) -> str:
-        return f"{self._layout.table}.{self._layout.sid}={sid}"
+    def _location(self, key: str) -> str:
+        return f"{self._layout.table}.{self._layout.sid}={key}"
 
     def recognises(self, session: Session) -> bool:
         """The value carries the library's mark; for the guard against a wrong table."""
@@ -85,7 +86,7 @@ class SqlRows:
 
     def own(self, sessions: Sequence[Session]) -> list[tuple[str, tuple[Any, ...]]]:
         """(sid, the row to write) of each; that of another store's session holds what the library
-        puts into further columns, the others stay NULL."""
+        puts into further columns, the others get their default."""
         fills: dict[str, Any] = {}
         for name, fill in self._layout.fills.items():
             if name in self._names:
@@ -98,13 +99,13 @@ class SqlRows:
         ]
 
     def _row(self, session: Session, fills: dict[str, Any]) -> tuple[Any, ...]:
-        cells: list[Any] = [None] * len(self._columns)
+        cells: list[Any] = [DEFAULT] * len(self._columns)
         for name, cell in fills.items():
             cells[self._names.index(name)] = session.sid if cell is None else cell
         if self._user_at is not None:
             cells[self._user_at] = session.user
-        cells[self.sid_at] = session.sid
-        cells[self.data_at] = session.raw.decode("utf-8", "surrogateescape")
+        cells[self.sid_at] = self._layout.before_sid + session.sid
+        cells[self.data_at] = self._dialect.of_raw(session.raw, None, self._columns[self.data_at])
         cells[self.expires_at] = Moved(session.expires_ms)
         return tuple(cells)
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sessctl.errors import StoreError
 from sessctl.stores.base import Outcome, Result
 from sessctl.stores.engines.sql_bites import Bites
-from sessctl.stores.engines.sql_dialect import Moved
+from sessctl.stores.engines.sql_dialect import DEFAULT, Moved
 from sessctl.text import encode_id
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ class SqlWriter:
         self._versions = versions
         self._destroyed = destroyed
         self._sid = table.c[layout.sid]
+        self._row_id = layout.row_id if layout.row_id in list(table.c.keys()) else None
         self._atomic = dialect.is_transactional(layout)
         self._bites = Bites(dialect)
 
@@ -164,13 +165,13 @@ class SqlWriter:
         there = self._now([cells[self._sid_at] for _, cells in page])
         results: list[Result] = []
         for sid, cells in page:
-            key = encode_id(sid)
+            key = self._key_of(cells)
             if key not in there and self._insert(cells):
                 there[key] = Row(cells)
                 outcome = Outcome.STORED
             else:
                 known = there.get(key) or self._now([cells[self._sid_at]]).get(key)
-                same = known is not None and _equal(known.cells, cells)
+                same = known is not None and self._is_one_session(known.cells, cells)
                 outcome = Outcome.PRESENT if same else Outcome.NEWER
             results.append(Result(sid, outcome))
         return results
@@ -179,11 +180,11 @@ class SqlWriter:
         there = self._now([cells[self._sid_at] for _, cells in page])
         results: list[Result] = []
         for sid, cells in page:
-            known = there.get(encode_id(sid))
+            known = there.get(self._key_of(cells))
             if known is None:
                 results.append(Result(sid, Outcome.FAILED, "connection lost, not there"))
             else:
-                same = _equal(known.cells, cells)
+                same = self._is_one_session(known.cells, cells)
                 results.append(Result(sid, Outcome.PRESENT if same else Outcome.NEWER))
         return results
 
@@ -191,11 +192,26 @@ class SqlWriter:
         values = {
             column.name: self._written(cell, column)
             for column, cell in zip(self._columns, cells, strict=True)
-            if not column.generated
+            if not column.generated and cell is not DEFAULT
         }
+        if self._row_id in values and self._is_taken(values[self._row_id]):
+            del values[self._row_id]  # the number went to another session: a new one is as good
         return self._revive(cells, values) or self._dialect.insert_absent(
             self._table, values, self._layout.sid
         )
+
+    def _is_taken(self, number: Any) -> bool:
+        """Another row has this number."""
+        same = sa.select(sa.literal(1)).select_from(self._table)
+        return bool(self._dialect.rows(same.where(self._table.c[self._row_id] == number)))
+
+    def _is_one_session(self, cells: Cells, others: Cells) -> bool:
+        """The same but for the number of the row, which the database may have given anew."""
+        left, right = list(cells), list(others)
+        if self._row_id is not None:
+            at = [column.name for column in self._columns].index(self._row_id)
+            left[at] = right[at]
+        return _equal(tuple(left), tuple(right))
 
     def _revive(self, cells: Cells, values: dict[str, Any]) -> bool:
         """Write over the row of a destroyed session, which is as good as absent."""
@@ -204,9 +220,10 @@ class SqlWriter:
         one = self._dialect.named(self._sid, [cells[self._sid_at]])
         marked = (one, self._destroyed.is_not(None))
         sids = self._dialect.rows(sa.select(self._dialect.cell(self._sid)).where(*marked))
-        if [_key(sid) for (sid,) in sids] != [_key(cells[self._sid_at])]:
+        if [_key(sid) for (sid,) in sids] != [self._key_of(cells)]:
             return False
-        change = sa.update(self._table).where(*marked).values(values)
+        alive = {**values, self._destroyed.name: None}
+        change = sa.update(self._table).where(*marked).values(alive)
         return self._dialect.execute(change) == 1
 
     # -- compare, then write ----------------------------------------------------------------------
@@ -252,26 +269,29 @@ class SqlWriter:
         for row in self._dialect.rows(select):
             cells = tuple(row[:width])
             due = grace_ms is not None and str(row[-1]) == "1"
-            found[_key(cells[self._sid_at])] = Row(cells, due)
+            found[self._key_of(cells)] = Row(cells, due)
         return found
 
+    def _key_of(self, cells: Cells) -> bytes:
+        """What tells a row from others: the bytes of its id."""
+        return _key(cells[self._sid_at])
+
     def _is_due(self, session: Session, now: Seen, grace_ms: int | None) -> bool:
-        found = now.get(encode_id(session.sid))
+        found = now.get(self._key_of(session.original))
         if found is None or not _equal(found.cells, session.original):
             return False
         return grace_ms is None or found.due
 
     def _held(self, page: Sequence[Session], now: Seen) -> set[bytes]:
         """Those that the locking read left out, though they are there."""
-        missing = [s for s in page if encode_id(s.sid) not in now]
+        missing = [s for s in page if self._key_of(s.original) not in now]
         if not missing:
             return set()
         return set(self._now([session.original[self._sid_at] for session in missing]))
 
-    @staticmethod
-    def _left(session: Session, now: Seen, held: set[bytes]) -> Result:
+    def _left(self, session: Session, now: Seen, held: set[bytes]) -> Result:
         """What became of a session that was not written."""
-        key = encode_id(session.sid)
+        key = self._key_of(session.original)
         if key in held:
             return Result(session.sid, Outcome.CHANGED, _HELD)
         if key not in now:
@@ -285,7 +305,7 @@ class SqlWriter:
         there = self._now([session.original[self._sid_at] for session in page])
         results: list[Result] = []
         for session in page:
-            found = there.get(encode_id(session.sid))
+            found = there.get(self._key_of(session.original))
             if found is None:
                 results.append(
                     Result(session.sid, Outcome.UNCONFIRMED, "connection lost, absent now")

@@ -113,6 +113,9 @@ class SqliteDialect(SqlDialect):
     def named(self, column: Any, sids: Sequence[Any]) -> Any:
         return column.in_([_bind(sid) for sid in sids])
 
+    def begins(self, column: Any, prefix: str) -> Any:
+        return sa.func.substr(column, 1, len(prefix)) == prefix
+
     def contains(self, column: Any, text: str) -> Any:
         return sa.func.instr(column, text) > 0
 

@@ -77,8 +77,9 @@ class Layout:
     `id`, `_id`, `email` and so on. `envelope` names the keys of the value that belong to the
     library and not to the application's data, the first of them an object; they are shown as
     `extra`. One of them holding a `mark` (an object, a number) tells the library's values from
-    others. `marks` are paths that every value of the library has, and as good as no other
-    program's: a store is told by them.
+    others. `own_keys` belong to the library too and stand among the data, as the application sees
+    them; they stay behind where a session goes over to another library. `marks` are paths that
+    every value of the library has, and as good as no other program's: a store is told by them.
 
     `inner_expiry`: where a date stands in the value, ISO text or, with `inner_is_ms`, milliseconds.
     `inner_rules`: the library looks at it and takes a session past it for none, whatever the store
@@ -111,6 +112,7 @@ class Layout:
     inner_is_ms: bool = False
     inner_rules: bool = False
     envelope: tuple[str, ...] = ()
+    own_keys: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()
     mark: type = dict
     ciphers: tuple[str, ...] = ()
@@ -167,15 +169,17 @@ class Layout:
         """A session can be stored that never ends by itself."""
         return True
 
+    def spells(self, user: str) -> bool:
+        """A value of this user, of letters and digits, holds them as they are: a store can sift by
+        them. Of a number only JSON does; what may be encrypted or packed does not."""
+        if self.ciphers or self.serializer == "by-bytes":
+            return False
+        return self.serializer in ("json", "bson") or not user.isdecimal()
+
     @property
     def signs_ids(self) -> bool:
         """A cookie holds more than the id: a signature, which takes a secret."""
         return self.cookie_format != "opaque"
-
-    @property
-    def shows_users(self) -> bool:
-        """A user stands in a stored value as it is, so that it can be looked for unread."""
-        return self.serializer in ("json", "bson") and not self.ciphers
 
     def may_be_at(self, columns: frozenset[str]) -> bool:
         """A place with these columns or fields, or of none, could hold such sessions."""
@@ -237,6 +241,7 @@ class TableLayout(Layout):
     `destroyed`: a column which says when the library destroyed a session and left its row; a
     session of which it is not NULL is none any more. The table may do without it.
     `fills`: columns that may not be NULL and that no session brings along.
+    `row_id`: a column of numbers that the database gives its rows; they say nothing of the session.
     `user_column`: holds the user where the application keeps one beside the data.
     """
 
@@ -252,7 +257,13 @@ class TableLayout(Layout):
     null_is_never: bool = False
     destroyed: str | None = None
     fills: Mapping[str, Fill] = field(default_factory=dict)
+    row_id: str | None = None
     user_column: str | None = None
+
+    @property
+    def before_sid(self) -> str:
+        """What stands before an id in its column; a row without it is no session."""
+        return ""
 
     @property
     def keeps_endless(self) -> bool:
@@ -282,11 +293,24 @@ class TableLayout(Layout):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PrefixedTableLayout(TableLayout):
+    """A table whose ids begin with a prefix, as keys do; the cookie's id is what follows."""
+
+    settings: ClassVar[tuple[str, ...]] = (*TableLayout.settings, "prefix")
+    prefix: str
+
+    @property
+    def before_sid(self) -> str:
+        return self.prefix
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ItemLayout(Layout):
     """A session is an item of named attributes under `prefix + sid`; `expires` holds seconds, with
     or without a fraction.
 
-    `fixed`: texts that the library writes beside these, in every item.
+    `is_binary`: the value is bytes, else a text. `fixed`: texts that the library writes beside
+    these, in every item.
     """
 
     databases: tuple[str, ...] = ("dynamodb",)
@@ -295,6 +319,7 @@ class ItemLayout(Layout):
     sid: str
     data: str
     expires: str
+    is_binary: bool = False
     fixed: tuple[tuple[str, str], ...] = ()
 
 
@@ -320,18 +345,38 @@ class FileLayout(Layout):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentLayout(Layout):
-    """A session is a document: its id `_id`, its value in `data`, its end, a date, in `expires`.
+    """A session is a document: its id in `sid`, its value in `data`, its end, a date, in `expires`.
 
-    `created` and `seen` name the dates that some versions or options write, first hit wins.
+    `is_binary`: the value is bytes, and neither a text nor an object. `created` and `seen` name the
+    dates that some versions or options write, first hit wins.
     """
 
     databases: tuple[str, ...] = ("mongodb",)
     settings: ClassVar[tuple[str, ...]] = ("collection",)
     collection: str
+    sid: str = "_id"
     data: str
     expires: str
+    is_binary: bool = False
     created: tuple[str, ...] = ()
     seen: tuple[str, ...] = ()
 
+    @property
+    def before_sid(self) -> str:
+        """What stands before an id in its field; a document without it is no session."""
+        return ""
+
     def may_be_at(self, columns: frozenset[str]) -> bool:
-        return {"_id", self.data} <= columns
+        return {"_id", self.sid, self.data} <= columns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrefixedDocumentLayout(DocumentLayout):
+    """Documents whose ids begin with a prefix, as keys do; the cookie's id is what follows."""
+
+    settings: ClassVar[tuple[str, ...]] = (*DocumentLayout.settings, "prefix")
+    prefix: str
+
+    @property
+    def before_sid(self) -> str:
+        return self.prefix

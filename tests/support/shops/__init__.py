@@ -68,12 +68,24 @@ DJANGO_SHOPS = {
     "django-cached_db on postgresql": "django:CachedPostgresShop",
     "django-cached_db beside memcached": "django:CachedMemcachedShop",
 }
+# Shops on Flask-Session, likewise.
+FLASK_SHOPS = {
+    "flask-redis": "flask:RedisShop",
+    "flask-redis, json": "flask:JsonShop",
+    "flask-memcached": "flask:MemcachedShop",
+    "flask-sqlalchemy": "flask:SqliteShop",
+    "flask-sqlalchemy on postgresql": "flask:PostgresShop",
+    "flask-sqlalchemy on mysql": "flask:MysqlShop",
+    "flask-mongodb": "flask:MongoShop",
+    "flask-dynamodb": "flask:DynamoShop",
+}
 # Shops that a test of their own opens.
 OWN = {"connect-memcached, encrypted": "memcached:EncryptedMemcachedShop"}
 
 
 def shop_class(layout: str) -> type[Shop]:
     """The kind of shop that keeps its sessions so."""
-    module, _, name = (SHOPS | FURTHER | NODE_SHOPS | DJANGO_SHOPS | OWN)[layout].partition(":")
+    every = SHOPS | FURTHER | NODE_SHOPS | DJANGO_SHOPS | FLASK_SHOPS | OWN
+    module, _, name = every[layout].partition(":")
     found: type[Shop] = getattr(import_module(f"tests.support.shops.{module}"), name)
     return found
