@@ -27,13 +27,16 @@ if TYPE_CHECKING:
     from sessctl.serializers import Value
 
 _ZLIB = frozenset({b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"})  # every level
+_MAPS = frozenset({*range(0x80, 0x90), 0xDE, 0xDF})  # of msgpack: of up to 15 keys, 2^16, 2^32
+_OLD_PICKLE = b"(}"  # a dictionary in protocol 0 and in protocol 1
+_BLANK = b" \t\r\n"  # what JSON allows in front
 _READ_ONLY = "values of a cache are only read, never written"
 
 
 def decode(raw: bytes, budget: Budget = DEFAULT) -> Value:
     """Raises SerializerError for what is none of them."""
     plain = _unpacked(raw, budget)
-    return serializer(_name_of(plain)).decode(plain, budget)
+    return serializer(form_of(plain)).decode(plain, budget)
 
 
 def encode(data: Any) -> bytes:
@@ -49,7 +52,7 @@ def edited(raw: bytes, data: Any) -> bytes:
     """JSON or msgpack with other data. Raises SerializerError, for what is packed too."""
     if raw[:2] in _ZLIB:
         raise SerializerError("compressed values are only read, never written")
-    return serializer(_name_of(raw)).edited(raw, data)
+    return serializer(form_of(raw)).edited(raw, data)
 
 
 def peek(paths: Sequence[str]) -> Callable[[bytes], tuple[Any, ...]]:
@@ -58,7 +61,7 @@ def peek(paths: Sequence[str]) -> Callable[[bytes], tuple[Any, ...]]:
 
     def read(raw: bytes) -> tuple[Any, ...]:
         plain = _unpacked(raw, DEFAULT)
-        name = _name_of(plain)
+        name = form_of(plain)
         if name not in readers:
             readers[name] = serializer(name).peek(paths)
         return readers[name](plain)
@@ -70,12 +73,15 @@ def _unpacked(raw: bytes, budget: Budget) -> bytes:
     return inflate(raw, budget) if raw[:2] in _ZLIB else raw
 
 
-def _name_of(raw: bytes) -> str:
+def form_of(raw: bytes) -> str:
+    """The serializer that wrote a map. Raises SerializerError."""
     first = raw[:1]
     if first == b"\x80" and len(raw) > 1:
         return "pickle"
-    if b"\x80" <= first <= b"\x8f" or first in (b"\xde", b"\xdf"):
+    if raw and raw[0] in _MAPS:
         return "msgpack"
-    if first == b"{":
+    if raw.lstrip(_BLANK)[:1] == b"{":
         return "json"
-    raise SerializerError("neither JSON nor msgpack nor a pickle of a dictionary", offset=0)
+    if first and first in _OLD_PICKLE:
+        return "pickle"
+    raise SerializerError("neither msgpack nor JSON nor a pickle of a session", offset=0)

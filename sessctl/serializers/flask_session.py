@@ -22,13 +22,10 @@ from typing import TYPE_CHECKING, Any
 from sessctl.errors import SerializerError
 from sessctl.limits import DEFAULT, Budget
 from sessctl.serializers import Value, serializer
+from sessctl.serializers.by_bytes import form_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-_MAPS = frozenset({*range(0x80, 0x90), 0xDE, 0xDF})  # of msgpack: of up to 15 keys, 2^16, 2^32
-_PICKLED = b"(}"  # a dictionary in protocol 0 and in protocol 1
-_BLANK = b" \t\r\n"  # what JSON allows in front
 
 
 def decode(raw: bytes, budget: Budget = DEFAULT) -> Value:
@@ -38,7 +35,7 @@ def decode(raw: bytes, budget: Budget = DEFAULT) -> Value:
         SerializerError: none of the three, or not whole.
         LimitExceeded: larger, deeper or wider than the budget.
     """
-    return serializer(_form_of(raw)).decode(raw, budget)
+    return serializer(form_of(raw)).decode(raw, budget)
 
 
 def encode(data: Any) -> bytes:
@@ -57,7 +54,7 @@ def edited(raw: bytes, data: Any) -> bytes:
     Raises:
         SerializerError: a pickle, or data that cannot be written in this form.
     """
-    form = _form_of(raw)
+    form = form_of(raw)
     if form == "pickle":
         raise SerializerError(
             "pickle is only read, never written",
@@ -72,23 +69,9 @@ def peek(paths: Sequence[str]) -> Callable[[bytes], tuple[Any, ...]]:
     readers: dict[str, Callable[[bytes], tuple[Any, ...]]] = {}
 
     def read(raw: bytes) -> tuple[Any, ...]:
-        form = _form_of(raw)
+        form = form_of(raw)
         if form not in readers:  # most stores have one
             readers[form] = serializer(form).peek(paths)
         return readers[form](raw)
 
     return read
-
-
-def _form_of(raw: bytes) -> str:
-    """The serializer that wrote a value. Raises SerializerError."""
-    first = raw[:1]
-    if first == b"\x80" and len(raw) > 1:
-        return "pickle"
-    if raw and raw[0] in _MAPS:
-        return "msgpack"
-    if raw.lstrip(_BLANK)[:1] == b"{":
-        return "json"
-    if first and first in _PICKLED:
-        return "pickle"
-    raise SerializerError("neither msgpack nor JSON nor a pickle of a session", offset=0)

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     Place = int | Mapping[str, int | str | None] | None
 
 
-
 class Given(NamedTuple):
     """A text with cookies in it, as `decode_cookie` takes it, or why there is none to be had."""
 

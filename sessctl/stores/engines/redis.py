@@ -310,9 +310,7 @@ def _sieve(query: Query, now_ms: int, layout: KeyLayout) -> Sieve:
     """What spares making a session of most values (4 us each); `Query.matches` has the word."""
     cutoff_ms = now_ms - query.grace_ms if query.expired else None
     plain = query.plain_user
-    if plain is not None and not layout.spells(plain):
-        plain = None
-    user = plain.encode() if plain is not None else None
+    user = plain.encode() if plain is not None and layout.spells(plain) else None
     if cutoff_ms is None and user is None:
         return None
 

@@ -71,6 +71,7 @@ class SqliteDialect(SqlDialect):
                 hint="sqlite:///x.db is relative to this folder, sqlite:////x.db is absolute",
             )
         self._path, self._mode = path, "ro" if access.read_only else "rw"
+        self._clock = _wall_clock(layout)
         super().__init__()
         with self._mapped():
             self._connection.exec_driver_sql(_LOOK).scalar()
@@ -88,6 +89,8 @@ class SqliteDialect(SqlDialect):
             with closing(self._opened("rw")) as writer, suppress(sqlite3.Error):
                 writer.execute("PRAGMA query_only = ON")
                 writer.execute(_LOOK)
+        if self._clock is not None:
+            connection.create_function(dates.WALL_CLOCK, 1, self._clock.read, deterministic=True)
         # TEXT that is not UTF-8 must neither raise nor lose a byte; BLOBs stay bytes.
         connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
         if self._mode == "ro":
@@ -139,20 +142,22 @@ class SqliteDialect(SqlDialect):
             number = sa.and_(number, sa.not_(column.between(*_IN_SECONDS)))
         if layout.unit is not Unit.TIMESTAMP:
             return sa.case((number, column * layout.unit.in_ms))
-        read = dates.readers(column, layout.date_forms)
+        read = dates.readers(column, layout.date_forms, self._clock)
         if DateForm.MILLISECONDS in layout.date_forms:
             read.append((number, column))
         return sa.case(*read)
 
     def may_be_expired(self, column: Any, layout: TableLayout, cutoff_ms: int) -> Any:
         if layout.unit is Unit.TIMESTAMP:
-            return column < dates.beyond(cutoff_ms)
+            return column < dates.beyond(cutoff_ms, self._clock)
         return column < (cutoff_ms + 1) / layout.unit.in_ms  # a cell may hold 0.9 ms
 
     def expiry_value(self, moved: Moved, layout: TableLayout) -> Any:
         """In the type of the old cell: npm's sqlite3 writes REAL."""
         if moved.ms is None:
             return None
+        if self._clock is not None:
+            return self._clock.write(moved.ms)
         if layout.unit is Unit.TIMESTAMP and not isinstance(moved.was, (int, float)):
             return dates.write(moved.ms, layout.date_forms[0])
         value = moved.ms // layout.unit.in_ms
@@ -231,7 +236,10 @@ class SqliteDialect(SqlDialect):
         return indexed and self._has_one_kind_of_date(layout)
 
     def _has_one_kind_of_date(self, layout: TableLayout) -> bool:
-        """Numbers sort before all texts, whatever they mean; the index finds one at once."""
+        """Numbers sort before all texts, whatever they mean; the index finds one at once. A clock
+        on a wall is turned back once a year."""
+        if self._clock is not None:
+            return False
         if layout.unit is not Unit.TIMESTAMP or len(layout.date_forms) == 1:
             return True
         table = sa.table(layout.table, sa.column(layout.expires))
@@ -293,6 +301,14 @@ def _is_cut_off(connection: sqlite3.Connection) -> bool:
     except sqlite3.Error as exc:
         return exc.sqlite_errorname in _CUT_OFF
     return False
+
+
+def _wall_clock(layout: TableLayout | None) -> dates.WallClock | None:
+    """Whose clock dates without a zone are of; None: there are none, or they are UTC."""
+    if layout is None or DateForm.NAIVE not in layout.date_forms:
+        return None
+    zone = layout.zone_on("sqlite")
+    return None if zone in (None, "UTC") else dates.WallClock(str(zone))
 
 
 def _bind(cell: Any) -> Any:

@@ -73,36 +73,36 @@ class Fill(StrEnum):
 class Layout:
     """What layouts of every engine have in common.
 
-        `user` lists paths in the data, first hit wins; a value that is an object is looked into for
-        `id`, `_id`, `email` and so on. `envelope` names the keys of the value that belong to the
-        library and not to the application's data, the first of them an object; they are shown as
-        `extra`. One of them holding a `mark` (an object, a number) tells the library's values from
-        others. `own_keys` belong to the library too and stand among the data, as the application sees
-        them; they stay behind where a session goes over to another library. `marks` are paths that
-        every value of the library has, and as good as no other program's: a store is told by them.
-    
-        `data_key`: the key of the value under which the application's data stands, where it does not
-        stand there by itself; all beside it is the library's. `user` is below it. `dates`: where the
-        value says, in seconds, when the session began and when it was last seen; empty: it does not.
-    
-        `inner_expiry`: where a date stands in the value, ISO text or, with `inner_is_ms`, milliseconds.
-        `inner_rules`: the library looks at it and takes a session past it for none, whatever the store
-        says; so it moves when the session's end is moved.
+    `user` lists paths in the data, first hit wins; a value that is an object is looked into for
+    `id`, `_id`, `email` and so on. `envelope` names the keys of the value that belong to the
+    library and not to the application's data, the first of them an object; they are shown as
+    `extra`. One of them holding a `mark` (an object, a number) tells the library's values from
+    others. `own_keys` belong to the library too and stand among the data, as the application sees
+    them; they stay behind where a session goes over to another library. `marks` are paths that
+    every value of the library has, and as good as no other program's: a store is told by them.
 
-        `ciphers` are those that the library can encrypt or sign a value with
-        (`serializers/ciphers.py`), `store_secrets` their secrets, newest first. `seals_alike`: the
-        library does it in one way; else a session of the store has to show how its application does.
+    `data_key`: the key of the value under which the application's data stands, where it does not
+    stand there by itself; all beside it is the library's. `user` is below it. `dates`: where the
+    value says, in seconds, when the session began and when it was last seen; empty: it does not.
 
-        `fresh` makes the library's own part of a new session; None: none can be made. `new_sid` makes
-        its id. `cookie_lasts`: an application that sets no lifetime gets a cookie with a date all the
-        same, the lifetime's; else one that ends with the browser. `lingers_ms`: how much longer than
-        the session what holds it is kept.
+    `inner_expiry`: where a date stands in the value, ISO text or, with `inner_is_ms`, milliseconds.
+    `inner_rules`: the library looks at it and takes a session past it for none, whatever the store
+    says; so it moves when the session's end is moved.
 
-        `proves_login`: keys that a session has beside its user, and without which the application takes
-        nobody for logged in. `looks_like`: a layout whose sessions look the same in their store, and
-        which it is taken for when it is not named.
+    `ciphers` are those that the library can encrypt or sign a value with
+    (`serializers/ciphers.py`), `store_secrets` their secrets, newest first. `seals_alike`: the
+    library does it in one way; else a session of the store has to show how its application does.
 
-        `budget` is not the library's: how large a value whoever opens the store wants to have read.
+    `fresh` makes the library's own part of a new session; None: none can be made. `new_sid` makes
+    its id. `cookie_lasts`: an application that sets no lifetime gets a cookie with a date all the
+    same, the lifetime's; else one that ends with the browser. `lingers_ms`: how much longer than
+    the session what holds it is kept.
+
+    `proves_login`: keys that a session has beside its user, and without which the application takes
+    nobody for logged in. `looks_like`: a layout whose sessions look the same in their store, and
+    which it is taken for when it is not named.
+
+    `budget` is not the library's: how large a value whoever opens the store wants to have read.
     """
 
     name: str

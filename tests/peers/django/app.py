@@ -19,31 +19,37 @@ from django.urls import path
 from tests.peers.serving import serve
 
 given = json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}
-usual = {
-    "DEBUG": False,
-    "SECRET_KEY": "keyboard cat keyboard cat keyboard cat keyboard cat",
-    "ALLOWED_HOSTS": ["127.0.0.1"],
-    "ROOT_URLCONF": __name__,
-    "USE_TZ": True,
-    "STATIC_URL": "/static/",
-    "DEFAULT_AUTO_FIELD": "django.db.models.AutoField",
-    "DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": sys.argv[1]}},
-    "PASSWORD_HASHERS": ["django.contrib.auth.hashers.MD5PasswordHasher"],  # 0.3 s less per login
-    "INSTALLED_APPS": [
+
+
+def configure(**usual):
+    settings.configure(**usual | given)
+
+
+configure(
+    DEBUG=False,
+    SECRET_KEY="keyboard cat keyboard cat keyboard cat keyboard cat",
+    ALLOWED_HOSTS=["127.0.0.1"],
+    ROOT_URLCONF=__name__,
+    USE_TZ=True,
+    STATIC_URL="/static/",
+    DEFAULT_AUTO_FIELD="django.db.models.AutoField",
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": sys.argv[1]}},
+    PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],  # 0.3 s less per login
+    INSTALLED_APPS=[
         "django.contrib.admin",
         "django.contrib.auth",
         "django.contrib.contenttypes",
         "django.contrib.sessions",
         "django.contrib.messages",
     ],
-    "MIDDLEWARE": [
+    MIDDLEWARE=[
         "django.contrib.sessions.middleware.SessionMiddleware",
         "django.middleware.common.CommonMiddleware",
         "django.middleware.csrf.CsrfViewMiddleware",
         "django.contrib.auth.middleware.AuthenticationMiddleware",
         "django.contrib.messages.middleware.MessageMiddleware",
     ],
-    "TEMPLATES": [
+    TEMPLATES=[
         {
             "BACKEND": "django.template.backends.django.DjangoTemplates",
             "APP_DIRS": True,
@@ -56,8 +62,7 @@ usual = {
             },
         }
     ],
-}
-settings.configure(**usual | given)
+)
 if "mysql" in settings.DATABASES["default"]["ENGINE"]:
     import pymysql
 

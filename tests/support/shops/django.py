@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
@@ -43,7 +44,6 @@ class DjangoShop(Shop):
     cookie_name = "sessionid"
     lifetime_ms = 14 * 86_400_000
     engine: ClassVar[str]
-    cache_key: ClassVar[str] = "cache"
     path: str  # of the database file
 
     def open(self, request: pytest.FixtureRequest) -> None:
@@ -157,6 +157,7 @@ class MysqlShop(DatabaseShop):
 class CacheShop(DjangoShop):
     layout = "django-cache"
     engine = "cache"
+    refusal: ClassVar[str | None] = "pickle is only read, never written"
     expires_by_itself = True
 
     def open_store(self, request: pytest.FixtureRequest) -> None:
@@ -183,6 +184,7 @@ class DjangoRedisShop(CacheShop):
 
 
 class ZlibShop(DjangoRedisShop):
+    refusal = "compressed values are only read, never written"
     further: ClassVar[dict[str, str]] = {
         "SERIALIZER": "django_redis.serializers.json.JSONSerializer",
         "COMPRESSOR": "django_redis.compressors.zlib.ZlibCompressor",
@@ -190,6 +192,7 @@ class ZlibShop(DjangoRedisShop):
 
 
 class MsgpackShop(DjangoRedisShop):
+    refusal = None
     further: ClassVar[dict[str, str]] = {
         "SERIALIZER": "django_redis.serializers.msgpack.MSGPackSerializer",
     }
@@ -237,5 +240,5 @@ class CachedMemcachedShop(CachedShop):
         self.take_cache(self.items.url)
 
     def copies_of(self, *sids: str) -> list[str]:
-        client = self.items.client()
-        return [sid for sid in sids if client.get(f"{self.copies}{sid}") is not None]
+        with closing(self.items.client()) as client:
+            return [sid for sid in sids if client.get(f"{self.copies}{sid}") is not None]
