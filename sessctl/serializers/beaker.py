@@ -6,7 +6,8 @@ inside one more pickle.
 
 Only read. Not supported: `encrypt_key`, with which AES comes before base64.
 
-Source: Beaker 1.14.1 `session.py` (_encrypt_data), `util.py`, `container.py` (FileNamespaceManager).
+Source: Beaker 1.14.1 `session.py` (_encrypt_data), `util.py`, `container.py`
+(FileNamespaceManager).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A real Django whose sessions are files in a folder.
 
-Started by `tests/support/python_files.py` with the folder; a word after it, and Django's own command
-of that name is run there and nothing served.
+Started by `tests/support/python_files.py` with the folder; with a word after it, Django's own
+command of that name is run, and nothing served.
 """
 
 import sys
