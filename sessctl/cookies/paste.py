@@ -22,9 +22,11 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 6265: a token
 _PAIR = re.compile(rf"(?P<name>{_NAME.pattern})=(?P<value>(?!=*$).*)", re.DOTALL)
 # One value with a semicolon in it, once its %3B is decoded: @fastify/secure-session's.
 _TWO_HALVES = re.compile(r"[A-Za-z0-9+/_-]{22,}+={0,2};[A-Za-z0-9+/_-]{32}")
-# One value that a name and `=` seem to begin: Bottle's, and Tornado's of before 2013.
+# One value that a name and `=` seem to begin: Bottle's, Tornado's of before 2013, and what Beaker
+# has encrypted.
 _NO_PAIR = re.compile(
     r"![A-Za-z0-9+/]+={0,2}\?[A-Za-z0-9+/]+={0,2}|[A-Za-z0-9+/]*={1,2}\|[0-9]{10}\|[0-9a-f]{40}"
+    r"|[0-9a-f]{40}[A-Za-z0-9+/]{22}==[A-Za-z0-9+/]+={0,2}"
 )
 # Python's http.cookies quotes a value with a blank, a comma, a semicolon or the like in it.
 _ESCAPED = re.compile(r"\\(?:([0-3][0-7]{2})|(.))", re.DOTALL)

@@ -63,6 +63,14 @@ def _is_blob(value: str, _: CookieContext) -> bool:
     return len(value) >= 40 and not set(value[:32]) & set(":%={[.|! +/")
 
 
+# `additional_authenticated_data=` in base64, wherever in three bytes it begins.
+_LITESTAR = (
+    *("YWRkaXRpb25hbF9hdXRoZW50aWNhdGVk", "FkZGl0aW9uYWxfYXV0aGVudGljYXRlZF"),
+    "hZGRpdGlvbmFsX2F1dGhlbnRpY2F0ZW",
+)  # fmt: skip
+_HEX = frozenset("0123456789abcdef")
+
+
 # Of two that fit equally well, the one whose usual name the cookie has, else the first.
 FORMATS = {
     "express-session": Home("express:ExpressSession", _starts(*_EXPRESS)),
@@ -100,6 +108,21 @@ FORMATS = {
     ),
     "pyramid": Home("pyramid:Pyramid", _is_blob),
     "bottle": Home("bottle:Bottle", _starts("!")),
+    "aiohttp-plain": Home("aiohttp:AiohttpPlain", _starts('{"created"')),
+    "aiohttp-fernet": Home("aiohttp:AiohttpFernet", _starts("gAAAAA")),
+    "aiohttp-nacl": Home(  # nothing but the name tells it from other ciphertexts
+        "aiohttp:AiohttpNacl", lambda _, given: given.name == "AIOHTTP_SESSION"
+    ),
+    "beaker": Home(
+        "beaker:Beaker", lambda value, _: len(value) > 40 and _HEX.issuperset(value[:40])
+    ),
+    "litestar": Home(
+        "litestar:Litestar", lambda value, _: any(mark in value for mark in _LITESTAR)
+    ),
+    "paseto-v4": Home(
+        "paseto:PasetoV4",
+        _starts(*(f"v{n}.{use}." for n in "1234" for use in ("local", "public"))),
+    ),
     "stored-json": Home(
         "stored_json:StoredJson", lambda value, _: value.lstrip()[:1] in ("{", "[")
     ),
