@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sessctl.admin.data import Assignment, assigned, parse_path
 from sessctl.cookies.api import sign_cookie
+from sessctl.cookies.base import Cookie
 from sessctl.errors import GuardRefused, Refused, SerializerError, StoreError, UsageError
 from sessctl.session import Query
 from sessctl.stores.base import Outcome
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from sessctl.admin.data import Path_
     from sessctl.cookies.api import Secrets
-    from sessctl.cookies.base import Cookie
     from sessctl.session import Session
     from sessctl.stores.base import Store
     from sessctl.stores.layouts.base import Layout
@@ -38,7 +38,7 @@ class Created(NamedTuple):
 def create(
     store: Store,
     data: Mapping[str, Any],
-    secret: Secrets,
+    secret: Secrets | None = None,
     *,
     user: str | None = None,
     sid: str | None = None,
@@ -51,29 +51,55 @@ def create(
 
     Args:
         store: opened with `write=True`.
+        secret: signs the cookie; None where the library does not sign it (`layout.signs_ids`).
         user: put where the store's sessions have theirs, else where the layout looks first.
         sid: else one as the library makes them.
         ttl: the session's and the cookie's life; else as long as the library gives it.
 
     Raises:
         Refused: a session with this id is there, or the store would not have it.
-        UsageError: the data cannot be written as the library does, or the secret is empty.
+        UsageError: the data cannot be written as the library does, the secret is empty, or nothing
+            proves the login (see `with_user`).
     """
     layout = store.layout
     made = compose_new(store, with_user(store, data, user), sid=sid, ttl=ttl)
-    cookies = sign_cookie(made.sid, secret, layout.cookie_format, name=layout.cookie_name)
+    cookies = [Cookie(layout.cookie_name, made.sid)]
+    if layout.signs_ids:
+        cookies = sign_cookie(made.sid, secret or "", layout.cookie_format, name=layout.cookie_name)
     return Created(put_new(store, made), cookies)
 
 
 def with_user(store: Store, data: Mapping[str, Any], user: str | None) -> dict[str, Any]:
     """The data with the user where other sessions of the store have theirs, a number if that is
-    one; where there is none to see, where the layout looks first."""
+    one; where there is none to see, where the layout looks first.
+
+    What else the library wants to see of a login is that of another session of this user.
+
+    Raises:
+        UsageError: there is none, and the data does not say it either.
+    """
     if user is None:
         return dict(data)
     path, example = next(_users_of_others(store), (parse_path(store.layout.user[0]), user))
     value = int(user) if isinstance(example, int) and user.isdecimal() else user
     found: dict[str, Any] = assigned(dict(data), [Assignment(path, value)])
-    return found
+    return {**_proof_of(store, user, found), **found}
+
+
+def _proof_of(store: Store, user: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """What the library asks for beside the user's id, as far as the data lacks it."""
+    missing = [key for key in store.layout.proves_login if key not in data]
+    if not missing:
+        return {}
+    for session in store.scan(Query(user=user)):
+        found = session.data if session.problem is None else {}
+        if all(key in found for key in missing):
+            return {key: found[key] for key in missing}
+    raise UsageError(
+        "nobody is logged in by an id alone: the application also looks at "
+        f"{' and '.join(missing)}, and no session of this user has them to copy",
+        hint="log in once as this user, or give them as KEY=VALUE",
+    )
 
 
 def _users_of_others(store: Store) -> Iterator[tuple[Path_, Any]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sessctl.admin.clock import Skew, measure_skew
 from sessctl.config.opening import is_laid_out, layouts_of, open_backend, url_of
 from sessctl.errors import AccessDenied, SessctlError, StoreError, StoreUnreachable
+from sessctl.stores.registry import find_layout
 from sessctl.timespec import local_ms
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ class Pong:
     def fits(self) -> bool | None:
         """The sessions look like those of the named layout; None: nothing tells."""
         sure = [one.layout for one in self.seen if one.sure]
-        return None if self.layout is None or not sure else self.layout in sure
+        if self.layout is None or not sure:
+            return None
+        return self.layout in sure or find_layout(self.layout).looks_like in sure
 
 
 def ping(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from sessctl.cookies.api import check_max_age, find, known, sign_cookie
+from sessctl.cookies.base import Cookie
 from sessctl.cookies.registry import cookie_format
 from sessctl.errors import UsageError
 from sessctl.timespec import parse_duration, parse_instant
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from sessctl.cli.run import Run
     from sessctl.config.model import Backend
     from sessctl.cookies.api import Found
-    from sessctl.cookies.base import Cookie
+    from sessctl.stores.layouts.base import Layout
     from sessctl.text import Secret
 
 _PANEL = "Cookie"
@@ -149,6 +150,16 @@ class Judging:
             raise UsageError(
                 "no secret to sign with", hint="--secret-from env:NAME, or `secrets` of a backend"
             )
+
+    def lead_to(self, sid: str, layout: Layout) -> list[Cookie]:
+        """The cookies that lead to a session; where the library signs none, its id is one. Raises
+        as `sign`."""
+        usual = layout.cookie_format if self.format is None else self.format
+        if layout.signs_ids or usual != layout.cookie_format:
+            self.require_secret()
+            return self.sign(sid, (layout.cookie_format, layout.cookie_name))
+        name = self.name if self.name is not None else self.usual_name
+        return [Cookie(name or layout.cookie_name, sid)]
 
     def sign(
         self, content: Any, usual: tuple[str, str | None], ttl: timedelta | None = None

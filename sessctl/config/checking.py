@@ -53,4 +53,6 @@ def _check_layout(backend: Backend, name: str) -> None:
     options = backend.layout_options
     if backend.store_secrets:  # not fetched, but does the layout have a use for them?
         options["store_secrets"] = ()
+    if backend.cache is not None:
+        options["cache"] = backend.cache
     layout_for(url_of(backend), name).configured(options)

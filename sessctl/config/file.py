@@ -256,6 +256,10 @@ def _backend(
         raise ConfigError(
             f"{key}.url is not a URL", hint=f'write url = "redis://host:6379/0", or {URL_FORMS}'
         ).at(file=str(source.path))
+    if backend.cache is not None and "://" not in backend.cache and not names_url(backend.cache):
+        raise ConfigError(
+            f"{key}.cache is not a URL", hint=f'write cache = "redis://host:6379/1", or {URL_FORMS}'
+        ).at(file=str(source.path))
     _check_references(key, backend, source)
     _check_inline_secrets(key, backend, source, notes)
     backend = msgspec.structs.replace(backend, name=name, source=source.label)
@@ -309,7 +313,8 @@ def _check_inline_secrets(key: str, backend: Backend, source: Source, notes: lis
     inline = [text for text in backend.named_secrets if not is_reference(text)]
     for secret in inline:
         Secret(secret)  # known from here on, so that nothing ever prints it
-    in_url, is_local = _password_in(backend.url)
+    told = [_password_in(url) for url in backend.urls]
+    in_url, is_local = any(has for has, _ in told), all(local for has, local in told if has)
     if not inline and not in_url:
         return
     mode = source.path.stat().st_mode if source.path.exists() else 0  # a new one is private

@@ -18,7 +18,8 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
 
     `secrets` sign cookies, `store_secrets` open values that the library encrypts in its store.
     These and the passwords hold references such as `env:NAME`, or, in a file that nobody else can
-    read, the secret itself. `url` may be a reference, too.
+    read, the secret itself. `url` may be a reference, too, and so may `cache`, the URL of a cache
+    that the application has beside the store.
     """
 
     url: str
@@ -30,6 +31,7 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
     collection: str | None = None
     directory: str | None = None
     extension: str | None = None
+    cache: str | None = None
     user: str | list[str] | None = None
     secrets: list[str] = []
     store_secrets: list[str] = []
@@ -90,6 +92,11 @@ class Backend(msgspec.Struct, frozen=True, kw_only=True):
             "cookie_name",
         )
         return {key: value for key in keys if (value := getattr(self, key)) is not None}
+
+    @property
+    def urls(self) -> list[str]:
+        """Where its sessions are, as it is written: of the store, of the cache beside it."""
+        return [self.url] if self.cache is None else [self.url, self.cache]
 
 
 class JournalSettings(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from sessctl.config.model import Backend
+from sessctl.config.references import named_url
 from sessctl.config.secrets import is_reference, resolve
 from sessctl.errors import ConfigError, Refused, SessctlError
 from sessctl.stores.access import Access
@@ -98,9 +99,22 @@ def open_backend(
         options = backend.layout_options
         if backend.store_secrets:
             options["store_secrets"] = _secrets(backend, "store_secrets", environ, asker)
+        if backend.cache is not None:
+            options["cache"] = _cache_of(backend, environ)
         return open_store(url_of(backend), backend.layout, write=write, access=access, **options)
     except SessctlError as exc:
         raise exc.at(**place_of(backend)) from None
+
+
+def _cache_of(backend: Backend, environ: Mapping[str, str]) -> str:
+    """The URL of the cache beside a backend's store. Raises ConfigError."""
+    cache = backend.cache or ""
+    if "://" in cache:
+        return cache
+    try:
+        return named_url(cache, environ)
+    except SessctlError as exc:
+        raise ConfigError(f"cache: {exc.message}", hint=exc.hint) from None
 
 
 def usual_layout(backend: Backend) -> Layout | None:

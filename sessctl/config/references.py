@@ -55,19 +55,25 @@ def follow_url(backend: Backend, environ: Mapping[str, str]) -> Backend:
     """
     reference = backend.url
     try:
-        check_form(reference)
-        scheme, _, path = reference.partition(":")
-        if scheme == "file" and not Path(path).expanduser().is_file():
-            raise UsageError(f"no file {path}")  # a pipe would be waited for, by every command
-        found = fetch(reference, environ, Nobody(), "url")
-        url = found.decode(errors="replace") if isinstance(found, bytes) else found
-        if "://" not in url:  # not quoted: it may be anything
-            raise UsageError(f"{reference} holds no URL" if url else f"{reference} is empty")
+        url = named_url(reference, environ)
     except SessctlError as exc:
         return msgspec.structs.replace(backend, url_from=reference, url_problem=exc.message)
+    return msgspec.structs.replace(backend, url=url, url_from=reference)
+
+
+def named_url(reference: str, environ: Mapping[str, str]) -> str:
+    """The URL that a reference names. Raises SessctlError where that leads nowhere."""
+    check_form(reference)
+    scheme, _, path = reference.partition(":")
+    if scheme == "file" and not Path(path).expanduser().is_file():
+        raise UsageError(f"no file {path}")  # a pipe would be waited for, by every command
+    found = fetch(reference, environ, Nobody(), "url")
+    url = found.decode(errors="replace") if isinstance(found, bytes) else found
+    if "://" not in url:  # not quoted: it may be anything
+        raise UsageError(f"{reference} holds no URL" if url else f"{reference} is empty")
     with suppress(SessctlError):  # learns the password, so that nothing ever prints it
         parse_store_url(url, file_schemes=FILE_SCHEMES)
-    return msgspec.structs.replace(backend, url=url, url_from=reference)
+    return url
 
 
 def anchored(backend: Backend, folder: Path) -> Backend:
@@ -81,6 +87,8 @@ def anchored(backend: Backend, folder: Path) -> Backend:
         value = getattr(backend, key)
         if value is not None:
             changes[key] = _anchored(value, folder)
+    if backend.cache is not None:
+        changes["cache"] = _anchored_url(backend.cache, folder)
     if backend.ca_file is not None:
         changes["ca_file"] = str(folder / Path(backend.ca_file).expanduser())
     return msgspec.structs.replace(backend, **changes)

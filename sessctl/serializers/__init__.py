@@ -86,7 +86,7 @@ def serializer(name: str) -> Serializer:
 _MODULES = {
     name: f"sessctl.serializers.{name.replace('-', '_')}"
     for name in (
-        *("json", "bson", "msgpack", "pickle", "json-or-pickle"),
+        *("json", "bson", "msgpack", "pickle", "json-or-pickle", "by-bytes"),
         *("cachelib", "beaker", "litestar"),
     )
 }

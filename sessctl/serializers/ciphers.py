@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 _HOPELESS = 20
 
 
+class Unproven(SerializerError):
+    """None of the secrets signed the value; `text` is what it says all the same."""
+
+    def __init__(self, message: str, text: bytes) -> None:
+        super().__init__(message)
+        self.text = text
+
+
 class _Home(NamedTuple):
     """Where a cipher is defined, and whether it encrypts or only signs."""
 
@@ -56,6 +64,7 @@ class Cipher(Protocol):
         """What was sealed, its authenticity checked before anything of it is believed.
 
         Raises:
+            Unproven: none of the secrets signed it.
             SerializerError: none of the secrets fits, the value was tampered with, or it was
                 sealed in a way of which nothing is known here.
             LimitExceeded: it unpacks to more than the budget allows.

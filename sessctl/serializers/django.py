@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sessctl.errors import SerializerError
 from sessctl.limits import DEFAULT
+from sessctl.serializers.ciphers import Unproven
 from sessctl.serializers.compression import inflate
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ class StoredSession:
                 hmac.compare_digest(old_mac(data, secret), mac) for secret in self._secrets
             )
         if self._secrets and not is_good:
-            raise SerializerError("signed by none of the store secrets: Django reads it as empty")
+            raise Unproven("signed by none of the store secrets: Django reads it as empty", data)
         return data
 
     def seal(self, text: bytes, like: bytes | None) -> bytes:

@@ -70,12 +70,18 @@ def find_candidates(
         here = [
             candidate
             for layout in layouts
-            if layout.may_be_at(place.columns)
+            if layout.may_be_at(place.columns) and _may_have(layout, place)
             if (candidate := _try(place, layout, open_as)) is not None
         ]
         here.sort(key=lambda one: -one.score)
         found += [replace(one, sure=_is_sure(one, here)) for one in here]
     return sorted(found, key=lambda one: (not one.sure, -one.score))
+
+
+def _may_have(layout: Layout, place: Place) -> bool:
+    """Keys of a library that names itself in each of them are under no other prefix."""
+    ending: str = getattr(layout, "prefix_ends", "")
+    return str(place.settings.get("prefix", "")).endswith(ending)
 
 
 def _is_sure(one: Candidate, rivals: list[Candidate]) -> bool:

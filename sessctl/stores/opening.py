@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from sessctl.errors import Refused, UsageError
 from sessctl.stores.access import Access
+from sessctl.stores.layouts.cached import CachedTableLayout
 from sessctl.stores.registry import (
     find_engine,
     kind_of,
@@ -52,8 +54,9 @@ def open_store(
         write: without it, nothing that could change the store is sent.
         access: credentials and limits, for those who need more than the URL holds.
         options: the layout's own settings: `prefix`, `schema`, `table`, `columns`, `expires_zone`,
-            `directory`, `extension`, `lifetime` (a duration), `store_secrets` (what opens encrypted
-            values, newest first), `user`.
+            `directory`, `extension`, `cache` (the URL of a cache beside the store), `lifetime` (a
+            duration), `store_secrets` (what opens encrypted values and signs signed ones, newest
+            first), `user`.
 
     Raises:
         UsageError: unknown scheme or layout, or a setting the layout does not have; no layout is
@@ -72,7 +75,14 @@ def open_store(
     if named is None and not tells_its_layout(place):
         found, note = _sure_or_usual(place, how, settings)
         named, settings = found.layout, {**found.settings, **settings}
-    store: Store = engine.open(place, _configured(layout_for(place, named), settings, how), how)
+    chosen = _configured(layout_for(place, named), settings, how)
+    opening: Callable[[], Store] = partial(engine.open, place, chosen, how)
+    if isinstance(chosen, CachedTableLayout):
+        from sessctl.stores.cached import open_cached
+
+        store = cast("Store", open_cached(opening, chosen, how))
+    else:
+        store = opening()
     if note:
         store.remarks.note(note)
     return store

@@ -63,8 +63,16 @@ LAYOUTS = {
     "connect-session-sequelize": "sessctl.stores.layouts.express_sql:CONNECT_SESSION_SEQUELIZE",
     "connect-typeorm": "sessctl.stores.layouts.express_sql:CONNECT_TYPEORM",
     "prisma-session-store": "sessctl.stores.layouts.express_sql:PRISMA_SESSION_STORE",
+    "django-db": "sessctl.stores.layouts.django:DJANGO_DB",
+    "django-cache": "sessctl.stores.layouts.django:DJANGO_CACHE",
+    "django-cached_db": "sessctl.stores.layouts.django:DJANGO_CACHED_DB",
     "express-memory": "sessctl.stores.layouts.express:EXPRESS_MEMORY",
     "memorystore": "sessctl.stores.layouts.express:MEMORYSTORE",
+    "starsessions": "sessctl.stores.layouts.python_redis:STARSESSIONS",
+    "aiohttp-session": "sessctl.stores.layouts.python_redis:AIOHTTP_SESSION",
+    "litestar-redis": "sessctl.stores.layouts.python_redis:LITESTAR_REDIS",
+    "pyramid-session-redis": "sessctl.stores.layouts.python_redis:PYRAMID_SESSION_REDIS",
+    "pyramid-redis-sessions": "sessctl.stores.layouts.python_redis:PYRAMID_REDIS_SESSIONS",
 }
 # The layout to take when none is named.
 _DEFAULT_LAYOUT = {

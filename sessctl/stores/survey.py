@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
 PLACES = 40  # of one store; a database may have thousands of tables, a cache as many prefixes
 _ID_LENGTHS = (32, 36, 43, 40, 64)  # of ids: express-session, UUIDs, 32 bytes in base64, digests
+_NAME_AND_ID = re.compile(r"(?P<name>[A-Za-z_]+\.[A-Za-z_.]*[A-Za-z_])[a-z0-9]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ def places_of_keys(keys: Iterable[str], *, sample: int) -> list[Place]:
     """The prefixes of a number of keys, the commonest first, with up to `sample` ids of each.
 
     A prefix ends at the last `:` or `/`; else the key's end is as long as an id of a known kind.
+    So it is, too, where a name with dots follows: `:1:django.contrib.sessions.cache` and the id.
     """
     ids: dict[str, list[str]] = {}
     met: Counter[str] = Counter()
@@ -49,6 +52,8 @@ def places_of_keys(keys: Iterable[str], *, sample: int) -> list[Place]:
 
 def _prefix(key: str) -> str:
     at = max(key.rfind(":"), key.rfind("/")) + 1
+    if (named := _NAME_AND_ID.fullmatch(key, at)) is not None:
+        return key[: named.end("name")]
     if at:
         return key[:at]
     for length in _ID_LENGTHS:

@@ -8,6 +8,7 @@ so that passwords holding `@`, `/`, `#` or `:` work unescaped as well.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, unquote, urlencode
@@ -28,7 +29,10 @@ _IPV6 = re.compile(r"[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?")
 # Passwords that some drivers take from the query string; they become secrets here too.
 _SECRET_WORDS = ("password", "passwd", "sslpassword", "pwd")
 # What belongs to the layout and not to the connection: `redis://host/0?layout=connect-redis`.
-_SETTINGS = ("layout", "prefix", "schema", "table", "collection", "directory", "expires_zone")
+_SETTINGS = (
+    *("layout", "prefix", "schema", "table", "collection", "directory", "expires_zone"),
+    "cache",  # a URL itself
+)
 _SENTINEL_WORD = "sentinel_password"  # sentinels have one of their own
 # How the schemes end whose URLs may name several hosts.
 _SEVERAL_HOSTS = ("+sentinel", "+cluster", "mongodb")
@@ -159,6 +163,9 @@ def _options(query: str) -> tuple[_Words, _Words]:
     for key, value in found:
         if key in (*_SECRET_WORDS, _SENTINEL_WORD):
             Secret(value, "url")
+        if key == "cache":
+            with suppress(UsageError):  # learns its password; what is wrong is said when it is used
+                parse_store_url(value, file_schemes=FILE_SCHEMES)
     return (
         tuple(pair for pair in found if pair[0] not in _SETTINGS),
         tuple(pair for pair in found if pair[0] in _SETTINGS),

@@ -40,19 +40,26 @@ LAYOUTS = (
     *("connect-memcached", "connect-dynamodb"),
     *("koa-session", "koa-generic-session", "fastify-redis"),
     *("flask-cachelib", "flask-filesystem", "django-file", "beaker-file", "litestar-file"),
+    *("django-db", "django-cached_db", "django-cache"),  # the longer name first
+    *("starsessions", "aiohttp-redis", "litestar-redis"),
 )
 # Whose secret is nowhere; see `test_mongo.py` for what can be said of it all the same.
 SEALED = ("connect-mongo-crypto",)
 FILES = sorted(
-    path for name in LAYOUTS for path in FOLDER.glob(f"{name}*.json") if path.stem not in SEALED
+    {path for name in LAYOUTS for path in FOLDER.glob(f"{name}*.json") if path.stem not in SEALED}
 )
 # Files that are not called after their layout.
 ON_REDIS = {
     "koa-session-redis": "koa-session",
     "koa-generic-session-redis": "koa-generic-session",
     "fastify-redis": "fastify-session",
+    "starsessions-redis": "starsessions",
+    "aiohttp-session-redis": "aiohttp-session",
 }
 ON_FILES = {"flask-cachelib": "flask-cachelib-file", "flask-filesystem": "flask-cachelib-file"}
+# A row cannot tell by itself that nobody's secret signed it: the sessions of Django are read with
+# the application's.
+SIGNED = ("django-db", "django-cached_db")
 STATES = {
     "live": State.ACTIVE,
     "session-cookie": State.ACTIVE,
@@ -100,13 +107,16 @@ def loaded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Loaded]:
     vector = json.loads(request.param.read_bytes())
     raw, options, shift = vector["raw"], dict(vector["options"]), 0
     options["layout"] = next(name for name in LAYOUTS if request.param.stem.startswith(name))
+    if options["layout"].startswith("django"):
+        options = _of_django(options)
     if raw["kind"] == "redis":
         engine: RedisEngine = request.getfixturevalue("redis_engine")
         now = now_ms()
         load_redis(engine, raw, now)
         shift, url = now - (parse_iso_ms(vector["made_at"]) or 0), engine.url
-        layout = ON_REDIS.get(vector["layout"], "connect-redis")
-        options = {"layout": layout, "prefix": options["prefix"]}
+        usual = options["layout"] if vector["layout"] in LAYOUTS else "connect-redis"
+        layout = ON_REDIS.get(vector["layout"], usual)
+        options = {key: options[key] for key in ("prefix",) if key in options} | {"layout": layout}
     elif raw["kind"] == "memcached":
         url = request.getfixturevalue("memcached_url")
         now = now_ms()
@@ -121,6 +131,10 @@ def loaded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Loaded]:
     elif raw["kind"] == "postgresql":
         url = request.getfixturevalue("postgres_url")
         load_postgres(request.getfixturevalue("postgres_server"), raw)
+        if "cache" in raw:
+            cache: RedisEngine = request.getfixturevalue("redis_engine")
+            load_redis(cache, raw["cache"], now_ms())
+            options["cache"] = cache.url.partition("?")[0]
     elif raw["kind"] == "mysql":
         url = request.getfixturevalue("maria_url")
         load_mysql(request.getfixturevalue("maria_server"), raw)
@@ -139,9 +153,19 @@ def loaded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Loaded]:
     else:
         load_sqlite(tmp_path / "sessions", raw)
         url = f"sqlite:///{tmp_path}/sessions"
-        options = {key: options[key] for key in ("layout", "table")}
+        options = {key: options[key] for key in ("layout", "table") if key in options}
+    if options.get("layout") in SIGNED:
+        options["store_secrets"] = vector["secret"]
     with open_store(url, **options) as store:
         yield Loaded(vector, store, shift)
+
+
+def _of_django(options: dict[str, Any]) -> dict[str, Any]:
+    """What the files say of Django's settings, as ours."""
+    if options["layout"] != "django-cache":
+        return {"layout": options["layout"]}
+    prefix = f"{options['key_prefix']}:1:django.contrib.sessions.cache"
+    return {"layout": options["layout"], "prefix": prefix}
 
 
 def is_gone(row: dict[str, Any]) -> bool:

@@ -6,10 +6,14 @@ import json
 import os
 from dataclasses import dataclass
 from http.client import HTTPConnection
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from tests.support.npm import PEERS, modules, program
 from tests.support.peer import PeerApp
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class ExpressApp(PeerApp):
@@ -84,15 +88,22 @@ class Browser:
     def post(self, path: str, body: Any = None) -> Answer:
         return self.request("POST", path, {} if body is None else body)
 
+    def submit(self, path: str, fields: Mapping[str, str]) -> Answer:
+        """Send a form."""
+        form = "application/x-www-form-urlencoded"
+        return self._request("POST", path, urlencode(fields).encode(), form)
+
     def request(self, method: str, path: str, body: Any = None) -> Answer:
         """Send one request on its own connection; a status of 400 or more is no exception."""
+        payload = None if body is None else json.dumps(body).encode()
+        return self._request(method, path, payload, "application/json")
+
+    def _request(self, method: str, path: str, payload: bytes | None, kind: str) -> Answer:
         headers = {"Connection": "close"}
         if self.cookies:
             headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        payload = None
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-            payload = json.dumps(body).encode()
+        if payload is not None:
+            headers["Content-Type"] = kind
         connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, path, payload, headers)

@@ -130,6 +130,8 @@ def _values(run: Run, backend: Backend) -> dict[str, Any]:
             continue
         if key == "url":
             value = _url(backend)
+        elif key == "cache" and "://" in value:
+            value = parse_url(value).typed
         elif key in ("secrets", "store_secrets"):
             value = [describe(reference, environ=run.environ) for reference in value]
         elif key == "password":

@@ -14,6 +14,7 @@ from sessctl.cli.confirm import backend_label
 from sessctl.cli.cookie_output import COOKIE_FORMATS, write_cookies
 from sessctl.cli.items import SESSION_KEYS, session_item
 from sessctl.cli.options import command
+from sessctl.config.opening import usual_layout
 from sessctl.errors import ExitCode, UsageError
 from sessctl.text import MASK, decode_id, short_id
 from sessctl.timespec import from_ms, parse_duration
@@ -62,7 +63,8 @@ def create(
     )  # fmt: skip
     given = content or []
     how = c.judging(run, backend, settings, at=at, takes_stdin=given == ["-"])
-    how.require_secret()
+    if (usual := usual_layout(backend)) is not None and usual.signs_ids:
+        how.require_secret()
     if sid == "" or not (given or user):
         raise UsageError("no data for the session", hint="sessctl create '{\"userId\": 42}'")
     data = _data(run, given)
@@ -70,7 +72,7 @@ def create(
     with run.store(backend, write=not dry_run) as store:
         layout = store.layout
         made = compose_new(store, with_user(store, data, user), sid=sid, ttl=lifetime)
-        cookies = how.sign(made.sid, (layout.cookie_format, layout.cookie_name))
+        cookies = how.lead_to(made.sid, layout)
         check_looks_right(store, forced="wrong-store" in run.options.force)
         words = f"{short_id(made.sid)}, user {made.user}" if made.user else short_id(made.sid)
         ends_ms = made.expires_ms or 0

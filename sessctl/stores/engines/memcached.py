@@ -114,7 +114,7 @@ class MemcachedStore:
         if query.sids:
             candidates: Iterable[Session] = self.get(query.sids)
         else:
-            keys = self._wire.keys(self._prefix)
+            keys = filter(self.layout.is_key, self._wire.keys(self._prefix))
             candidates = map(self._bare, keys) if need is Need.ID else self._sessions(keys)
         for session in candidates:
             if not query.filters or query.matches(session, now_ms):
@@ -126,7 +126,8 @@ class MemcachedStore:
 
     def get(self, sids: Sequence[str]) -> list[Session]:
         keys = [self._prefix + encode_id(sid) for sid in sids]
-        return list(self._sessions(iter([key for key in keys if is_key(key)])))
+        ours = [key for key in keys if is_key(key) and self.layout.is_key(key)]
+        return list(self._sessions(iter(ours)))
 
     def count(self, query: Query) -> int:
         return sum(1 for _ in self.scan(query, query.need))
@@ -148,6 +149,7 @@ class MemcachedStore:
 
     def _session(self, key: bytes, item: Item) -> Session:
         user, written, problem = self._reader.read(item.value)
+        created_ms, seen_ms = self._reader.dates(item.value)
         if item.ends_s == NEVER or item.ends_s * 1000 > MAX_MS:
             expires_ms, expiry = self._reader.inner_expiry(written, problem)
         else:
@@ -160,6 +162,8 @@ class MemcachedStore:
             expires_ms=expires_ms,
             expiry=expiry,
             user=user,
+            created_ms=created_ms,
+            seen_ms=seen_ms,
             problem=problem,
             original=item,
             reader=self._reader,

@@ -71,8 +71,9 @@ class RedisStore:
         self._keys = Keys(nodes)
         self._hints = RedisHints(nodes, int(identity.database), keys_of(encode_id(layout.prefix)))
         self._pages = RedisPages(
-            nodes, self._keys, layout.prefix, session_of=self._session, remarks=remarks
-        )
+            nodes, self._keys, layout.prefix,
+            session_of=self._session, remarks=remarks, shape=layout.shape,
+        )  # fmt: skip
         self.capabilities = Capabilities(
             expires_by_itself=True,
             confirms_writes=True,
@@ -156,7 +157,9 @@ class RedisStore:
         elif need is Need.ID:
             candidates = (self._bare(key) for page in self._pages.bare_keys() for key in page)
         else:
-            candidates = self._pages.sessions(need, _sieve(query, now_ms))
+            candidates = self._pages.sessions(
+                need, _sieve(query, now_ms, shows_users=self.layout.shows_users)
+            )
         if not query.filters:
             yield from candidates
             return
@@ -183,7 +186,7 @@ class RedisStore:
 
     def _is_ours(self, key: bytes) -> bool:
         """An id that has the prefix in itself could name any key (S4)."""
-        return key.startswith(encode_id(self.layout.prefix))
+        return self.layout.is_key(key)
 
     def _bare(self, key: bytes) -> Session:
         location = decode_id(key)
@@ -191,6 +194,7 @@ class RedisStore:
 
     def _session(self, key: bytes, value: bytes, ends_ms: int | None) -> Session:
         user, written, problem = self._reader.read(value)
+        created_ms, seen_ms = self._reader.dates(value)
         if ends_ms is None:
             expires_ms, expiry = None, Expiry.UNKNOWN
         elif ends_ms >= 0:
@@ -208,6 +212,8 @@ class RedisStore:
             expires_ms=expires_ms,
             expiry=expiry,
             user=user,
+            created_ms=created_ms,
+            seen_ms=seen_ms,
             problem=problem,
             original=ends_ms,
             reader=self._reader,
@@ -302,10 +308,11 @@ def _check_apart(apart_ms: int) -> None:
         )
 
 
-def _sieve(query: Query, now_ms: int) -> Sieve:
+def _sieve(query: Query, now_ms: int, *, shows_users: bool) -> Sieve:
     """What spares making a session of most values (4 us each); `Query.matches` has the word."""
     cutoff_ms = now_ms - query.grace_ms if query.expired else None
-    user = query.plain_user.encode() if query.plain_user is not None else None
+    plain = query.plain_user if shows_users else None
+    user = plain.encode() if plain is not None else None
     if cutoff_ms is None and user is None:
         return None
 

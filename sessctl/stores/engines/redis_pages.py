@@ -16,6 +16,7 @@ from sessctl.stores.engines.redis_scan import Sweep
 from sessctl.text import decode_id, encode_id
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterator, Sequence
 
     from sessctl.session import Session
@@ -37,12 +38,20 @@ class RedisPages:
     Args:
         keys: for sessions that are named; a scan has connections of its own.
         session_of: makes a session of a key, its value and what PEXPIRETIME said, if it was asked.
+        shape: of what follows the prefix in every key; None: anything.
 
     `absolute`: the server knows PEXPIRETIME.
     """
 
     def __init__(
-        self, nodes: Nodes, keys: Keys, prefix: str, *, session_of: SessionOf, remarks: Remarks
+        self,
+        nodes: Nodes,
+        keys: Keys,
+        prefix: str,
+        *,
+        session_of: SessionOf,
+        remarks: Remarks,
+        shape: re.Pattern[bytes] | None = None,
     ) -> None:
         self._nodes = nodes
         self.scan_count = nodes.scan_count
@@ -50,16 +59,18 @@ class RedisPages:
         self._prefix = encode_id(prefix)
         self._session_of = session_of
         self._remarks = remarks
+        self._shape = shape
         self._sweeps: list[Sweep[Any]] = []
         self.absolute = self._has_absolute_expiry()
 
     def bare_keys(self) -> Iterator[list[bytes]]:
         """Keys alone. `TYPE string` keeps lists and hashes under the prefix out (S4)."""
-        return self._swept(Sweep(self._nodes, BareKeys(), self._prefix))
+        return self._swept(Sweep(self._nodes, BareKeys(), self._prefix, self._shape))
 
     def sessions(self, need: Need, may_match: Sieve) -> Iterator[Session]:
         """All sessions that the sieve lets through."""
-        for page in self._swept(Sweep(self._nodes, Values(self, need, may_match), self._prefix)):
+        reading = Values(self, need, may_match)
+        for page in self._swept(Sweep(self._nodes, reading, self._prefix, self._shape)):
             yield from page
 
     def _swept(self, sweep: Sweep[Any]) -> Iterator[list[Any]]:

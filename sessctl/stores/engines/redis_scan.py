@@ -95,8 +95,15 @@ class Met:
 class Sweep(Generic[T]):
     """A scan of the whole store. `met` is None where nothing is ever scanned again."""
 
-    def __init__(self, nodes: Nodes, reading: Reading[T], prefix: bytes) -> None:
+    def __init__(
+        self,
+        nodes: Nodes,
+        reading: Reading[T],
+        prefix: bytes,
+        shape: re.Pattern[bytes] | None = None,
+    ) -> None:
         self.nodes, self.reading, self.prefix = nodes, reading, prefix
+        self.shape = shape  # of what follows the prefix in every key; None: anything
         self.pattern = keys_of(prefix)
         self.met = Met() if nodes.tries > 1 else None
         self.strayed = 0  # slots of which keys were found where they do not belong
@@ -264,6 +271,8 @@ class Part(Generic[T]):
         """Of the keys of a page those with the prefix that have not come by before."""
         prefix, met = self._sweep.prefix, self._sweep.met
         keys = [key for key in dict.fromkeys(found) if key.startswith(prefix)]
+        if (shape := self._sweep.shape) is not None:
+            keys = [key for key in keys if shape.fullmatch(key, len(prefix))]
         own = self.slots & ~self._claimed if self._only is None else 0
         if met is None or own == ALL_SLOTS:
             return keys

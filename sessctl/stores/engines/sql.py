@@ -89,7 +89,7 @@ class SqlStore:
             expires_by_itself=False,
             orders_by_expiry=dialect.has_expiry_index(layout),
             counts_fast=dialect.name == "sqlite",
-            answers=("expired", "user"),
+            answers=("expired", "user") if layout.shows_users else ("expired",),
             zone_doubt=dialect.zone_doubt(layout),
             cascades="" if read_only else dialect.cascades(layout),
         )
@@ -277,7 +277,7 @@ class SqlStore:
         if query.expired:
             cutoff = now_ms - query.grace_ms
             conditions.append(self._dialect.may_be_expired(self._expires, self.layout, cutoff))
-        if (user := query.plain_user) is not None:
+        if (user := query.plain_user) is not None and self.layout.shows_users:
             holds = partial(self._dialect.contains, self._table.c[self.layout.data])
             found = [holds(user), holds("\\u")]
             if (column := self.layout.user_column) is not None:

@@ -5,6 +5,7 @@ Most libraries are covered by a declaration of `KeyLayout` or `TableLayout`; see
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sessctl.errors import ConfigError
 from sessctl.limits import DEFAULT, Budget
-from sessctl.text import Secret
+from sessctl.text import Secret, encode_id
 from sessctl.timespec import parse_duration
 
 if TYPE_CHECKING:
@@ -51,12 +52,13 @@ class Unit(StrEnum):
 class DateForm(StrEnum):
     """How a library writes a date where the database has no type for one: in SQLite.
 
-    All are UTC, to the millisecond, and so sort as they follow each other.
+    All are UTC, to the millisecond if no more is said, and so sort as they follow each other.
     """
 
     ISO = "iso"  # 2026-11-27T18:03:37.204Z
     ISO_OFFSET = "iso-offset"  # 2026-11-27T18:03:37.204+00:00
     SPACED = "spaced"  # 2026-11-27 18:03:37.204 +00:00
+    NAIVE = "naive"  # 2026-11-27 18:03:37.204123, its fraction left out or of six digits
     MILLISECONDS = "ms"  # a number
 
 
@@ -78,6 +80,10 @@ class Layout:
     others. `marks` are paths that every value of the library has, and as good as no other
     program's: a store is told by them.
 
+    `data_key`: the key of the value under which the application's data stands, where it does not
+    stand there by itself; all beside it is the library's. `user` is below it. `dates`: where the
+    value says, in seconds, when the session began and when it was last seen; empty: it does not.
+
     `inner_expiry`: where a date stands in the value, ISO text or, with `inner_is_ms`, milliseconds.
     `inner_rules`: the library looks at it and takes a session past it for none, whatever the store
     says; so it moves when the session's end is moved.
@@ -90,6 +96,10 @@ class Layout:
     its id. `cookie_lasts`: an application that sets no lifetime gets a cookie with a date all the
     same, the lifetime's; else one that ends with the browser. `lingers_ms`: how much longer than
     the session what holds it is kept.
+
+    `proves_login`: keys that a session has beside its user, and without which the application takes
+    nobody for logged in. `looks_like`: a layout whose sessions look the same in their store, and
+    which it is taken for when it is not named.
 
     `budget` is not the library's: how large a value whoever opens the store wants to have read.
     """
@@ -105,6 +115,8 @@ class Layout:
     inner_is_ms: bool = False
     inner_rules: bool = False
     envelope: tuple[str, ...] = ()
+    data_key: str = ""
+    dates: tuple[str, str] | None = None
     marks: tuple[str, ...] = ()
     mark: type = dict
     ciphers: tuple[str, ...] = ()
@@ -115,6 +127,8 @@ class Layout:
     new_sid: Callable[[], str] = uid_safe
     cookie_lasts: bool = False
     lingers_ms: int = 0
+    proves_login: tuple[str, ...] = ()
+    looks_like: str = ""
     budget: Budget = DEFAULT
 
     def configured(self, options: Mapping[str, Any]) -> Layout:
@@ -159,6 +173,16 @@ class Layout:
         """A session can be stored that never ends by itself."""
         return True
 
+    @property
+    def signs_ids(self) -> bool:
+        """A cookie holds more than the id: a signature, which takes a secret."""
+        return self.cookie_format != "opaque"
+
+    @property
+    def shows_users(self) -> bool:
+        """A user stands in a stored value as it is, so that it can be looked for unread."""
+        return self.serializer in ("json", "bson") and not self.ciphers
+
     def may_be_at(self, columns: frozenset[str]) -> bool:
         """A place with these columns or fields, or of none, could hold such sessions."""
         return not columns
@@ -177,7 +201,9 @@ class KeyLayout(Layout):
     """A session is one string under `prefix + sid`; its TTL is its expiry.
 
     `sid_has_prefix`: the cookie's id is the whole key, which begins with the prefix all the same.
-    `flags`: what memcached keeps beside a value, and its client reads the value by.
+    `flags`: what memcached keeps beside a value, and its client reads the value by. `sid_shape`: a
+    pattern of every id; other keys under the prefix are not this library's. `prefix_ends`: what
+    every prefix ends with, whatever an application puts in front; a store is told by it.
     """
 
     databases: tuple[str, ...] = ("redis",)
@@ -185,6 +211,20 @@ class KeyLayout(Layout):
     prefix: str
     sid_has_prefix: bool = False
     flags: int = 0
+    sid_shape: str | None = None
+    prefix_ends: str = ""
+
+    def is_key(self, key: bytes) -> bool:
+        """A session of this library can be under this key."""
+        before = encode_id(self.prefix)
+        if not key.startswith(before):
+            return False
+        return self.shape is None or self.shape.fullmatch(key, len(before)) is not None
+
+    @property
+    def shape(self) -> re.Pattern[bytes] | None:
+        """`sid_shape` of what follows the prefix in a key; None: anything may."""
+        return None if self.sid_shape is None else re.compile(self.sid_shape.encode())
 
     @property
     def before_sid(self) -> str:

@@ -1,9 +1,10 @@
 """A real Django with its admin: sessions in its database, forms with CSRF cookie and token.
 
-Started by `tests/support/peer.py` with the path of a new SQLite file. One user: admin,
-password `pears and plums`.
+Started by `tests/support/peer.py` with the path of a new SQLite file, and perhaps with settings of
+Django as JSON, which go before those here. Two users: admin and ana, password `pears and plums`.
 """
 
+import json
 import sys
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
@@ -17,7 +18,8 @@ from django.urls import path
 
 from tests.peers.serving import serve
 
-settings.configure(
+given = json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}
+usual = dict(
     DEBUG=False,
     SECRET_KEY="keyboard cat keyboard cat keyboard cat keyboard cat",
     ALLOWED_HOSTS=["127.0.0.1"],
@@ -55,6 +57,12 @@ settings.configure(
         }
     ],
 )
+settings.configure(**usual | given)
+if "mysql" in settings.DATABASES["default"]["ENGINE"]:
+    import pymysql
+
+    pymysql.version_info = (2, 2, 1, "final", 0)  # Django asks for that of mysqlclient
+    pymysql.install_as_MySQLdb()
 django.setup()
 
 
@@ -63,7 +71,32 @@ def count(request):
     return JsonResponse({"count": request.session["count"]})
 
 
+def me(request):
+    """Who is logged in, and what the session holds and is called."""
+    user = request.user.username or None
+    return JsonResponse(
+        {"user": user, "data": dict(request.session), "key": request.session.session_key}
+    )
+
+
+def store(request):
+    """Put what the query says into the session; `ends` is its lifetime in seconds."""
+    words = request.GET.dict()
+    if (ends := words.pop("ends", None)) is not None:
+        request.session.set_expiry(int(ends))
+    request.session.update(words)
+    return JsonResponse(words)
+
+
+def clear(_request):
+    call_command("clearsessions")
+    return HttpResponse()
+
+
 urlpatterns = [
+    path("me", me),
+    path("store", store),
+    path("clear", clear),
     path("admin/", admin.site.urls),
     path("count", count),
     path("about", lambda _request: HttpResponse("We sell pears.", content_type="text/plain")),
@@ -79,6 +112,7 @@ call_command("migrate", verbosity=0)
 
 from django.contrib.auth.models import User  # noqa: E402 - needs the set-up above
 
-User.objects.create_superuser("admin", "", "pears and plums")
+for name in ("admin", "ana"):
+    User.objects.create_superuser(name, "", "pears and plums")
 server = make_server("127.0.0.1", 0, get_wsgi_application(), handler_class=Quiet)
 serve(server)

@@ -54,12 +54,26 @@ NODE_SHOPS = {
     "koa-generic-session": "node:KoaGenericShop",
     "fastify-session": "node:FastifyShop",
 }
+# Django's admin on each of its stores, which has tests of its own.
+DJANGO_SHOPS = {
+    "django-db": "django:DatabaseShop",
+    "django-db on postgresql": "django:PostgresShop",
+    "django-db on mysql": "django:MysqlShop",
+    "django-cache": "django:CacheShop",
+    "django-cache on memcached": "django:MemcachedShop",
+    "django-cache, django-redis": "django:DjangoRedisShop",
+    "django-cache, JSON in zlib": "django:ZlibShop",
+    "django-cache, msgpack": "django:MsgpackShop",
+    "django-cached_db": "django:CachedShop",
+    "django-cached_db on postgresql": "django:CachedPostgresShop",
+    "django-cached_db beside memcached": "django:CachedMemcachedShop",
+}
 # Shops that a test of their own opens.
 OWN = {"connect-memcached, encrypted": "memcached:EncryptedMemcachedShop"}
 
 
 def shop_class(layout: str) -> type[Shop]:
     """The kind of shop that keeps its sessions so."""
-    module, _, name = (SHOPS | FURTHER | NODE_SHOPS | OWN)[layout].partition(":")
+    module, _, name = (SHOPS | FURTHER | NODE_SHOPS | DJANGO_SHOPS | OWN)[layout].partition(":")
     found: type[Shop] = getattr(import_module(f"tests.support.shops.{module}"), name)
     return found

@@ -1,0 +1,98 @@
+"""Layouts of Django's server-side sessions: in a table, in a cache, in both.
+
+    django_session   qak2xh7st6z7z59egq1dkr7ot7d295h4 | .eJxVjcsO...:1xUTPb:Tg5v... | 2026-12-04 ...
+    cache            :1:django.contrib.sessions.cacheqak2xh7st6z7z59egq1dkr7ot7d295h4
+    cached_db        the row, and :1:django.contrib.sessions.cached_dbqak2xh7st6z7z59egq1dkr7...
+
+A row holds a signed text (`serializers/django.py`): read without a secret, written with SECRET_KEY.
+A cache holds the dictionary as its own backend writes it, by itself a pickle, which is only read;
+before the id stand `KEY_PREFIX:VERSION:` and the engine's name, which the setting `prefix` holds
+together. The cookie is the bare id, and logged in is who has `_auth_user_id`, `_auth_user_backend`
+and, made of the password's hash, `_auth_user_hash`.
+
+Dates are UTC with USE_TZ; without it those of TIME_ZONE, which `expires_zone` then says. PostgreSQL
+keeps instants either way.
+
+Source: Django 5.2.19 `contrib/sessions/backends/{base,db,cache,cached_db}.py`,
+`core/cache/backends/{base,redis,memcached}.py`; django-redis 7.0.0 `client/default.py`. Tried on
+SQLite, PostgreSQL, MariaDB, Redis and memcached. Not supported: a KEY_FUNCTION of one's own that
+does not put the id last; a cache in a table, in files or in memory.
+"""
+
+from __future__ import annotations
+
+from secrets import choice
+from string import ascii_lowercase, digits
+from typing import Any
+
+from sessctl.stores.layouts.base import DateForm, KeyLayout, TableLayout, Unit
+from sessctl.stores.layouts.cached import CachedTableLayout
+from sessctl.stores.layouts.python import USER
+
+_LETTERS = ascii_lowercase + digits
+_CACHE_KEY = ":1:django.contrib.sessions.{}"
+
+
+def _session_key() -> str:
+    return "".join(choice(_LETTERS) for _ in range(32))
+
+
+def _nothing(now_ms: int, ends_ms: int | None) -> dict[str, Any]:
+    """A session of Django holds nothing of the library's own."""
+    return {}
+
+
+_DJANGO: dict[str, Any] = {
+    "cookie_format": "opaque",
+    "cookie_name": "sessionid",
+    "user": USER,
+    "lifetime_s": 14 * 86_400,
+    "new_sid": _session_key,
+    "cookie_lasts": True,
+}
+
+_TABLE: dict[str, Any] = {
+    "databases": ("sqlite", "postgresql", "mysql"),
+    "table": "django_session",
+    "sid": "session_key",
+    "data": "session_data",
+    "expires": "expire_date",
+    "unit": Unit.TIMESTAMP,
+    "date_forms": (DateForm.NAIVE,),
+    "expires_zone": "UTC",
+    "serializer": "json-or-pickle",
+    "ciphers": ("django-signed",),
+    "seals_alike": True,
+    "fresh": _nothing,
+    "proves_login": ("_auth_user_backend", "_auth_user_hash"),
+    **_DJANGO,
+}
+
+DJANGO_DB = TableLayout(name="django-db", **_TABLE)
+
+DJANGO_CACHE = KeyLayout(
+    name="django-cache",
+    databases=("redis", "memcached"),
+    prefix=_CACHE_KEY.format("cache"),
+    prefix_ends="django.contrib.sessions.cache",
+    sid_shape=r"[a-z0-9]+",
+    serializer="by-bytes",
+    flags=1,
+    **_DJANGO,
+)
+
+DJANGO_CACHED_DB = CachedTableLayout(
+    name="django-cached_db",
+    looks_like="django-db",
+    copies=KeyLayout(
+        name="django-cached_db",
+        databases=DJANGO_CACHE.databases,
+        prefix=_CACHE_KEY.format("cached_db"),
+        prefix_ends="django.contrib.sessions.cached_db",
+        sid_shape=DJANGO_CACHE.sid_shape,
+        serializer="by-bytes",
+        flags=1,
+        **_DJANGO,
+    ),
+    **_TABLE,
+)
