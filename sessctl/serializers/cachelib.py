@@ -75,7 +75,8 @@ def counted(raw: bytes) -> int | None:
 
 def as_count(number: int) -> bytes:
     """That file, with a number below 2**31."""
-    return _HEADER.pack(0) + b"\x80\x04J" + number.to_bytes(4, "little") + b"."
+    code = b"K%c" % number if number < 256 else b"J" + number.to_bytes(4, "little")
+    return _HEADER.pack(0) + b"\x80\x05" + code + b"."
 
 
 def decode(raw: bytes, budget: Budget = DEFAULT) -> Value:
