@@ -89,6 +89,17 @@ class Writer:
             self._streams.raw(line + b"\n")
         self._count += 1
 
+    def lines(self, data: bytes) -> None:
+        """Items that a process of ours has encoded with this format's `item`, a line each."""
+        if not data:
+            return
+        if self._output in ("json", "jsonl"):
+            items = data[:-1]
+            self.encoded(items.replace(b"\n", b",\n") if self._output == "json" else items)
+        else:
+            self.start()
+            self._streams.raw(data)
+
     def end(self, **more: Any) -> None:
         """What stands after the last item; `more` are further keys of the document."""
         self.start()

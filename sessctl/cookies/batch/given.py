@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
     from sessctl.errors import UnreadableInput
 
-# The number of a line, or what tells a message of a HAR; None: it was the only one.
-Place = "int | Mapping[str, int | str | None] | None"
+    # The number of a line, or what tells a message of a HAR; None: it was the only one.
+    Place = int | Mapping[str, int | str | None] | None
 
 
 class Given(NamedTuple):
