@@ -171,6 +171,7 @@ class PlainCookies:
         self._is_usable = is_usable
         self._how = how
         self._format: str | None = None
+        self._tried: set[str | None] = {None}  # formats that have no short way
         self._own, self._judge = PlainJudge((), _leave)
         self._patterns: dict[Hashable, Pattern] = {}
 
@@ -185,13 +186,15 @@ class PlainCookies:
 
     def learn(self, text: str, item: dict[str, Any]) -> None:
         """What came of a text that took the long way; a plain one is the pattern from now on."""
-        if self._format is None and self._is_usable and item["format"] is not None:
-            self._choose(item["format"])
+        name = item["format"]
+        if self._is_usable and self._format is None and name not in self._tried:
+            self._choose(name)
         found = self._judge(text)
         if found is not None and item["format"] == self._format and len(self._patterns) < _KINDS:
             self._patterns[found[0]] = Pattern(self._with_holes(item), item["verdict"] == "valid")
 
     def _choose(self, name: str) -> None:
+        self._tried.add(name)
         format, how = cookie_format(name), self._how
         # Its judge knows the library's defaults only.
         is_usual = not how.parameters and not known(format, how.usual_parameters)

@@ -55,6 +55,7 @@ def decode(
     backend = c.backend_at_hand(run, wanted=lookup is True)
     settings = c.Settings(format, name, companion, salt, digest, parameter, secret_from, secret)
     inputs = Inputs(cookie, file, input_format, jobs)
+    inputs.check("decode")
     how = c.judging(run, backend, settings, max_age=max_age, at=at, takes_stdin=inputs.is_stdin)
     with (
         Finder(run, None if lookup is False else backend, explicit=lookup is True) as finder,
@@ -96,6 +97,7 @@ def verify(
         asked = Guessing(wordlist, jobs, export, ages=(max_age, at) != (None, None))
         return examine(run, backend, settings, inputs._replace(jobs=None), asked)
     output = run.output_format(FORMATS, terminal="table", pipe="jsonl")
+    inputs.check("verify")
     how = c.judging(run, backend, settings, max_age=max_age, at=at, takes_stdin=inputs.is_stdin)
     if not how.secrets:
         raise UsageError(
