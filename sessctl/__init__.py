@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from sessctl.admin.watch import watch
     from sessctl.config.discovery.propose import discover
     from sessctl.cookies.api import decode_cookie, sign_cookie, verify_cookie
+    from sessctl.cookies.batch.source import read_cookies
     from sessctl.cookies.wordlist import search_wordlist
     from sessctl.errors import SessctlError
     from sessctl.session import Query, Session
@@ -61,6 +62,7 @@ __all__ = [
     "open_store",
     "prune_journals",
     "purge",
+    "read_cookies",
     "restore",
     "resume",
     "search_wordlist",
@@ -92,6 +94,7 @@ _HOME = {
     "open_store": "sessctl.stores.opening",
     "prune_journals": "sessctl.admin.api",
     "purge": "sessctl.admin.api",
+    "read_cookies": "sessctl.cookies.batch.source",
     "restore": "sessctl.admin.api",
     "resume": "sessctl.admin.api",
     "set_data": "sessctl.admin.data",

@@ -95,9 +95,10 @@ def session_block(
     yield from json_lines(data, indent=4)
 
 
-def cookie_block(item: dict[str, Any], *, sid_label: str | None) -> Iterator[Line]:
+def cookie_block(item: dict[str, Any], *, sid_label: str | None, where: str = "") -> Iterator[Line]:
     """A cookie's item as a block. "decoded" and "verified" are never the same word."""
-    yield [("cookie ", "accent"), (item["name"] or "(no name)", "accent")]
+    place: Line = [(f"  {where}", "muted")] if where else []
+    yield [("cookie ", "accent"), (item["name"] or "(no name)", "accent"), *place]
     yield row("format", item["format"] or "unknown")
     yield row("signature", *signature_pieces(item["signature"], item["verdict"], item["secret"]))
     if item["sid"] is not None:

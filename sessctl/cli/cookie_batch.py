@@ -1,24 +1,156 @@
-"""`verify` of a million lines: cookies in their plain form are all alike, and take a short way.
+"""Batches of `decode` and `verify`: one answer a cookie, in their order, and what came of all.
 
-The long way unwraps whatever was pasted around a cookie, ranks formats and builds an item: 30 us.
-A line that is a cookie in the usual form and nothing else differs from others of its kind by a few
-keys and its number only: the first one of each kind takes the long way, and its line of JSON is the
-pattern for the others. 3 us for a signed id, most of it the HMAC.
+The long way to an answer unwraps whatever was pasted around a cookie, ranks formats and builds an
+item. A line that is a cookie in the usual form and nothing else differs from others of its kind by
+a few keys and its number only: the first one of each kind takes the long way, and its line of JSON
+is the pattern for the others. 3 us for a signed id, most of it the HMAC.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sessctl.cli.cookie_answers import Answers, read_cookie, unreadable
 from sessctl.cli.output import to_json
+from sessctl.cookies.api import known
 from sessctl.cookies.base import PlainJudge, PlainlyJudged
 from sessctl.cookies.registry import cookie_format
+from sessctl.errors import ExitCode, UnreadableInput
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Iterable
 
+    from sessctl.cli.cookie_answers import Finder
+    from sessctl.cli.cookie_inputs import Texts
     from sessctl.cli.cookie_options import Judging
     from sessctl.cli.run import Run
+    from sessctl.cookies.batch.given import Given, Place
+    from sessctl.text import Masker
+
+_KINDS = 64  # of a batch; strangers could make up as many as there are lines
+
+
+class Tally(NamedTuple):
+    """How many texts there were, how many cookies are valid, how many texts were none."""
+
+    total: int = 0
+    valid: int = 0
+    unreadable: int = 0
+
+
+def judge_batch(
+    run: Run,
+    how: Judging,
+    finder: Finder,
+    output: str,
+    texts: Texts,
+    *,
+    judges: bool,
+    jobs: int | None,
+) -> tuple[Tally, ExitCode | None]:
+    """Write the answer to each text: the counts, and the exit code where some were no cookies.
+
+    Args:
+        judges: a cookie that cannot be verified here is an error; else it is only read.
+        jobs: processes; the order and the bytes are the same with any number.
+
+    Raises:
+        UnreadableInput: it is the only text, and no cookie.
+    """
+    masker = run.masker() if run.redacting else None
+    batch = Batch(run, how, finder, output, judges=judges, masker=masker)
+    why_one = _why_one(texts, finder, output)
+    if jobs is None or jobs == 1 or why_one:
+        if why_one and (jobs or 1) > 1:
+            run.note(f"one process does all: {why_one}")
+        batch.add_all(texts)
+    else:
+        from sessctl.cli.cookie_jobs import judge_in_processes
+
+        judge_in_processes(run, batch, texts, jobs)  # type: ignore[arg-type]
+    return batch.tally, batch.end(run, getattr(texts, "unit", "lines"))
+
+
+def _why_one(texts: Texts, finder: Finder, output: str) -> str:
+    """Why the work is not for several processes; empty where it is."""
+    if output in ("table", "wide"):
+        return "blocks are for people (-o jsonl)"
+    if finder.looks:
+        return "sessions are looked up one by one (--no-lookup)"
+    if isinstance(texts, list) or not texts.has_lines:
+        return "there are no lines to share"
+    return ""
+
+
+class Batch:
+    """Answers to one cookie after the other.
+
+    Args:
+        judges: a cookie that cannot be verified here is an error; else it is only read.
+        masker: redaction is on.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        how: Judging,
+        finder: Finder,
+        output: str,
+        *,
+        judges: bool,
+        masker: Masker | None,
+    ) -> None:
+        self.answers = Answers(run, output)
+        self.tally = Tally()
+        self.how, self.output, self.judges = how, output, judges
+        self._finder, self._masker = finder, masker
+        self._plain = PlainCookies(
+            how,
+            is_usable=output in ("json", "jsonl")
+            and run.options.fields is None
+            and masker is None
+            and not finder.looks,
+        )
+
+    def add_all(self, texts: Iterable[Given]) -> None:
+        """Write the answers. Raises UnreadableInput where the only cookie cannot be decoded."""
+        total = valid = unread = 0
+        for place, text, problem in texts:
+            total += 1
+            if problem is None and (judged := self._plain.line(text, place)) is not None:
+                self.answers.add_encoded(judged[0])
+                valid += judged[1]
+                continue
+            try:
+                if problem is not None:
+                    raise problem
+                answer = read_cookie(
+                    self.how, self._finder, text, place, judges=self.judges, masker=self._masker
+                )
+            except UnreadableInput as exc:
+                if place is None:
+                    raise
+                unread += 1
+                answer = unreadable(exc, place)
+            else:
+                self._plain.learn(text, answer.item)
+                valid += answer.item["verdict"] == "valid"
+            self.answers.add(answer)
+        self.count(Tally(total, valid, unread))
+
+    def count(self, more: Tally) -> None:
+        """Add what was counted elsewhere."""
+        self.tally = Tally(*map(sum, zip(self.tally, more, strict=True)))
+
+    def end(self, run: Run, unit: str) -> ExitCode | None:
+        """Write what stands behind the last answer, and say what could not be decoded; that is an
+        exit code of its own."""
+        self.answers.end()
+        total, unread = self.tally.total, self.tally.unreadable
+        if not unread:
+            return None
+        run.note(f"{unread} of {total} {unit} could not be decoded")
+        return ExitCode.UNREADABLE if unread == total else ExitCode.PARTIAL
 
 
 class Pattern(NamedTuple):
@@ -29,21 +161,24 @@ class Pattern(NamedTuple):
 
 
 class PlainCookies:
-    """The short way, where the output allows it and the format of the batch has one."""
+    """The short way, where the format of the batch has one.
 
-    def __init__(self, run: Run, how: Judging, output: str) -> None:
-        self._is_usable = (
-            output in ("json", "jsonl") and run.options.fields is None and not run.redacting
-        )
+    Args:
+        is_usable: items are lines of JSON with all their keys, and as they are.
+    """
+
+    def __init__(self, how: Judging, *, is_usable: bool) -> None:
+        self._is_usable = is_usable
         self._how = how
         self._format: str | None = None
+        self._tried: set[str | None] = {None}  # formats that have no short way
         self._own, self._judge = PlainJudge((), _leave)
         self._patterns: dict[Hashable, Pattern] = {}
 
-    def line(self, text: str, place: int | None) -> tuple[bytes, bool] | None:
+    def line(self, text: str, place: Place) -> tuple[bytes, bool] | None:
         """(the cookie's line of JSON, whether it is valid); None: it has to take the long way."""
         found = self._judge(text)
-        if found is None or place is None:
+        if found is None or type(place) is not int:
             return None
         kind, own = found
         pattern = self._patterns.get(kind)
@@ -51,16 +186,19 @@ class PlainCookies:
 
     def learn(self, text: str, item: dict[str, Any]) -> None:
         """What came of a text that took the long way; a plain one is the pattern from now on."""
-        if self._format is None and self._is_usable and item["format"] is not None:
-            self._choose(item["format"])
+        name = item["format"]
+        if self._is_usable and self._format is None and name not in self._tried:
+            self._choose(name)
         found = self._judge(text)
-        if found is not None and item["format"] == self._format:
+        if found is not None and item["format"] == self._format and len(self._patterns) < _KINDS:
             self._patterns[found[0]] = Pattern(self._with_holes(item), item["verdict"] == "valid")
 
     def _choose(self, name: str) -> None:
-        format = cookie_format(name)
-        if isinstance(format, PlainlyJudged):
-            how = self._how
+        self._tried.add(name)
+        format, how = cookie_format(name), self._how
+        # Its judge knows the library's defaults only.
+        is_usual = not how.parameters and not known(format, how.usual_parameters)
+        if isinstance(format, PlainlyJudged) and is_usual:
             self._format = name
             self._own, self._judge = format.plain_judge(
                 how.secrets, now=how.now, max_age=how.max_age

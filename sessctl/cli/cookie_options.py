@@ -1,11 +1,9 @@
-"""The options of `decode`, `verify` and `sign`, and the cookies these commands are given."""
+"""The options of `decode`, `verify` and `sign`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
@@ -17,7 +15,6 @@ from sessctl.errors import UsageError
 from sessctl.timespec import parse_duration, parse_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import timedelta
 
     from sessctl.cli.run import Run
@@ -84,14 +81,25 @@ Wordlist = Annotated[
 Jobs = Annotated[
     int | None,
     typer.Option(
-        "--jobs", help="Processes for a list (all cores).", rich_help_panel=_PANEL, metavar="N",
-        min=1, max=1024, show_default=False,
+        "--jobs", help="Processes: for a batch (1), for a word list (all cores).",
+        rich_help_panel=_PANEL, metavar="N", min=1, max=1024, show_default=False,
     ),
 ]  # fmt: skip
+File = Annotated[
+    str | None,
+    _value("-f", "--file", help="Cookies: lines, JSON Lines, HAR, cookies.txt.", metavar="FILE"),
+]
+InputFormat = Annotated[
+    str | None,
+    _value(
+        "--input-format",
+        help="lines, jsonl, har or cookies-txt; else its first bytes tell.",
+        metavar="NAME",
+    ),
+]
 Export = Annotated[
     str | None, _value("--export", help="Print the signature for hashcat.", metavar="hashcat")
 ]
-_BATCH_LINE = 1 << 20
 
 
 class Settings(NamedTuple):  # a third of a dataclass's price at every start
@@ -235,37 +243,3 @@ def backend_at_hand(run: Run, *, wanted: bool) -> Backend | None:
         ):
             return None
     return run.backend()
-
-
-def read_cookies(
-    run: Run, given: str | None, *, command: str = "decode"
-) -> Iterator[tuple[int | None, str]]:
-    """(line, text) of each cookie: one from the command line, or a line of standard input each.
-
-    A JSON value that spans lines is one input. Raises UsageError when there is nothing to read.
-    """
-    if given is not None and given != "-":
-        yield None, given
-        return
-    if given is None and run.streams.stdin_is_terminal:
-        raise UsageError("no cookie to read", hint=f"sessctl {command} COOKIE, or pipe one in")
-    first = run.streams.stdin.readline(_BATCH_LINE)
-    if first.lstrip()[:1] in (b"{", b"[") and not _is_json_line(first):
-        yield None, _text(first + run.streams.stdin.read())
-        return
-    second = run.streams.stdin.readline(_BATCH_LINE)
-    if not second:
-        yield None, _text(first)
-        return
-    following = iter(partial(run.streams.stdin.readline, _BATCH_LINE), b"")
-    for number, line in enumerate(chain((first, second), following), 1):
-        if not line.isspace():
-            yield number, _text(line)
-
-
-def _is_json_line(line: bytes) -> bool:
-    return line.rstrip()[-1:] in (b"}", b"]") and line.endswith(b"\n")
-
-
-def _text(raw: bytes) -> str:
-    return raw.rstrip(b"\r\n").decode("utf-8", "surrogateescape")

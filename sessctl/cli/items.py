@@ -10,6 +10,7 @@ from sessctl.timespec import iso, to_ms
 
 if TYPE_CHECKING:
     from sessctl.cookies.base import DecodedCookie, Match, Verdict
+    from sessctl.cookies.batch.given import Place
     from sessctl.text import Masker
 
 SCHEMA = "sessctl/v1"
@@ -29,13 +30,13 @@ def cookie_item(
     session: dict[str, Any] | None,
     notes: list[str],
     problem: dict[str, str] | None = None,
-    place: int | None = None,
+    place: Place = None,
     masker: Masker | None = None,
 ) -> dict[str, Any]:
     """A cookie as an item.
 
     Args:
-        place: its line in a batch.
+        place: where it stood in a batch: its line, or a message of a HAR.
         masker: redaction is on: the id is shortened and the payload is masked.
     """
     signed = decoded is not None and decoded.signed

@@ -22,18 +22,20 @@ _FORMULA = re.compile("[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 _HARMLESS = re.compile(r"[A-Za-z0-9_-]+")  # one session id in 64 starts with a dash
 
 
-def to_json(item: Any) -> bytes:
-    """One line of ASCII JSON; control characters, DEL included, are spelled out."""
-    text = json.dumps(item, separators=(",", ":"), default=_odd)
-    return text.encode("ascii").replace(b"\x7f", b"\\u007f")
-
-
 def _odd(value: Any) -> Any:
     if isinstance(value, bytes):
         from base64 import b64encode
 
         return {"__bytes__": b64encode(value).decode()}
     raise TypeError(type(value).__name__)
+
+
+_encode = json.JSONEncoder(separators=(",", ":"), default=_odd).encode
+
+
+def to_json(item: Any) -> bytes:
+    """One line of ASCII JSON; control characters, DEL included, are spelled out."""
+    return _encode(item).encode("ascii").replace(b"\x7f", b"\\u007f")
 
 
 class Writer:
@@ -88,6 +90,17 @@ class Writer:
         else:
             self._streams.raw(line + b"\n")
         self._count += 1
+
+    def lines(self, data: bytes) -> None:
+        """Items that a process of ours has encoded with this format's `item`, a line each."""
+        if not data:
+            return
+        if self._output in ("json", "jsonl"):
+            items = data[:-1]
+            self.encoded(items.replace(b"\n", b",\n") if self._output == "json" else items)
+        else:
+            self.start()
+            self._streams.raw(data)
 
     def end(self, **more: Any) -> None:
         """What stands after the last item; `more` are further keys of the document."""

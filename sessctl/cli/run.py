@@ -102,8 +102,13 @@ class Run:
         """What hides sensitive data, with the keys and shapes of the configuration."""
         from sessctl.text import Masker
 
+        return Masker(*self.hidden)
+
+    @property
+    def hidden(self) -> tuple[list[str], list[str]]:
+        """The keys and the shapes of the configuration, by which data is hidden."""
         found = self._config_if_any
-        return Masker(found.redact.keys, found.redact.shapes) if found else Masker()
+        return (list(found.redact.keys), list(found.redact.shapes)) if found else ([], [])
 
     # -- configuration and stores -----------------------------------------------------------------
 

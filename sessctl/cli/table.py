@@ -51,6 +51,7 @@ COMMANDS: dict[str, Row] = {
         (
             "sessctl decode 's%3AZpXqWYtAm5kR5J-gZwrEH1uYPOOucMrZ.UnVQeYvvcQzA...'",
             "cat cookie.txt | sessctl decode",
+            "sessctl decode -f shop.har --name connect.sid",
             "sessctl decode --no-lookup -o json 'Cookie: connect.sid=s%3A...'",
         ),
         (0, 2, 3, 5, 7),
@@ -62,9 +63,10 @@ COMMANDS: dict[str, Row] = {
         (
             "sessctl verify COOKIE --secret-from env:SESSION_SECRET",
             "sessctl verify COOKIE --secret-from file:new.key --secret-from file:old.key",
+            "sessctl verify -f log.jsonl --jobs 4 --secret-from env:SESSION_SECRET",
             "sessctl verify COOKIE --wordlist rockyou.txt",
         ),
-        (0, 1, 2, 7, 130),
+        (0, 1, 2, 5, 7, 130),
         ("decode", "sign"),
     ),
     "detect": Row(

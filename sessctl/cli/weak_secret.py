@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sessctl.cli import cookie_options as c
+from sessctl.cli.cookie_inputs import texts_of
 from sessctl.cli.output import Writer
 from sessctl.cli.progress import Progress
 from sessctl.cookies.api import judge
@@ -22,6 +23,7 @@ from sessctl.errors import ExitCode, SessctlError, UsageError
 if TYPE_CHECKING:
     from typing import BinaryIO
 
+    from sessctl.cli.cookie_inputs import Inputs
     from sessctl.cli.run import Run
     from sessctl.config.model import Backend
     from sessctl.cookies.api import Found
@@ -42,25 +44,27 @@ class Guessing(NamedTuple):
 
 
 def examine(
-    run: Run, backend: Backend | None, settings: c.Settings, cookie: str | None, asked: Guessing
+    run: Run, backend: Backend | None, settings: c.Settings, inputs: Inputs, asked: Guessing
 ) -> ExitCode:
     """Try a list on one cookie, or print what hashcat takes."""
     output = run.output_format(FORMATS, terminal="table", pipe="jsonl")
-    _check_options(run, cookie, settings, asked)
-    takes_stdin = cookie in (None, "-")
+    _check_options(run, inputs, settings, asked)
+    takes_stdin = inputs.is_stdin
     if asked.export is not None:  # which needs no secret, so none is fetched
         settings = settings._replace(secret_from=None, secret=None)
         how = c.judging(run, _bare(backend), settings, takes_stdin=takes_stdin)
         remarks = list[str]()
     else:
         how, remarks = _judging(run, backend, settings, takes_stdin=takes_stdin)
-    cookies = c.read_cookies(run, cookie, command="verify")
-    texts = [text for _, text in islice(cookies, 2)]
-    if len(texts) != 1:
+    with texts_of(run, inputs, command="verify", name=how.name) as cookies:
+        given = list(islice(cookies, 2))
+    if len(given) != 1:
         raise UsageError(
-            "one cookie at a time: there are several on standard input", hint="head -n 1"
+            f"one cookie at a time: there are several in {inputs.place}", hint="head -n 1"
         )
-    found = how.find(texts[0])
+    if given[0].problem is not None:
+        raise given[0].problem
+    found = how.find(given[0].text)
     if asked.export is not None:
         return _export(run, found, output)
     if how.secrets:
@@ -68,7 +72,7 @@ def examine(
     return _try_list(run, found, asked, output, [*found.pasted.notes, *remarks])
 
 
-def _check_options(run: Run, cookie: str | None, settings: c.Settings, asked: Guessing) -> None:
+def _check_options(run: Run, inputs: Inputs, settings: c.Settings, asked: Guessing) -> None:
     if asked.export is not None and asked.export != "hashcat":
         raise UsageError(f"no export '{asked.export}'", hint="--export takes hashcat")
     if asked.export is not None and asked.wordlist is not None:
@@ -87,7 +91,7 @@ def _check_options(run: Run, cookie: str | None, settings: c.Settings, asked: Gu
             "what hashcat takes holds the signed text whole, which redaction hides",
             hint="without --redact, SESSCTL_REDACT and [redact] always",
         )
-    from_stdin = [cookie in (None, "-"), asked.wordlist == "-"]
+    from_stdin = [inputs.is_stdin, asked.wordlist == "-"]
     from_stdin += [one.endswith("stdin") for one in settings.secret_from or []]
     if sum(from_stdin) > 1 and asked.wordlist == "-":
         raise UsageError(

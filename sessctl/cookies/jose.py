@@ -11,6 +11,7 @@ import warnings
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from sessctl.cookies.base import VerdictWord
@@ -49,7 +50,8 @@ def to_b64url(raw: bytes) -> str:
     return urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def header(field: str, budget: Budget) -> tuple[dict[str, Any], tuple[str, ...]]:
+@lru_cache(maxsize=64)  # an app's tokens have one and the same
+def header(field: str, budget: Budget) -> tuple[Mapping[str, Any], tuple[str, ...]]:
     """(header, notes) of a token's first field. Raises CookieError when it is not a JSON object."""
     from sessctl.serializers.json import decode  # 9 ms; only tokens need it
 
@@ -62,7 +64,7 @@ def header(field: str, budget: Budget) -> tuple[dict[str, Any], tuple[str, ...]]
     return found.data, found.notes
 
 
-def sniffed_header(value: str, count: int, budget: Budget) -> dict[str, Any] | None:
+def sniffed_header(value: str, count: int, budget: Budget) -> Mapping[str, Any] | None:
     """The header of what looks like a token of so many fields. Never raises."""
     if not value.startswith("e") or value.count(".") != count - 1:
         return None

@@ -16,6 +16,7 @@ from sessctl.cookies.crypto import crypto_for
 from sessctl.errors import SerializerError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime, timedelta
 
     from joserfc.jwk import OctKey
@@ -29,7 +30,7 @@ FIELDS = 5
 class Token:
     """The header of a token, and what is to be said about it."""
 
-    header: dict[str, Any]
+    header: Mapping[str, Any]
     notes: tuple[str, ...]
     wrapped_key: str
 

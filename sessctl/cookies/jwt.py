@@ -131,7 +131,7 @@ class Jwt:
 class _Token:
     """A token's parts. `claims` is None where they are no JSON object."""
 
-    header: dict[str, Any]
+    header: Mapping[str, Any]
     claims: dict[str, Any] | None
     signed: bytes  # what the signature is over
     signature: bytes | None  # None: not base64url

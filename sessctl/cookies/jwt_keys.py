@@ -7,6 +7,7 @@ were a text (algorithm confusion) finds no algorithm that fits. Source: RFC 7518
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sessctl.cookies.crypto import crypto_for
@@ -42,6 +43,15 @@ def keys_of(secret: Secret, kid: Any = None) -> list[Key]:
         UsageError: it looks like PEM or a JWK and is not.
         MissingExtra: without joserfc.
     """
+    keys = _keys_in(secret)
+    if len(keys) == 1 or kid is None:
+        return list(keys)
+    return [key for key in keys if key.kid in (None, kid)]
+
+
+@lru_cache(maxsize=16)  # a batch of tokens asks for the same few over and over; 80 us
+def _keys_in(secret: Secret) -> tuple[Key, ...]:
+    """Raises as `keys_of`."""
     with crypto_for("JWT"):
         from joserfc.errors import JoseError  # 118 ms
         from joserfc.jwk import OctKey
@@ -50,15 +60,12 @@ def keys_of(secret: Secret, kid: Any = None) -> list[Key]:
     with quietly():
         try:
             if _PEM.search(raw):
-                return [_from_pem(raw)]
+                return (_from_pem(raw),)
             members = _jwks(raw)
             # A public key in another spelling (DER, OpenSSH) is no text to make an HMAC with.
-            keys: list[Key] = [OctKey.import_key(raw)] if members is None else _from_jwks(members)
+            return (OctKey.import_key(raw),) if members is None else tuple(_from_jwks(members))
         except (JoseError, ValueError, TypeError):  # TypeError: a private key with a password
             raise UsageError(_NOT_A_KEY, hint=_WRITE_PEM) from None
-    if len(keys) == 1 or kid is None:
-        return keys
-    return [key for key in keys if key.kid in (None, kid)]
 
 
 def checker(key: Key, alg: str) -> Callable[[bytes, bytes], bool] | None:
@@ -97,17 +104,23 @@ def signing_key(secret: Secret, algorithms: Sequence[str] | None) -> tuple[Key, 
 
 def _model(key: Key, alg: str) -> JWSAlgModel | None:
     from joserfc.errors import JoseError
-    from joserfc.jws import JWSRegistry
 
     if alg not in _OF_KIND[key.key_type]:
         return None
     with quietly():
-        model = JWSRegistry(algorithms=ALGORITHMS).get_alg(alg)
+        model = _algorithm(alg)
         try:
             model.check_key(key)  # the curve, and what a JWK says it is for
         except JoseError:
             return None
     return model
+
+
+@lru_cache(maxsize=len(ALGORITHMS))  # 30 us
+def _algorithm(name: str) -> JWSAlgModel:
+    from joserfc.jws import JWSRegistry
+
+    return JWSRegistry(algorithms=ALGORITHMS).get_alg(name)
 
 
 def _from_pem(raw: bytes) -> Key:

@@ -25,7 +25,7 @@ def rotation_note(
 ) -> tuple[str, ...]:
     """What to say of a cookie that an older secret has signed; nothing of any other."""
     index = verdict.key_index
-    if index is None:
+    if index is None or len(secrets) == 1:
         return ()
     newest = format.signing_index(secrets) if isinstance(format, ChoosesSecret) else 0
     if index == newest:

@@ -13,9 +13,7 @@ cookie, then each piece behind a line with its size; the answer is a line `INDEX
 from __future__ import annotations
 
 import json
-import os
 import selectors
-import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -24,8 +22,9 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 from sessctl.cookies.api import find
 from sessctl.cookies.base import CookieContext
 from sessctl.cookies.guessing import guesser
+from sessctl.cookies.processes import Worker, cores
 from sessctl.cookies.registry import cookie_format
-from sessctl.errors import SessctlError, UsageError
+from sessctl.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -66,7 +65,7 @@ class WordlistSearch:
     ) -> None:
         self.line: int | None = None
         self.tried = 0
-        self.jobs = jobs or _cores()
+        self.jobs = jobs or cores()
         self._guess = guesser(format, value, context)
         self.rate = _rate_of(self._guess)
         self._task = json.dumps(
@@ -106,14 +105,14 @@ class WordlistSearch:
         return index is not None
 
     def _in_processes(self, pieces: Iterator[_Piece]) -> Generator[int, None, None]:
-        workers: list[_Worker] = []
+        workers: list[_Searcher] = []
         try:
             with selectors.DefaultSelector() as waiting:
                 for _ in range(self.jobs):
                     piece = next(pieces, None)
                     if piece is None:
                         break
-                    worker = _Worker(self._task)
+                    worker = _Searcher(self._task)
                     workers.append(worker)
                     worker.ask(piece)
                     waiting.register(worker.answers, selectors.EVENT_READ, worker)
@@ -134,50 +133,28 @@ class WordlistSearch:
                 worker.end()
 
 
-class _Worker:
+class _Searcher:
     """A process that tries one piece after the other."""
 
     def __init__(self, task: bytes) -> None:
         self.piece = _Piece(0, b"")
-        self._process = subprocess.Popen(
-            # -P: what lies in the folder where we stand is not ours to import.
-            [sys.executable, "-P", "-m", "sessctl.cookies.wordlist"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # a traceback must not quote a word
-            start_new_session=True,  # Ctrl-C is for us, who end them
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._questions: IO[bytes] = self._process.stdin
-        self.answers: IO[bytes] = self._process.stdout
-        self._write(task + b"\n")
+        self._worker = Worker("sessctl.cookies.wordlist", task, "tried words")
+        self.answers = self._worker.answers
 
     def ask(self, piece: _Piece) -> None:
         self.piece = piece
-        self._write(b"%d\n" % len(piece.data) + piece.data)
+        self._worker.ask(b"%d\n" % len(piece.data) + piece.data)
 
     def answer(self) -> tuple[int | None, int]:
         """(index of the line that fits or None, words tried)."""
         line = self.answers.readline()
         if not line:
-            raise _died()
+            raise self._worker.ended()
         index, tried = map(int, line.split())
         return (None if index < 0 else index), tried
 
     def end(self) -> None:
-        self._process.kill()
-        self._process.wait()
-        self.answers.close()
-        with suppress(BrokenPipeError):
-            self._questions.close()
-
-    def _write(self, data: bytes) -> None:
-        try:
-            self._questions.write(data)
-            self._questions.flush()
-        except BrokenPipeError:
-            raise _died() from None
+        self._worker.end()
 
 
 def search_wordlist(
@@ -261,19 +238,6 @@ def _rate_of(guess: Guess) -> float:
         guess(b"a word of the length of a passphrase, %d" % count)
         count += 1
     return count / took_s
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # what a container gives us
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _died() -> SessctlError:
-    return UsageError(
-        "a process that tried words has ended before its time: was there memory for it?",
-        hint="--jobs 1 starts none",
-    )
 
 
 def _work(questions: IO[bytes], answers: IO[bytes]) -> None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 # `command -o format`. Who adds one takes it out here.
 NOT_YET: frozenset[str] = frozenset()
 # Left for a later version.
-LATER = frozenset(["replay import", "replay probe", "replay export", "decode --jobs"])
+LATER = frozenset(["replay import", "replay probe", "replay export"])
 
 
 def words(text: str) -> list[str]:
@@ -66,9 +66,9 @@ _JOURNAL = ("--max-delete", "--expect", "--journal", "--no-journal")
 _READING = ("--gentle", "--max-unpacked")
 OPTION_ROWS = {
     "decode": (*_FORMAT, "--companion", "--digest", "--max-age", "--lookup", "--no-lookup",
-               "--redact", "--jobs"),
+               "--redact", "--jobs", "-f", "--file", "--input-format"),
     "verify": (*_FORMAT, "--companion", "--digest", "--max-age", "--redact", "--wordlist",
-               "--export", "--jobs"),
+               "--export", "--jobs", "-f", "--file", "--input-format"),
     "sign": (*_FORMAT, "--ttl", "--sid"),
     "create": ("--format", "--ttl", "--sid"),
     "list": (*_QUERY, *_READING, "--all-backends", "--allow-stale", "--data", "--count", "--sort",

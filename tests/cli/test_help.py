@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 from datetime import UTC, datetime
@@ -230,6 +231,9 @@ def at_demo(cli: Cli, tmp_path: Path, app: RawServer) -> Any:
     for name in ("new.key", "old.key"):
         (cli.home / name).write_text(secret)
     (cli.home / "rockyou.txt").write_text("123456\npassword\n")
+    (cli.home / "log.jsonl").write_text(json.dumps({"cookie": shop.cookie}) + "\n")
+    asked = {"headers": [{"name": "Cookie", "value": shop.cookie}]}
+    (cli.home / "shop.har").write_text(json.dumps({"log": {"entries": [{"request": asked}]}}))
     cli("expire", shop.hostile_sid, "--yes")
     stopped = cli("purge", "--expired", "--max-delete", "1", "--yes", "-o", "json")
     journal = stopped.json()["summary"]["journal"]

@@ -111,7 +111,7 @@ def test_a_hostile_name_is_shown_as_text(cli: Cli, words: Path) -> None:
         ([COOKIE, "--wordlist", "none"], "", 2, "cannot read the list none"),
         ([COOKIE, "--wordlist", "/tmp"], "", 2, "cannot read the list /tmp (is a directory)"),
         ([COOKIE, "--wordlist="], "", 2, "--wordlist is empty"),
-        ([COOKIE, "--jobs", "2"], "", 2, "--jobs goes with --wordlist"),
+        ([COOKIE, "--jobs", "2"], "", 2, "--jobs is for many cookies"),
         ([COOKIE, "--wordlist", "words.txt", "--jobs", "0"], "", 2, "0"),
         ([COOKIE, "--wordlist", "words.txt", "--max-age", "1h"], "", 2, "does not depend on times"),
         ([COOKIE, "--wordlist", "words.txt", "-o", "name"], "", 2, "no output format 'name'"),

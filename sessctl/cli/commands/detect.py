@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sessctl.cli import cookie_options as c
+from sessctl.cli.cookie_inputs import Inputs, texts_of
 from sessctl.cli.detect_store import detect_stores
 from sessctl.cli.items import candidate_items
 from sessctl.cli.options import command
 from sessctl.cookies.api import recognise
+from sessctl.cookies.batch.given import Given
 from sessctl.errors import ExitCode, UnreadableInput, UsageError
 
 if TYPE_CHECKING:
@@ -53,9 +55,9 @@ def detect(
 
         writer = Writer(run, output, "DetectionList", KEYS, name="format")
     unknown, unreadable, total = 0, 0, 0
-    for place, text in _texts(run, value):
+    for given in _texts(run, value):
         total += 1
-        item = _item(text, place, name, companion)
+        item = _item(given, name, companion)
         unreadable += item["problem"] is not None
         unknown += item["format"] is None
         if writer is None:
@@ -69,15 +71,19 @@ def detect(
     return ExitCode.NO if unknown else ExitCode.OK
 
 
-def _texts(run: Run, values: list[str] | None) -> Iterator[tuple[int | None, str]]:
+def _texts(run: Run, values: list[str] | None) -> Iterator[Given]:
     if values is None or len(values) < 2:
-        yield from c.read_cookies(run, values[0] if values else None, command="detect")
+        with texts_of(run, Inputs(values[0] if values else None), command="detect") as texts:
+            yield from texts
         return
-    yield from enumerate(values, 1)
+    yield from (Given(number, value) for number, value in enumerate(values, 1))
 
 
-def _item(text: str, place: int | None, name: str | None, companion: str | None) -> dict[str, Any]:
+def _item(given: Given, name: str | None, companion: str | None) -> dict[str, Any]:
+    place, text, unread = given
     try:
+        if unread is not None:
+            raise unread
         pasted, matches = recognise(text, name=name, companion=companion)
     except UnreadableInput as exc:
         if place is None:

@@ -58,6 +58,8 @@ def cookie_text(line: bytes) -> str:
 
 def _find(fields: Mapping[str, msgspec.Raw], depth: int) -> str | None:
     named = {key.lower().replace("-", "_"): raw for key, raw in fields.items()}
+    if bytes(named.get("cookie", b"")).startswith(b"{"):
+        return None  # a stored session of Express: `cookie` is an object there
     for key in _TEXTS:
         if (text := _as_text(named.get(key))) is not None:
             return text

@@ -62,6 +62,11 @@ class Source:
         self._stream, self._name = Ahead(begin, stream), name
 
     @property
+    def unit(self) -> str:
+        """What it is counted in."""
+        return "messages" if self.form is Form.HAR else "lines"
+
+    @property
     def has_lines(self) -> bool:
         """It is read line by line, so that `chunks` can be."""
         return self.form in (Form.LINES, Form.JSONL) and not self.is_one
