@@ -68,12 +68,19 @@ DJANGO_SHOPS = {
     "django-cached_db on postgresql": "django:CachedPostgresShop",
     "django-cached_db beside memcached": "django:CachedMemcachedShop",
 }
+# Shops on Python's asynchronous frameworks, likewise.
+ASYNC_SHOPS = {
+    "starsessions": "asynchronous:StarsessionsShop",
+    "aiohttp-session": "asynchronous:AiohttpShop",
+    "litestar-redis": "asynchronous:LitestarShop",
+}
 # Shops that a test of their own opens.
 OWN = {"connect-memcached, encrypted": "memcached:EncryptedMemcachedShop"}
 
 
 def shop_class(layout: str) -> type[Shop]:
     """The kind of shop that keeps its sessions so."""
-    module, _, name = (SHOPS | FURTHER | NODE_SHOPS | DJANGO_SHOPS | OWN)[layout].partition(":")
+    every = SHOPS | FURTHER | NODE_SHOPS | DJANGO_SHOPS | ASYNC_SHOPS | OWN
+    module, _, name = every[layout].partition(":")
     found: type[Shop] = getattr(import_module(f"tests.support.shops.{module}"), name)
     return found
