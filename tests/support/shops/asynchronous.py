@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from redis import Redis
 
+from tests.support.cli import HOUR_MS
 from tests.support.express import Browser
 from tests.support.peer import PeerApp
 from tests.support.shops.base import Shop
@@ -31,7 +32,7 @@ class AsyncShop(Shop):
 
     expires_by_itself = True
     granularity_ms = 1000
-    lifetime_s: ClassVar[int] = 7200
+    leaves_empty: ClassVar[bool] = False  # a visit to a session that is over makes an empty one
     library: ClassVar[str]
     key_prefix: ClassVar[str]
     redis: Any
@@ -41,8 +42,9 @@ class AsyncShop(Shop):
         self.redis = self._running.enter_context(Redis.from_url(self.url))
         self.options = {"library": self.library, "redis_url": self.url}
 
-    def start(self, **options: Any) -> Any:
-        given = {"lifetime_s": self.lifetime_s, **self.options, **options}
+    def start(self, *, cookie: dict[str, Any] | None = None, **options: Any) -> Any:
+        lifetime_s = (cookie or {}).get("maxAge", 2 * HOUR_MS) // 1000
+        given = {"lifetime_s": lifetime_s, **self.options, **options}
         return self._running.enter_context(AsyncApp(**given))
 
     def ends_ms(self, sid: str) -> float:
@@ -53,6 +55,7 @@ class StarsessionsShop(AsyncShop):
     layout = library = "starsessions"
     cookie_name = "session"
     key_prefix = "starsessions."
+    touch_revives = True
 
 
 class AiohttpShop(AsyncShop):
@@ -65,3 +68,4 @@ class LitestarShop(AsyncShop):
     layout, library = "litestar-redis", "litestar"
     cookie_name = "session"
     key_prefix = "LITESTAR:"
+    touch_revives = leaves_empty = True
