@@ -28,7 +28,7 @@ from typing import Any
 from uuid import uuid4
 
 from sessctl.stores.layouts.base import KeyLayout
-from sessctl.stores.layouts.python import USER
+from sessctl.stores.layouts.python import BY_HAND
 
 
 def _nothing(_now_ms: int, _ends_ms: int | None) -> dict[str, Any]:
@@ -51,7 +51,7 @@ STARSESSIONS = KeyLayout(
     prefix="starsessions.",
     cookie_format="opaque",
     cookie_name="session",
-    user=USER,
+    user=BY_HAND,
     envelope=("__metadata__",),
     marks=("__metadata__.lifetime", "__metadata__.created", "__metadata__.last_access"),
     dates=("__metadata__.created", "__metadata__.last_access"),
@@ -67,7 +67,7 @@ AIOHTTP_SESSION = KeyLayout(
     prefix="AIOHTTP_SESSION_",
     cookie_format="opaque",
     cookie_name="AIOHTTP_SESSION",
-    user=USER,
+    user=BY_HAND,
     data_key="session",
     envelope=("created",),
     mark=int,
@@ -84,7 +84,7 @@ LITESTAR_REDIS = KeyLayout(
     prefix_ends="LITESTAR:",  # nothing in a value tells it from others
     cookie_format="opaque",
     cookie_name="session",
-    user=USER,
+    user=BY_HAND,
     lifetime_s=14 * 86_400,
     fresh=_nothing,
     new_sid=lambda: token_hex(32),
@@ -97,7 +97,7 @@ PYRAMID_SESSION_REDIS = KeyLayout(
     serializer="pickle",
     cookie_format="opaque",
     cookie_name="session",
-    user=USER,
+    user=BY_HAND,
     data_key="m",
     envelope=("c", "v", "t", "x"),
     mark=int,
@@ -113,7 +113,7 @@ PYRAMID_REDIS_SESSIONS = KeyLayout(
     serializer="pickle",
     cookie_format="opaque",
     cookie_name="session",
-    user=USER,
+    user=BY_HAND,
     data_key="managed_dict",
     envelope=("created", "timeout"),
     mark=int,
