@@ -183,6 +183,25 @@ def test_dates_of_use_tz_false_are_read_in_the_zone_that_is_named(rows: Path) ->
         open_store(url, "django-db", expires_zone="America/Nowhere")
 
 
+def test_dates_that_contradict_the_time_of_saving_are_told_and_not_purged_by(
+    cli: Cli, rows: Path
+) -> None:
+    """A row says when it was saved: in the zone of an application without USE_TZ they disagree."""
+    clock = WallClock("America/New_York")
+    with closing(sqlite3.connect(rows)) as db, db:
+        for sid, text in db.execute("SELECT session_key, expire_date FROM django_session"):
+            ends_ms = parse_iso_ms(text[:19].replace(" ", "T") + ".000Z") or 0
+            db.execute("UPDATE django_session SET expire_date = ? WHERE session_key = ?",
+                       [clock.write(ends_ms), sid])  # fmt: skip
+    url = with_layout(f"sqlite:///{rows}", "django-db")
+    listed = cli("list", "-b", url)
+    refused = cli("purge", "--expired", "-b", url)
+    assert "end 5h earlier than 14d after they were saved" in listed.stderr
+    assert ("--force=zone" in refused.stderr, refused.code) == (True, 4)
+    right = cli("purge", "--expired", "-b", f"{url}&expires_zone=America/New_York")
+    assert (right.counts, right.code) == ({"deleted": 1}, 0), right.stderr
+
+
 @pytest.mark.parametrize(
     ("zone", "told", "instant"),
     [

@@ -25,6 +25,8 @@ from secrets import choice
 from string import ascii_lowercase, digits
 from typing import Any
 
+from sessctl.errors import SerializerError
+from sessctl.serializers.django import split, unpacked
 from sessctl.stores.layouts.base import DateForm, KeyLayout, TableLayout, Unit
 from sessctl.stores.layouts.cached import CachedTableLayout
 from sessctl.stores.layouts.python import USER
@@ -35,6 +37,17 @@ _CACHE_KEY = ":1:django.contrib.sessions.{}"
 
 def _session_key() -> str:
     return "".join(choice(_LETTERS) for _ in range(32))
+
+
+def _saved_s(raw: bytes) -> int | None:
+    """The stamp of a signed text; None of one from before Django 3.1, and where the session has a
+    lifetime of its own."""
+    try:
+        signed = split(raw.decode("ascii"))
+        own_lifetime = b"_session_expiry" in unpacked(signed.body)
+    except (SerializerError, UnicodeDecodeError):
+        return None
+    return None if own_lifetime else signed.stamp
 
 
 def _nothing(now_ms: int, ends_ms: int | None) -> dict[str, Any]:
@@ -64,6 +77,7 @@ _TABLE: dict[str, Any] = {
     "ciphers": ("django-signed",),
     "seals_alike": True,
     "fresh": _nothing,
+    "saved_s": _saved_s,
     "proves_login": ("_auth_user_backend", "_auth_user_hash"),
     **_DJANGO,
 }
