@@ -49,10 +49,15 @@ class Set(list[Any]):
 class Name:
     """What would be imported: a class or a function of that name."""
 
-    __slots__ = ("text",)
+    __slots__ = ("module", "name")
 
     def __init__(self, module: str, name: str) -> None:
-        self.text = f"{module}.{name}"
+        self.module = module
+        self.name = name
+
+    @property
+    def text(self) -> str:
+        return f"{self.module}.{self.name}"
 
 
 class Call:
@@ -162,7 +167,7 @@ class _Machine:
     def long(self, little_endian: bytes) -> int | BigInteger:
         number = int.from_bytes(little_endian, "little", signed=True)
         # Decimal text of such a number takes quadratic time; hexadecimal does not.
-        if number.bit_length() * 0.302 > self.budget.int_digits:
+        if number.bit_length() * 0.30103 > self.budget.int_digits:
             return BigInteger(f"{number:#x}")
         return number
 
@@ -288,15 +293,16 @@ def _unquoted(line: bytes) -> OldText:
     if len(line) < 2 or line[:1] != line[-1:] or line[:1] not in b"\"'":
         raise _DamagedError("a text without its quotes")
 
-    def byte(match: re.Match[bytes]) -> bytes:
+    found, at, body = bytearray(), 0, line[1:-1]
+    for match in _ESCAPE.finditer(body):  # one by one: `sub` would hold them all
+        found += body[at : match.start()]
+        at = match.end()
         hexadecimal, octal, letter = match.groups()
-        if hexadecimal:
-            return bytes((int(hexadecimal, 16),))
-        if octal:
-            return bytes((int(octal, 8) & 0xFF,))
-        return _LETTERS.get(letter, letter)
-
-    return OldText(_ESCAPE.sub(byte, line[1:-1]))
+        if letter is not None:
+            found += _LETTERS.get(letter, letter)
+        else:
+            found.append(int(hexadecimal, 16) if hexadecimal else int(octal, 8) & 0xFF)
+    return OldText(found + body[at:])
 
 
 def _old_integer(machine: _Machine) -> Any:

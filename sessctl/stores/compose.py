@@ -59,7 +59,7 @@ def compose(
             own[key] = {**own[key], **_flags(value)}
     reader = Reader(layout)
     reader.check_data(data)
-    text = reader.written({**own, **data})
+    text = reader.written(reader.whole(own, data))
     if len(text) > reader.budget.value_bytes:
         raise SerializerError(f"larger than the limit of {reader.budget.value_bytes} bytes")
     raw = reader.closed(text, like=_example(store, reader) if layout.store_secrets else None)

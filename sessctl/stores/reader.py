@@ -18,7 +18,7 @@ from sessctl.session import Decoded, Expiry, Problem
 from sessctl.timespec import MAX_MS, from_ms, parse_iso_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sessctl.limits import Budget
     from sessctl.stores.layouts.base import Layout
@@ -43,9 +43,11 @@ class Reader:
             Seal(layout.ciphers, layout.store_secrets, self.budget) if layout.ciphers else None
         )
         inner = [layout.inner_expiry] if layout.inner_expiry else []
-        self._peek_opened = self._serializer.peek([*inner, *layout.user])
+        users = [self._path_in_data(path) for path in layout.user]
+        self._peek_opened = self._serializer.peek([*inner, *users])
         self._peek = self._opening(self._peek_opened)
         self._peek_envelope = self.peek(layout.envelope or ("",))
+        self._peek_dates = self.peek(layout.dates) if layout.dates else None
         self._users_from = len(inner)
         first = layout.envelope[0] if layout.envelope else ""
         self._split_at = (b'{"%b":{' % first.encode(), first.encode())
@@ -74,6 +76,16 @@ class Reader:
             if value is not None and (user := user_text(value)) is not None:
                 break
         return user, found[0] if self._users_from else None, problem
+
+    def dates(self, raw: bytes) -> tuple[int | None, int | None]:
+        """When the session began and when it was last seen, in ms, as far as its value says so."""
+        if self._peek_dates is None or len(raw) > self.budget.value_bytes:
+            return None, None
+        try:
+            created, seen = self._peek_dates(raw)
+        except SerializerError:
+            return None, None
+        return _in_ms(created), _in_ms(seen)
 
     def inner_expiry(self, written: Any, problem: Problem | None) -> tuple[int | None, Expiry]:
         """What the date inside a value says when the store itself says nothing.
@@ -126,9 +138,28 @@ class Reader:
         notes = value.notes
         if text is raw and self._seal is not None and self._seal.has_secrets:
             notes = (*notes, "not encrypted, though the backend has store_secrets")
-        extra = {key: value.data[key] for key in self.layout.envelope if key in value.data}
-        data = {key: item for key, item in value.data.items() if key not in extra}
+        data, extra = self._apart(value.data)
         return Decoded(data, extra, notes)
+
+    def _apart(self, value: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """(data, extra) of a whole value."""
+        key = self.layout.data_key
+        if not key:
+            extra = {name: value[name] for name in self.layout.envelope if name in value}
+            return {name: item for name, item in value.items() if name not in extra}, extra
+        data = value.get(key, None if value else {})  # what was emptied may lack it, too
+        if not isinstance(data, dict):
+            raise SerializerError(f"expected an object under '{key}'")
+        return data, {name: item for name, item in value.items() if name != key}
+
+    def whole(self, own: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+        """A value of the library's own part and the application's data."""
+        key = self.layout.data_key
+        return {**own, key: data} if key else {**own, **data}
+
+    def _path_in_data(self, path: str) -> str:
+        """A path in the data as one in the whole value."""
+        return f"{self.layout.data_key}.{path}" if self.layout.data_key else path
 
     def edited(self, raw: bytes, data: Any) -> bytes:
         """The value with other data of the application: the library's own part and whatever else
@@ -140,7 +171,7 @@ class Reader:
         text = self.opened(raw)
         own = self.decode(raw).extra
         self.check_data(data)
-        new = self._serializer.edited(text, {**own, **data})
+        new = self._serializer.edited(text, self.whole(own, data))
         return raw if new == text else self.closed(new, like=raw)
 
     def written(self, value: Any) -> bytes:
@@ -151,7 +182,7 @@ class Reader:
         """Raises SerializerError for data that is no object, or that has a key of the library."""
         if not isinstance(data, dict):
             raise SerializerError("the data of a session is an object")
-        for key in self.layout.envelope:
+        for key in () if self.layout.data_key else self.layout.envelope:
             if key in data:
                 raise SerializerError(f"'{key}' belongs to {self.layout.name}, not to the data")
 
@@ -209,7 +240,7 @@ class Reader:
         decoding and writing them again takes for 150 000.
         """
         start, key = self._split_at
-        if len(self.layout.envelope) != 1:
+        if len(self.layout.envelope) != 1 or self.layout.data_key:
             return None  # some of it stands elsewhere
         if not raw.startswith(start) or not raw.isascii():
             return None
@@ -228,6 +259,13 @@ class Reader:
         if raw[len(start) - 1 : end] != own or raw[end : end + 1] not in (b",", b"}"):
             return None
         return b"{" + raw[end:].lstrip(b","), b'{"%b":%b}' % (key, own)
+
+
+def _in_ms(seconds: Any) -> int | None:
+    """Seconds since 1970, with or without a fraction; None for what is no such instant."""
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        return None
+    return int(seconds * 1000) if 0 < seconds <= MAX_MS / 1000 else None
 
 
 def user_text(value: Any) -> str | None:

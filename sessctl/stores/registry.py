@@ -69,6 +69,11 @@ LAYOUTS = {
     "flask-sqlalchemy": "sessctl.stores.layouts.flask:FLASK_SQLALCHEMY",
     "flask-mongodb": "sessctl.stores.layouts.flask:FLASK_MONGODB",
     "flask-dynamodb": "sessctl.stores.layouts.flask:FLASK_DYNAMODB",
+    "starsessions": "sessctl.stores.layouts.python_redis:STARSESSIONS",
+    "aiohttp-session": "sessctl.stores.layouts.python_redis:AIOHTTP_SESSION",
+    "litestar-redis": "sessctl.stores.layouts.python_redis:LITESTAR_REDIS",
+    "pyramid-session-redis": "sessctl.stores.layouts.python_redis:PYRAMID_SESSION_REDIS",
+    "pyramid-redis-sessions": "sessctl.stores.layouts.python_redis:PYRAMID_REDIS_SESSIONS",
 }
 # The layout to take when none is named.
 _DEFAULT_LAYOUT = {

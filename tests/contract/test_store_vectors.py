@@ -41,6 +41,7 @@ LAYOUTS = (
     *("koa-session", "koa-generic-session", "fastify-redis"),
     *("flask-redis", "flask-memcached", "flask-sqlalchemy", "flask-mongodb"),
     *("django-db", "django-cached_db", "django-cache"),  # the longer name first
+    *("starsessions", "aiohttp-redis", "litestar-redis"),
 )
 # Whose secret is nowhere; see `test_mongo.py` for what can be said of it all the same.
 SEALED = ("connect-mongo-crypto",)
@@ -54,6 +55,8 @@ ON_REDIS = {
     "fastify-redis": "fastify-session",
     "flask-redis": "flask-redis",
     "flask-redis-pickle": "flask-redis",
+    "starsessions-redis": "starsessions",
+    "aiohttp-session-redis": "aiohttp-session",
 }
 # A row cannot tell by itself that nobody's secret signed it: the sessions of Django are read with
 # the application's.
@@ -108,7 +111,7 @@ def loaded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Loaded]:
         shift, url = now - (parse_iso_ms(vector["made_at"]) or 0), engine.url
         usual = options["layout"] if vector["layout"] in LAYOUTS else "connect-redis"
         layout = ON_REDIS.get(vector["layout"], usual)
-        options = {"layout": layout, "prefix": options["prefix"]}
+        options = {key: options[key] for key in ("prefix",) if key in options} | {"layout": layout}
     elif raw["kind"] == "memcached":
         url = request.getfixturevalue("memcached_url")
         now = now_ms()

@@ -149,6 +149,7 @@ class MemcachedStore:
 
     def _session(self, key: bytes, item: Item) -> Session:
         user, written, problem = self._reader.read(item.value)
+        created_ms, seen_ms = self._reader.dates(item.value)
         if item.ends_s == NEVER or item.ends_s * 1000 > MAX_MS:
             expires_ms, expiry = self._reader.inner_expiry(written, problem)
         else:
@@ -161,6 +162,8 @@ class MemcachedStore:
             expires_ms=expires_ms,
             expiry=expiry,
             user=user,
+            created_ms=created_ms,
+            seen_ms=seen_ms,
             problem=problem,
             original=item,
             reader=self._reader,

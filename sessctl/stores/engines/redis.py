@@ -192,6 +192,7 @@ class RedisStore:
 
     def _session(self, key: bytes, value: bytes, ends_ms: int | None) -> Session:
         user, written, problem = self._reader.read(value)
+        created_ms, seen_ms = self._reader.dates(value)
         if ends_ms is None:
             expires_ms, expiry = None, Expiry.UNKNOWN
         elif ends_ms >= 0:
@@ -209,6 +210,8 @@ class RedisStore:
             expires_ms=expires_ms,
             expiry=expiry,
             user=user,
+            created_ms=created_ms,
+            seen_ms=seen_ms,
             problem=problem,
             original=ends_ms,
             reader=self._reader,

@@ -81,6 +81,10 @@ class Layout:
     them; they stay behind where a session goes over to another library. `marks` are paths that
     every value of the library has, and as good as no other program's: a store is told by them.
 
+    `data_key`: the key of the value under which the application's data stands, where it does not
+    stand there by itself; all beside it is the library's. `user` is below it. `dates`: where the
+    value says, in seconds, when the session began and when it was last seen; empty: it does not.
+
     `inner_expiry`: where a date stands in the value, ISO text or, with `inner_is_ms`, milliseconds.
     `inner_rules`: the library looks at it and takes a session past it for none, whatever the store
     says; so it moves when the session's end is moved.
@@ -113,6 +117,8 @@ class Layout:
     inner_rules: bool = False
     envelope: tuple[str, ...] = ()
     own_keys: tuple[str, ...] = ()
+    data_key: str = ""
+    dates: tuple[str, str] | None = None
     marks: tuple[str, ...] = ()
     mark: type = dict
     ciphers: tuple[str, ...] = ()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-# Where the user stands, first hit wins: Django's, Flask-Login's, and what applications write.
-USER = (
-    *("_auth_user_id", "_user_id"),
-    *("user_id", "user", "userId", "uid", "username", "email"),
-)
+# Where applications put the user themselves, the commonest first.
+BY_HAND = ("user_id", "user", "userId", "uid", "username", "email")
+# Where the user stands, first hit wins: Django's place, Flask-Login's, and those.
+USER = ("_auth_user_id", "_user_id", *BY_HAND)

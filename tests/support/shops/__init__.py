@@ -79,13 +79,19 @@ FLASK_SHOPS = {
     "flask-mongodb": "flask:MongoShop",
     "flask-dynamodb": "flask:DynamoShop",
 }
+# Shops on Python's asynchronous frameworks, likewise.
+ASYNC_SHOPS = {
+    "starsessions": "asynchronous:StarsessionsShop",
+    "aiohttp-session": "asynchronous:AiohttpShop",
+    "litestar-redis": "asynchronous:LitestarShop",
+}
 # Shops that a test of their own opens.
 OWN = {"connect-memcached, encrypted": "memcached:EncryptedMemcachedShop"}
 
 
 def shop_class(layout: str) -> type[Shop]:
     """The kind of shop that keeps its sessions so."""
-    every = SHOPS | FURTHER | NODE_SHOPS | DJANGO_SHOPS | FLASK_SHOPS | OWN
+    every = SHOPS | FURTHER | NODE_SHOPS | DJANGO_SHOPS | FLASK_SHOPS | ASYNC_SHOPS | OWN
     module, _, name = every[layout].partition(":")
     found: type[Shop] = getattr(import_module(f"tests.support.shops.{module}"), name)
     return found

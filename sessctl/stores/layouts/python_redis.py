@@ -1,0 +1,123 @@
+"""Layouts of Python's session libraries on Redis, beside Flask's and Django's.
+
+    starsessions           starsessions.420e691460fcbde9e0d56fce03df2943
+                           {"user_id": 1, "__metadata__": {"lifetime": 86400, "created": 1795199589,
+                            "last_access": 1795199590}}
+    aiohttp-session        AIOHTTP_SESSION_24206ef0a9714341884d27c24e7d8f9c
+                           {"created": 1795199590, "session": {"user_id": 1}}
+    litestar-redis         LITESTAR:323f33b70b6262970c36c829d45e85c7ce6dd023c06664eb7a5235181f475dac
+                           {"user_id":1}
+    pyramid-session-redis  kKx3...  (64 characters; no prefix, if the application sets none)
+                           a pickle of {"m": {"user_id": 1}, "c": 1795199590, "v": 1, "t": 1200}
+
+Everywhere the TTL rules. Beside it aiohttp_session looks at `created`, which it moves at each
+change, and takes a session older than its max_age for an empty one; pyramid_session_redis with
+`python_expires` at `x`, in seconds. Values of the last two are read and never written if they are
+pickles; their sessions can be ended, purged and restored all the same.
+
+Source: starsessions 2.2.1 `stores/redis.py`, `session.py`, `middleware.py`; aiohttp_session 2.12.1
+`__init__.py`, `redis_storage.py`, `memcached_storage.py`; litestar 2.25.0 `stores/redis.py`,
+`middleware/session/server_side.py`; pyramid_session_redis 1.8.1 `util.py`, `session.py`;
+pyramid_redis_sessions 1.0.1 `session.py`.
+"""
+
+from __future__ import annotations
+
+from secrets import token_hex
+from typing import Any
+from uuid import uuid4
+
+from sessctl.stores.layouts.base import KeyLayout
+from sessctl.stores.layouts.python import BY_HAND
+
+
+def _nothing(_now_ms: int, _ends_ms: int | None) -> dict[str, Any]:
+    return {}
+
+
+def _starsessions(now_ms: int, ends_ms: int | None) -> dict[str, Any]:
+    lifetime_s = 0 if ends_ms is None else (ends_ms - now_ms) // 1000
+    now_s = now_ms / 1000
+    return {"__metadata__": {"lifetime": lifetime_s, "created": now_s, "last_access": now_s}}
+
+
+def _aiohttp(now_ms: int, _ends_ms: int | None) -> dict[str, Any]:
+    return {"created": now_ms // 1000}
+
+
+# Without a lifetime it keeps a session for `gc_ttl`; the cookie then ends with the browser.
+STARSESSIONS = KeyLayout(
+    name="starsessions",
+    prefix="starsessions.",
+    cookie_format="opaque",
+    cookie_name="session",
+    user=BY_HAND,
+    envelope=("__metadata__",),
+    marks=("__metadata__.lifetime", "__metadata__.created", "__metadata__.last_access"),
+    dates=("__metadata__.created", "__metadata__.last_access"),
+    lifetime_s=30 * 86_400,
+    fresh=_starsessions,
+    new_sid=lambda: token_hex(16),
+)
+
+# Without max_age it sets no TTL, and nothing ends a session by itself.
+AIOHTTP_SESSION = KeyLayout(
+    name="aiohttp-session",
+    databases=("redis", "memcached"),
+    prefix="AIOHTTP_SESSION_",
+    cookie_format="opaque",
+    cookie_name="AIOHTTP_SESSION",
+    user=BY_HAND,
+    data_key="session",
+    envelope=("created",),
+    mark=int,
+    marks=("created",),
+    dates=("created", ""),
+    lifetime_s=86_400,
+    fresh=_aiohttp,
+    new_sid=lambda: uuid4().hex,
+)
+
+LITESTAR_REDIS = KeyLayout(
+    name="litestar-redis",
+    prefix="LITESTAR:",
+    prefix_ends="LITESTAR:",  # nothing in a value tells it from others
+    cookie_format="opaque",
+    cookie_name="session",
+    user=BY_HAND,
+    lifetime_s=14 * 86_400,
+    fresh=_nothing,
+    new_sid=lambda: token_hex(32),
+    cookie_lasts=True,
+)
+
+PYRAMID_SESSION_REDIS = KeyLayout(
+    name="pyramid-session-redis",
+    prefix="",
+    serializer="pickle",
+    cookie_format="opaque",
+    cookie_name="session",
+    user=BY_HAND,
+    data_key="m",
+    envelope=("c", "v", "t", "x"),
+    mark=int,
+    marks=("c", "v"),
+    dates=("c", ""),
+    lifetime_s=1_200,
+)
+
+# The library before it, whose sessions look alike but for the names.
+PYRAMID_REDIS_SESSIONS = KeyLayout(
+    name="pyramid-redis-sessions",
+    prefix="",
+    serializer="pickle",
+    cookie_format="opaque",
+    cookie_name="session",
+    user=BY_HAND,
+    data_key="managed_dict",
+    envelope=("created", "timeout"),
+    mark=int,
+    marks=("created", "timeout"),
+    dates=("created", ""),
+    lifetime_s=1_200,
+)
