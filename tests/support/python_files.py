@@ -71,4 +71,5 @@ def user_of(browser: Browser) -> str | None:
     """Who the application takes a browser's user for."""
     answer = browser.get("/me")
     assert answer.status == 200
-    return answer.json["user"]
+    user: str | None = answer.json["user"]
+    return user
