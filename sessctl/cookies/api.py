@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sessctl.cookies.base import CookieContext
+from sessctl.cookies.base import CookieContext, Signature, VerdictWord
 from sessctl.cookies.paste import is_cookie_name
 from sessctl.cookies.picking import pick
-from sessctl.cookies.registry import best_of, cookie_format, detect
+from sessctl.cookies.registry import best_of, cookie_format, detect, plausible
 from sessctl.cookies.rotation import rotation_note
 from sessctl.errors import UsageError, did_you_mean
 from sessctl.limits import DEFAULT, Budget
@@ -186,12 +186,33 @@ def find(
 def judge(
     found: Found, secrets: Sequence[Secret], *, now: datetime, max_age: timedelta | None
 ) -> Verdict:
-    """The format's verdict; its notes say whether an older secret than the newest one fits."""
-    verdict = found.format.verify(
-        found.pasted.value, secrets, found.context, now=now, max_age=max_age
-    )
-    older = rotation_note(found.format, verdict, secrets)
+    """The format's verdict; its notes say whether an older secret than the newest one fits.
+
+    Several formats may have one shape, as all that Django signs. Of those that were detected, the
+    one counts whose signature a secret fits; else the likeliest.
+    """
+    format, verdict = found.format, _verdict(found, found.format, secrets, now, max_age)
+    if verdict.word is VerdictWord.BAD_SIGNATURE:
+        for other in plausible(found.matches):
+            if other is format or (max_age is not None and not other.carries_time):
+                continue
+            if found.context.parameters.keys() <= other.parameters.keys():
+                second = _verdict(found, other, secrets, now, max_age)
+                if second.signature is Signature.VALID:
+                    format, verdict = other, second
+                    break
+    older = rotation_note(format, verdict, secrets)
     return replace(verdict, notes=(*verdict.notes, *older)) if older else verdict
+
+
+def _verdict(
+    found: Found,
+    format: CookieFormat,
+    secrets: Sequence[Secret],
+    now: datetime,
+    max_age: timedelta | None,
+) -> Verdict:
+    return format.verify(found.pasted.value, secrets, found.context, now=now, max_age=max_age)
 
 
 def _context(

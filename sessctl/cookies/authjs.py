@@ -83,9 +83,6 @@ class _SessionToken(ABC):
                 )
         return Verdict(VerdictWord.DECRYPT_FAILED, Signature.INVALID, decoded)
 
-    def batch_judge(self, secrets: Sequence[Secret]) -> None:
-        return None  # each payload is different
-
     def sign(
         self,
         content: Any,

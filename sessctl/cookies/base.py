@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 from sessctl.limits import DEFAULT, Budget
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from sessctl.text import Secret
@@ -119,11 +119,28 @@ class Verdict:
         return self.word is VerdictWord.VALID
 
 
-class BatchJudge(Protocol):
-    """Judges the plain cookies of a batch, and leaves every other text to `verify`."""
+class PlainJudge(NamedTuple):
+    """A fast `verify` for a batch: for cookies in their usual form that differ in little.
 
-    def __call__(self, text: str, /) -> tuple[bytes, int | None] | None:
-        """(sid as it stands in JSON, index of the secret that fits or None); None: not plain."""
+    It judges texts that are such a cookie, with nothing around it, that no other format could claim
+    otherwise than any cookie of their kind, and whose app has the library's defaults; it leaves
+    every other text to `verify`.
+    """
+
+    own: tuple[str, ...]  # the keys of a cookie's item that are its own, in the item's order
+    # (kind, the values of `own` as JSON): cookies of a kind are alike in all else, their verdict
+    # among it. None: not plain.
+    judge: Callable[[str], tuple[Hashable, tuple[bytes, ...]] | None]
+
+
+@runtime_checkable
+class PlainlyJudged(Protocol):
+    """A format whose cookies have a fast way through a batch. Most have none."""
+
+    def plain_judge(
+        self, secrets: Sequence[Secret], *, now: datetime, max_age: timedelta | None
+    ) -> PlainJudge:
+        """The judge of a batch by these secrets; the arguments are those of `verify`."""
         ...
 
 
@@ -188,14 +205,6 @@ class CookieFormat(Protocol):
 
         A value that is not of this format is `malformed`; nothing is raised. `max_age` comes only
         to a format that carries a time.
-        """
-        ...
-
-    def batch_judge(self, secrets: Sequence[Secret]) -> BatchJudge | None:
-        """A fast `verify` for batches of opaque cookies that differ by their sid and nothing else.
-
-        It judges texts that are such a cookie, with nothing around it, that no other format could
-        claim, and whose app has the library's defaults. None if the format has none.
         """
         ...
 

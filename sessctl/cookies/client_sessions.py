@@ -125,9 +125,6 @@ class ClientSessions:
             word = VerdictWord.EXPIRED
         return Verdict(word, Signature.VALID, decoded, keys.index, (*parts.notes, *notes))
 
-    def batch_judge(self, secrets: Sequence[Secret]) -> None:
-        return None  # each payload is different
-
     def sign(
         self,
         content: Any,

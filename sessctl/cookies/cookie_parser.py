@@ -89,9 +89,6 @@ class CookieParser:
         text, signature = _split(value, context.budget)
         return signed_text.plain_mac(text, signature or "")
 
-    def batch_judge(self, secrets: Sequence[Secret]) -> None:
-        return None  # each payload is different
-
     def sign(
         self,
         content: Any,

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from sessctl.cookies import signed_text
 from sessctl.cookies.base import Cookie, DecodedCookie, Match, Signature, Verdict, VerdictWord
+from sessctl.cookies.times import timed
 from sessctl.cookies.unsigned import PARAMETER, is_signed, unsigned
 from sessctl.errors import CookieError, SerializerError, UsageError
 from sessctl.timespec import MAX_MS, MIN_MS, from_ms, to_ms
@@ -85,7 +86,7 @@ class CookieSession:
             problem = exc.message
         if decoded is not None and (context.companion is None or not is_expected):
             found = unsigned(decoded, expects_signature=is_expected)
-            return _timed(found, now, max_age)
+            return timed(found, now, max_age)
         name = context.name or self.cookie_name
         index = _fitting(name, value, context.companion or "", secrets, digest)
         if decoded is None:
@@ -95,15 +96,12 @@ class CookieSession:
         if index is None:
             notes = () if context.name else (f"judged as '{name}': the name is signed; --name",)
             return Verdict(VerdictWord.BAD_SIGNATURE, Signature.INVALID, decoded, notes=notes)
-        return _timed(Verdict(VerdictWord.VALID, Signature.VALID, decoded, index), now, max_age)
+        return timed(Verdict(VerdictWord.VALID, Signature.VALID, decoded, index), now, max_age)
 
     def plain_mac(self, value: str, context: CookieContext) -> Mac:
         text = f"{context.name or self.cookie_name}={value}"
         digest = signed_text.digest_of(context, "sha1")
         return signed_text.plain_mac(text, context.companion or "", digest, url_safe=True)
-
-    def batch_judge(self, secrets: Sequence[Secret]) -> None:
-        return None  # each payload is different
 
     def sign(
         self,
@@ -241,25 +239,6 @@ def _fitting(
         if compare_digest(_signature(name, value, secret, digest).encode(), given):
             return index
     return None
-
-
-def _timed(verdict: Verdict, now: datetime, max_age: timedelta | None) -> Verdict:
-    """A verdict that was good so far, judged by the times in the cookie."""
-    decoded = verdict.decoded
-    if not verdict.valid or decoded is None:
-        return verdict
-    if decoded.expires_at is not None and decoded.expires_at < now:
-        return replace(verdict, word=VerdictWord.EXPIRED)
-    if max_age is None:
-        return verdict
-    if decoded.issued_at is None:
-        note = "it does not say when it was issued, so its age cannot be judged"
-        return replace(verdict, word=VerdictWord.UNVERIFIED, notes=(*verdict.notes, note))
-    return (
-        verdict
-        if now - decoded.issued_at <= max_age
-        else replace(verdict, word=VerdictWord.EXPIRED)
-    )
 
 
 def _number(value: Any) -> int | None:

@@ -71,9 +71,6 @@ class FastifyCookie:
         digest = signed_text.digest_of(context, "sha256")
         return signed_text.plain_mac(*self._split(value, context), digest)
 
-    def batch_judge(self, secrets: Sequence[Secret]) -> None:
-        return None
-
     def sign(
         self,
         content: Any,

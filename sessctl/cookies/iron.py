@@ -110,9 +110,6 @@ class _Iron:
     def guesser(self, value: str, context: CookieContext) -> Guess:
         return seal_guesser(self._parse(value, context), Settings.of(context.parameters))
 
-    def batch_judge(self, secrets: Sequence[Secret]) -> None:
-        return None  # each payload is different
-
     def sign(
         self,
         content: Any,

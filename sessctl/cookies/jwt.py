@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from sessctl.cookies import jose
 from sessctl.cookies.base import Cookie, DecodedCookie, Match, Signature, Verdict, VerdictWord
 from sessctl.cookies.jwt_keys import ALGORITHMS, checker, keys_of, signing_key
+from sessctl.cookies.parameters import leeway_s
 from sessctl.errors import CookieError, SerializerError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from sessctl.text import Secret
 
 _JWS_FIELDS, _JWE_FIELDS = 3, 5
-_MAX_LEEWAY_S = 24 * 3600
 
 
 class Jwt:
@@ -77,7 +77,7 @@ class Jwt:
         now: datetime,
         max_age: timedelta | None = None,
     ) -> Verdict:
-        allowed, leeway_s = _algorithms(context), _leeway_s(context)
+        allowed, leeway = _algorithms(context), leeway_s(context)
         try:
             if value.count(".") == _JWE_FIELDS - 1:
                 decoded = _encrypted(value, context.budget)
@@ -88,7 +88,7 @@ class Jwt:
         word, index, note = _check(token, secrets, allowed)
         if word is not VerdictWord.VALID:
             return Verdict(word, Signature.INVALID, token.decoded, notes=(note,) if note else ())
-        problem = _judge_claims(token, context, now=now, leeway_s=leeway_s, max_age=max_age)
+        problem = _judge_claims(token, context, now=now, leeway_s=leeway, max_age=max_age)
         word, notes = (problem[0], (problem[1],)) if problem else (VerdictWord.VALID, ())
         return Verdict(word, Signature.VALID, token.decoded, index, notes)
 
@@ -100,9 +100,6 @@ class Jwt:
             raise CookieError("its signature is not base64url: no secret made it")
         digest = f"sha{str(token.header['alg'])[2:]}"  # HS256, as was checked
         return Mac(token.signed, token.signature, digest)
-
-    def batch_judge(self, secrets: Sequence[Secret]) -> None:
-        return None  # each payload is different
 
     def sign(
         self,
@@ -253,10 +250,3 @@ def _algorithms(context: CookieContext) -> tuple[str, ...] | None:
                 hint=did_you_mean(name, ALGORITHMS, all_are="they are"),
             )
     return names
-
-
-def _leeway_s(context: CookieContext) -> int:
-    given = context.parameters.get("leeway", "0")
-    if not (given.isascii() and given.isdigit() and int(given[:9]) <= _MAX_LEEWAY_S):
-        raise UsageError("leeway is a number of seconds, a day at the most", hint="-p leeway=30")
-    return int(given)

@@ -93,9 +93,6 @@ class OpaqueId:
         note = "an id has no signature: whether it counts is the store's to say"
         return Verdict(VerdictWord.UNVERIFIED, Signature.NONE, decoded, notes=(note,))
 
-    def batch_judge(self, secrets: Sequence[Secret]) -> None:
-        return None
-
     def sign(
         self,
         content: Any,

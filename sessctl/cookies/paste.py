@@ -5,6 +5,7 @@ Set-Cookie: connect.sid=s%3Aabc.def; Path=/; HttpOnly
 -H 'Cookie: connect.sid=s%3Aabc.def'
 connect.sid=s%3Aabc.def
 "s%3Aabc.def"
+"a value of Python\073 with a semicolon"
 """
 
 from __future__ import annotations
@@ -21,6 +22,14 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 6265: a token
 _PAIR = re.compile(rf"(?P<name>{_NAME.pattern})=(?P<value>(?!=*$).*)", re.DOTALL)
 # One value with a semicolon in it, once its %3B is decoded: @fastify/secure-session's.
 _TWO_HALVES = re.compile(r"[A-Za-z0-9+/_-]{22,}+={0,2};[A-Za-z0-9+/_-]{32}")
+# One value that a name and `=` seem to begin: Bottle's, Tornado's of before 2013, and what Beaker
+# has encrypted.
+_NO_PAIR = re.compile(
+    r"![A-Za-z0-9+/]+={0,2}\?[A-Za-z0-9+/]+={0,2}|[A-Za-z0-9+/]*={1,2}\|[0-9]{10}\|[0-9a-f]{40}"
+    r"|[0-9a-f]{40}[A-Za-z0-9+/]{22}==[A-Za-z0-9+/]+={0,2}"
+)
+# Python's http.cookies quotes a value with a blank, a comma, a semicolon or the like in it.
+_ESCAPED = re.compile(r"\\(?:([0-3][0-7]{2})|(.))", re.DOTALL)
 _ATTRIBUTES = frozenset(
     (
         "path",
@@ -79,10 +88,11 @@ def _split(line: str) -> list[str]:
 
 
 def _pair(text: str) -> Pasted:
-    found = _PAIR.fullmatch(text.strip())
+    text = text.strip()
+    found = None if _NO_PAIR.fullmatch(text) else _PAIR.fullmatch(text)
     if found is None:
-        return Pasted(None, _unquote(text.strip()))
-    return Pasted(found["name"], _unquote(found["value"].strip()))
+        return Pasted(None, _unescape(text))
+    return Pasted(found["name"], _unescape(found["value"].strip()))
 
 
 def _is_attribute(pair: Pasted) -> bool:
@@ -94,6 +104,17 @@ def _unquote(text: str) -> str:
     if len(text) >= 2 and text[0] == text[-1] and text[0] in "\"'":
         return text[1:-1]
     return text
+
+
+def _unescape(text: str) -> str:
+    """A value without its quotes; `\\073` and `\\"` in double ones are single characters.
+
+    An escape of three octal digits is a code point. Source: CPython `http/cookies.py`, _unquote.
+    """
+    inner = _unquote(text)
+    if "\\" not in inner or inner is text or not text.startswith('"'):
+        return inner
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 8)) if found[1] else found[2], inner)
 
 
 def percent_decode(text: str) -> str:

@@ -1,7 +1,8 @@
 """The session cookie among the cookies of a pasted text: by its name, else by name and shape.
 
 A header holds consents, tags of analytics and CSRF tokens beside the session; `<name>.sig` belongs
-to `<name>`, and `<name>.0`, `<name>.1` are one cookie that was too long for a browser.
+to `<name>`, and `<name>.0`, `<name>.1` (`<name>-0`, `<name>-1` in Litestar) are one cookie that was
+too long for a browser.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from sessctl.limits import DEFAULT, Budget
 
 _NAMES = 10  # in a hint; a header may hold thousands
 _COMPANION = ".sig"
-_CHUNK = re.compile(r"(.+)\.(0|[1-9][0-9]{0,2})")
+_CHUNK = re.compile(r"(.+)([.-])(0|[1-9][0-9]{0,2})")
+LITESTAR_CHUNK = 4096 - 64  # characters of all its chunks but the last one
 
 
 def pick(
@@ -102,37 +104,52 @@ def _with_companions(found: list[Pasted]) -> list[Pasted]:
 def _joined(found: list[Pasted]) -> list[Pasted]:
     """Chunks as the one cookie they are, in the order of their numbers, where the first was.
 
-    Source: iron-session 9 and Auth.js 5 write `name.0`, `name.1` and so on.
+    Source: iron-session 9 and Auth.js 5 write `name.0`, `name.1` and so on, Litestar 2 `name-0`.
     """
     chunks: dict[str, dict[int, Pasted]] = {}
     for one in found:
-        name, number = _chunk(one)
+        stem, number = _chunk(one)
         if number is not None:
-            chunks.setdefault(name, {})[number] = one
+            chunks.setdefault(stem, {})[number] = one
     names = {one.name for one in found}
+    whole = {
+        stem: [parts[place] for place in range(len(parts))]
+        for stem, parts in chunks.items()
+        if stem[:-1] not in names and _are_whole(stem, parts)
+    }
     result = []
     for one in found:
-        name, number = _chunk(one)
-        parts = chunks.get(name, {})
-        if name in names or len(parts) < 2 or sorted(parts) != list(range(len(parts))):
+        stem, number = _chunk(one)
+        if stem not in whole:
             result.append(one)
         elif number == 0:
-            result.append(_join(name, [parts[place] for place in range(len(parts))]))
+            result.append(_join(stem, whole[stem]))
     return result
 
 
+def _are_whole(stem: str, parts: dict[int, Pasted]) -> bool:
+    """Whether these are the chunks of one cookie: several, and none is missing.
+
+    A dash with a number ends many a name: behind it the chunks have Litestar's size, too.
+    """
+    last = len(parts) - 1
+    if last < 1 or sorted(parts) != list(range(len(parts))):
+        return False
+    return stem.endswith(".") or all(len(parts[i].value) == LITESTAR_CHUNK for i in range(last))
+
+
 def _chunk(one: Pasted) -> tuple[str, int | None]:
-    """(name, number) of a chunk; the number is None for any other cookie."""
+    """(name and the sign behind it, number) of a chunk; the number is None for any other cookie."""
     found = _CHUNK.fullmatch(one.name or "")
-    return (found[1], int(found[2])) if found else ("", None)
+    return (found[1] + found[2], int(found[3])) if found else ("", None)
 
 
-def _join(name: str, parts: list[Pasted]) -> Pasted:
+def _join(stem: str, parts: list[Pasted]) -> Pasted:
     notes = tuple(note for one in parts for note in one.notes)
     return Pasted(
-        name,
+        stem[:-1],
         "".join(one.value for one in parts),
-        (f"joined from the {len(parts)} cookies {name}.0 to {name}.{len(parts) - 1}", *notes),
+        (f"joined from the {len(parts)} cookies {stem}0 to {stem}{len(parts) - 1}", *notes),
     )
 
 

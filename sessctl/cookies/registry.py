@@ -46,10 +46,29 @@ _EXPRESS = ("s:", "s%3A", "s%3a")
 _JSON_IN_BASE64 = ("ey", "e30")  # {" and {}
 OPAQUE = "opaque"
 _SURE = 51  # below: what ends in a dot and 43 characters may be anybody's
+_PLAUSIBLE = 50  # formats of one shape that a secret tells apart
 
 
 def _is_token(value: str, context: CookieContext) -> bool:  # JSON in base64url, and dots
     return value.startswith(("ey", "ew")) and "." in value
+
+
+def _ends_behind_colon(value: str, _: CookieContext) -> bool:
+    """A signature of Django's behind a colon."""
+    return len(value) - value.rfind(":") - 1 in (27, 43, 64, 86) and ":" in value
+
+
+def _is_blob(value: str, _: CookieContext) -> bool:
+    """Base64 of a signature and more."""
+    return len(value) >= 40 and not set(value[:32]) & set(":%={[.|! +/")
+
+
+# `additional_authenticated_data=` in base64, wherever in three bytes it begins.
+_LITESTAR = (
+    *("YWRkaXRpb25hbF9hdXRoZW50aWNhdGVk", "FkZGl0aW9uYWxfYXV0aGVudGljYXRlZF"),
+    "hZGRpdGlvbmFsX2F1dGhlbnRpY2F0ZW",
+)  # fmt: skip
+_HEX = frozenset("0123456789abcdef")
 
 
 # Of two that fit equally well, the one whose usual name the cookie has, else the first.
@@ -74,6 +93,35 @@ FORMATS = {
     "fastify-secure-session": Home(
         "secure_session:FastifySecureSession",
         lambda value, _: any(semicolon in value for semicolon in (";", "%3B", "%3b")),
+    ),
+    "django-signed-cookies": Home("django:DjangoSignedCookies", _ends_behind_colon),
+    "django-session-data": Home(
+        "django:DjangoSessionData",
+        lambda value, given: (
+            value.startswith(("M", "N", "O", "Y", "Z")) or _ends_behind_colon(value, given)
+        ),
+    ),
+    "django-signed-cookie": Home("django_signing:DjangoSignedCookie", _ends_behind_colon),
+    "django-signing": Home("django_signing:DjangoSigning", _ends_behind_colon),
+    "tornado": Home(
+        "tornado:Tornado", lambda value, _: value.startswith("2|") or value.count("|") == 2
+    ),
+    "pyramid": Home("pyramid:Pyramid", _is_blob),
+    "bottle": Home("bottle:Bottle", _starts("!")),
+    "aiohttp-plain": Home("aiohttp:AiohttpPlain", _starts('{"created"')),
+    "aiohttp-fernet": Home("aiohttp:AiohttpFernet", _starts("gAAAAA")),
+    "aiohttp-nacl": Home(  # nothing but the name tells it from other ciphertexts
+        "aiohttp:AiohttpNacl", lambda _, given: given.name == "AIOHTTP_SESSION"
+    ),
+    "beaker": Home(
+        "beaker:Beaker", lambda value, _: len(value) > 40 and _HEX.issuperset(value[:40])
+    ),
+    "litestar": Home(
+        "litestar:Litestar", lambda value, _: any(mark in value for mark in _LITESTAR)
+    ),
+    "paseto-v4": Home(
+        "paseto:PasetoV4",
+        _starts(*(f"v{n}.{use}." for n in "1234" for use in ("local", "public"))),
     ),
     "stored-json": Home(
         "stored_json:StoredJson", lambda value, _: value.lstrip()[:1] in ("{", "[")
@@ -112,6 +160,11 @@ def detect(
 def is_known(found: list[tuple[CookieFormat, Match]]) -> bool:
     """Whether a value surely fits a format that is more than a bare id."""
     return any(one.name != OPAQUE and match.score >= _SURE for one, match in found)
+
+
+def plausible(found: list[tuple[CookieFormat, Match]]) -> list[CookieFormat]:
+    """The formats that are worth a try with the secrets, the likeliest first."""
+    return [one for one, match in found if match.score >= _PLAUSIBLE]
 
 
 def best_format(value: str, context: CookieContext = NO_CONTEXT) -> CookieFormat:

@@ -16,7 +16,6 @@ Source: @fastify/secure-session 8.4.0 `index.js`.
 
 from __future__ import annotations
 
-import binascii
 import re
 from base64 import b64decode, b64encode
 from dataclasses import replace
@@ -25,7 +24,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sessctl.cookies.base import Cookie, DecodedCookie, Match, Signature, Verdict, VerdictWord
-from sessctl.cookies.crypto import ENCRYPTED, crypto_for
+from sessctl.cookies.crypto import ENCRYPTED, crypto_for, from_base64, keys_in
 from sessctl.cookies.jose import instant, is_number
 from sessctl.cookies.paste import percent_decode
 from sessctl.errors import CookieError, SerializerError, UsageError
@@ -104,9 +103,6 @@ class FastifySecureSession:
         decoded, notes = DecodedCookie(self.name), () if is_tried else (_NO_KEY,)
         return Verdict(VerdictWord.DECRYPT_FAILED, Signature.INVALID, decoded, notes=notes)
 
-    def batch_judge(self, secrets: Sequence[Secret]) -> None:
-        return None  # each payload is different
-
     def sign(
         self,
         content: Any,
@@ -143,7 +139,7 @@ def _split(value: str, budget: Budget) -> tuple[bytes, bytes]:
     sealed_text, semicolon, nonce_text = percent_decode(value).partition(";")
     if not semicolon:
         raise CookieError("no ';' between ciphertext and nonce")
-    sealed, nonce = _base64(sealed_text), _base64(nonce_text)
+    sealed, nonce = from_base64(sealed_text), from_base64(nonce_text)
     if sealed is None or nonce is None:
         raise CookieError("ciphertext or nonce is not base64")
     if len(sealed) < _TAG_BYTES:
@@ -185,8 +181,7 @@ def _keys(secret: Secret, context: CookieContext) -> Iterator[bytes]:
         raise UsageError(f"key_derivation is one of: {', '.join(_DERIVATIONS)}")
     raw, text = secret.reveal(), secret.reveal_text()
     if derivation != _ARGON2:
-        encoded = _base64(text) if text.isascii() else None
-        yield from (key for key in (raw, encoded) if key is not None and len(key) == _KEY_BYTES)
+        yield from keys_in(secret, {_KEY_BYTES}, also_hex=False)
     # What is no text is no passphrase: 0.5 s and 256 MiB saved where a key does not fit.
     if derivation != _NONE and is_utf8(text) and len(raw) >= _PASSPHRASE_BYTES:
         yield _derived(secret, _salt(context))
@@ -196,7 +191,7 @@ def _salt(context: CookieContext) -> bytes:
     given = context.parameters.get("salt")
     if given is None:
         return _SALT
-    for salt in (given.encode("utf-8", "surrogateescape"), _base64(given)):
+    for salt in (given.encode("utf-8", "surrogateescape"), from_base64(given)):
         if salt is not None and len(salt) == _SALT_BYTES:
             return salt
     raise UsageError(f"the salt is {_SALT_BYTES} characters, or {_SALT_BYTES} bytes as base64")
@@ -209,12 +204,3 @@ def _derived(secret: Secret, salt: bytes) -> bytes:
     return argon2id.kdf(
         _KEY_BYTES, secret.reveal(), salt, opslimit=_OPERATIONS, memlimit=_MEMORY_BYTES
     )
-
-
-def _base64(text: str) -> bytes | None:
-    """As Node reads it, url-safe and unpadded too; None where it would skip characters."""
-    plain = text.rstrip("=").replace("-", "+").replace("_", "/")
-    try:
-        return b64decode(plain + "=" * (-len(plain) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        return None

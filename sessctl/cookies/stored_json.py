@@ -67,9 +67,6 @@ class StoredJson:
             return Verdict(VerdictWord.MALFORMED, Signature.NONE, notes=(exc.message,))
         return Verdict(VerdictWord.MISSING_SIGNATURE, Signature.NONE, decoded)
 
-    def batch_judge(self, secrets: Sequence[Secret]) -> None:
-        return None  # each payload is different
-
     def sign(
         self,
         content: Any,

@@ -88,5 +88,6 @@ _MODULES = {
     for name in (
         *("json", "bson", "msgpack", "pickle"),
         *("json-or-pickle", "by-bytes", "flask-session"),
+        *("cachelib", "beaker", "litestar"),
     )
 }

@@ -47,7 +47,7 @@ STORED = "django.contrib.sessions.SessionStore"  # the salt of stored sessions
 _STORED_BEFORE_3_1 = b"django.contrib.sessionsSessionStore"
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _IN_BASE62 = {letter: value for value, letter in enumerate(_BASE62)}
-_STAMP_LETTERS = 8  # until the year 8888; a stamp has 6 now
+_STAMP_LETTERS = 8  # a stamp of our days has 6
 _OLD_MAC_DIGITS = 40
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SAMPLE = 200  # sessions of one place
 _SURE = 0.9  # of them; a few may be damaged, or another program's
+_ALONE = 0.5  # where no other layout explains any of them
 _FIRST_MS, _LAST_MS = 946_684_800_000, 4_102_444_800_000  # 2000 to 2100: a plausible expiry
 
 
@@ -33,7 +34,8 @@ class Candidate:
     """A layout that a place of a store may have.
 
     `settings` is what to configure it with beside its defaults; `score` 0 to 100; `sure`: nearly
-    all that was read has the layout's marks, and no other layout explains it as well.
+    all that was read has the layout's marks, and no other layout explains it as well; or half of
+    it, and none explains any of it.
     """
 
     layout: str
@@ -84,7 +86,8 @@ def _may_have(layout: Layout, place: Place) -> bool:
 
 def _is_sure(one: Candidate, rivals: list[Candidate]) -> bool:
     best = [other for other in rivals if other.score >= one.score]
-    return best == [one] and one.score >= 100 * _SURE * 0.9
+    enough = _SURE if len(rivals) > 1 else _ALONE
+    return best == [one] and one.score >= 100 * enough * 0.9
 
 
 def _try(

@@ -14,9 +14,14 @@ if TYPE_CHECKING:
 
 def serve(server: BaseServer) -> None:
     """Print {"port": N} and answer until stdin closes, so no test can leave one behind."""
-    threading.Thread(target=_end_with_stdin, daemon=True).start()
-    print(json.dumps({"port": server.server_address[1]}), flush=True)
+    announce(server.server_address[1])
     server.serve_forever()
+
+
+def announce(port: int) -> None:
+    """The same for a server that answers by itself: say where, and end when stdin closes."""
+    threading.Thread(target=_end_with_stdin, daemon=True).start()
+    print(json.dumps({"port": port}), flush=True)
 
 
 def _end_with_stdin() -> None:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 # How a row calls a parameter, where a format of ours has another word for it.
 _PARAMETERS = {"mac": "digest", "encryption": "cipher"}
-_KEYS = {"encryption_key": "encryption", "signature_key": "signature"}
+_KEYS = {"encryption_key": "encryption", "signature_key": "signature", "encrypt_key": "encrypt"}
+# Whose `max_age` is the app's setting, which the cookie's end was made with.
+_TTL = {"litestar": "ttl"}
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,14 @@ class Row:
     @property
     def secrets(self) -> Any:
         """What `verify_cookie` takes; a word that signed nothing where there is no secret."""
-        keys = {_KEYS[key]: _bytes(value) for key, value in self.options.items() if key in _KEYS}
+        keys = {
+            _KEYS[key]: _bytes(value)
+            for key, value in self.options.items()
+            if key in _KEYS and value is not None
+        }
         given = self.fields["secret"]
         if keys:
-            return keys
+            return {**keys, "validate": given} if "encrypt" in keys else keys
         if isinstance(given, list):
             return [_bytes(one) for one in given]
         if isinstance(given, dict) and "__bytes__" not in given:
@@ -80,8 +86,10 @@ class Row:
     def parameters(self) -> dict[str, str]:
         taken = cookie_format(self.format).parameters
         named = {_PARAMETERS.get(key, key): value for key, value in self.options.items()}
-        if self.expect.get("signed") is False:
+        if self.expect.get("signed") is False or self.format == "aiohttp-plain":
             named["signed"] = False
+        if self.format in _TTL:
+            named[_TTL[self.format]] = named["max_age"]
         found = {key: value for key, value in named.items() if key in taken and value is not None}
         return {key: _typed(value) for key, value in found.items()}
 
@@ -92,7 +100,7 @@ class Row:
 
     @property
     def max_age(self) -> timedelta | None:
-        age = self.options.get("max_age")
+        age = None if self.format in _TTL else self.options.get("max_age")
         return None if age is None else timedelta(seconds=age)
 
     def verify(self, text: str | None = None, secrets: Any = None) -> Verdict:

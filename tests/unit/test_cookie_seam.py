@@ -55,9 +55,6 @@ class Note:
         decoded = DecodedCookie(self.name, payload=[one.key_id for one in secrets])
         return Verdict(VerdictWord.VALID, Signature.VALID, decoded, 0, notes=(str(times),))
 
-    def batch_judge(self, secrets: Sequence[Secret]) -> None:
-        return None
-
     def sign(
         self, content: Any, secrets: Sequence[Secret], context: CookieContext, **times: Any
     ) -> list[Cookie]:

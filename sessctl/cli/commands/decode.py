@@ -179,7 +179,6 @@ def _read(
     found = how.find(text)
     pasted, chosen, context = found.pasted, found.format, found.context
     matches = found.matches if how.format is None else detect(pasted.value, context)
-    candidates = [(one.name, match) for one, match in matches if one.name != chosen.name]
     verdict, secret, unverified = None, None, list[str]()
     try:
         if how.secrets:
@@ -192,6 +191,8 @@ def _read(
     if verdict and verdict.key_index is not None:
         reference = how.secrets[verdict.key_index].reference
         secret = reference or f"secrets[{verdict.key_index}]"
+    taken = decoded.format if decoded else chosen.name  # a secret may have chosen another
+    candidates = [(one.name, match) for one, match in matches if one.name != taken]
     session, block, notes = finder.find(decoded) if decoded else (None, [], [])
     item = cookie_item(
         name=context.name,

@@ -10,19 +10,28 @@ A listing of a directory is no snapshot: on file systems that give a replaced fi
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from sessctl.errors import JournalError, Refused, SerializerError, SessctlError, UsageError
-from sessctl.session import Expiry, Need, Problem, Query, Session
+from sessctl.errors import (
+    JournalError,
+    Refused,
+    SerializerError,
+    SessctlError,
+    StoreError,
+    UsageError,
+)
+from sessctl.session import Need, Problem, Query, Session
 from sessctl.stores.base import Capabilities, Identity, Remarks, Room, Server
 from sessctl.stores.engines.files_directory import Directory, NotAFile, Stamp, reason_of
-from sessctl.stores.engines.files_expiry import FileExpiry
+from sessctl.stores.engines.files_expiry import UNKNOWN, Kept, file_expiry
 from sessctl.stores.engines.files_facts import file_facts
 from sessctl.stores.engines.files_names import FileNames, Kind, masked
 from sessctl.stores.engines.files_writes import FilesWriter
 from sessctl.stores.reader import Reader
 from sessctl.stores.url import flags
+from sessctl.text import escape
 from sessctl.timespec import local_ms
 
 if TYPE_CHECKING:
@@ -47,18 +56,29 @@ class FilesStore:
         path = directory.path
         self.layout = layout
         self.page_size = access.page(_PAGE)
-        self.identity = Identity("file", str(path), "", layout.extension, path.name)
+        scope = f"{layout.before_sid}{getattr(layout, 'prefix', '')}{layout.extension}"
+        self.identity = Identity("file", str(path), "", scope, path.name)
         self.remarks = Remarks()
-        self.capabilities = Capabilities(expires_by_itself=False, stores_seen=True, tells_room=True)
+        self.capabilities = Capabilities(
+            expires_by_itself=False,
+            stores_created=bool(layout.created),
+            stores_seen=bool(layout.seen),
+            tells_room=True,
+        )
         self._directory = directory
         self._names = FileNames(layout)
         self._reader = Reader(layout)
-        self._expiry = FileExpiry(layout, self._reader)
+        self._expiry = file_expiry(layout, self._reader)
         network = directory.network()
         if network is not None:
             self.remarks.note(
                 f"the directory is on a network mount ({network}): expiry is judged by this "
                 "machine's clock, and locks of other machines may not be seen"
+            )
+        if not layout.lifetime_s:
+            self.remarks.note(
+                f"{layout.name} has no lifetime of its own, and no session here is ever over: if "
+                "the application has a timeout, the backend should say it: lifetime = '1h'"
             )
         self._writer: FilesWriter | None = None
         if not access.read_only:
@@ -73,8 +93,7 @@ class FilesStore:
         flags(dict(url.options), (), "file")
         if not url.path:
             raise UsageError("the file URL names no directory", hint="file:///srv/app/sessions")
-        path = Path(url.path).expanduser() / layout.directory
-        directory = Directory(path.absolute())
+        directory = Directory(_folder(Path(url.path).expanduser(), layout.directory).absolute())
         try:
             return cls(directory, layout, access)
         except SessctlError:
@@ -95,8 +114,8 @@ class FilesStore:
 
     def estimate(self) -> int:
         """How many names are those of sessions; no file is opened."""
-        with self._directory.entries() as entries:
-            return sum(self._names.sid(entry.name) is not None for entry in entries)
+        with self._directory.entries(self._names.folders) as entries:
+            return sum(self._names.sid(name) is not None for name, _ in entries)
 
     def facts(self) -> Iterator[Fact]:
         """Who may read the files, and whose they are; none is opened."""
@@ -122,8 +141,10 @@ class FilesStore:
                 yield session
 
     def get(self, sids: Sequence[str]) -> list[Session]:
-        named = [(sid, self._names.name(sid)) for sid in sids]
-        found = [self._read(sid, name) for sid, name in named if name is not None]
+        found = (
+            next(filter(None, (self._read(sid, name) for name in self._names.names(sid))), None)
+            for sid in sids
+        )
         return [session for session in found if session is not None]
 
     def count(self, query: Query) -> int:
@@ -131,24 +152,24 @@ class FilesStore:
         return sum(1 for _ in self.scan(query, need))
 
     def _listed(self, *, bare: bool) -> Iterator[Session]:
-        with self._directory.entries() as entries:
-            for entry in entries:
-                sid = self._names.sid(entry.name)
+        with self._directory.entries(self._names.folders) as entries:
+            for name, entry in entries:
+                sid = self._names.sid(name)
                 if sid is None:
-                    self._note_stranger(entry)
+                    self._note_stranger(name)
                 elif not entry.is_file(follow_symlinks=False):
-                    self.remarks.stranger(self._location(entry.name), _kind(entry))
+                    self.remarks.stranger(self._location(name), _kind(entry))
                 elif bare:
-                    yield Session(sid=sid, raw=b"", location=self._location(entry.name))
-                elif (session := self._read(sid, entry.name)) is not None:
+                    yield Session(sid=sid, raw=b"", location=self._location(name))
+                elif (session := self._read(sid, name)) is not None:
                     yield session
 
-    def _note_stranger(self, entry: os.DirEntry[str]) -> None:
-        kind = self._names.kind(entry.name)
+    def _note_stranger(self, name: str) -> None:
+        kind = self._names.kind(name)
         if kind is Kind.STRANGER:
-            self.remarks.stranger(self._location(entry.name), kind.value)
-        elif kind is Kind.LEFTOVER and self._directory.age_s(entry.name) > _LEFT_AFTER_S:
-            self.remarks.stranger(self._location(masked(entry.name)), kind.value)
+            self.remarks.stranger(self._location(name), kind.value)
+        elif kind is Kind.LEFTOVER and self._directory.age_s(name) > _LEFT_AFTER_S:
+            self.remarks.stranger(self._location(masked(name)), kind.value)
 
     def _read(self, sid: str, name: str) -> Session | None:
         """The session in a file; None where it is gone, or was never a file."""
@@ -173,17 +194,21 @@ class FilesStore:
 
     def _session(self, sid: str, name: str, raw: bytes, stamp: Stamp) -> Session:
         user, _, problem = self._reader.read(raw)
-        expires_ms, expiry, seen_ms = None, Expiry.UNKNOWN, None
-        if problem is None:
-            expires_ms, expiry, seen_ms = self._expiry.read(raw)
+        if not raw and self._expiry.by_mtime:
+            problem = Problem("value.missing", "empty: the application was about to write it")
+        life = UNKNOWN
+        if problem is None or self._expiry.without_value or not raw:
+            with suppress(SerializerError):
+                life = self._expiry.read(raw, stamp)
         return Session(
             sid=sid,
             raw=raw,
             location=self._location(name),
-            expires_ms=expires_ms,
-            expiry=expiry,
+            expires_ms=life.expires_ms,
+            expiry=life.expiry,
             user=user,
-            seen_ms=seen_ms,
+            created_ms=life.created_ms,
+            seen_ms=life.seen_ms,
             problem=problem,
             original=stamp,
             reader=self._reader,
@@ -208,18 +233,25 @@ class FilesStore:
         return self._writes().set_expiry(sessions, expires_ms)
 
     def with_value(self, session: Session, raw: bytes) -> Session:
-        """The end is in the value: it is the one that `raw` tells."""
-        stamp = self._stamp(session)._replace(inode=0, size=len(raw), mtime_ns=0)
-        return self._session(session.sid, self._named(session), raw, stamp)
+        """The end is the one that `raw` tells, or the file's time of modification, which stays."""
+        stamp = self._stamp(session)
+        return self._kept(session, Kept(raw, stamp.mtime_ns if self._expiry.by_mtime else 0))
 
     def with_end(self, session: Session, expires_ms: int | None) -> Session:
-        """These sessions always have an end: without one they begin anew, at this moment."""
-        if expires_ms is None:
-            return self.with_value(session, self._expiry.begun(session.raw, self.now_ms()))
-        return self.with_value(session, self._expiry.moved(session.raw, expires_ms))
+        """Where none goes without an end, a session that shall have none begins anew, at this
+        moment."""
+        stamp = self._stamp(session)
+        if expires_ms is None and not self.layout.keeps_endless:
+            return self._kept(session, self._expiry.begun(session.raw, stamp, self.now_ms()))
+        return self._kept(session, self._expiry.moved(session.raw, stamp, expires_ms))
+
+    def _kept(self, session: Session, kept: Kept) -> Session:
+        size = len(kept.content)
+        stamp = self._stamp(session)._replace(inode=0, size=size, mtime_ns=kept.mtime_ns)
+        return self._session(session.sid, self._named(session), kept.content, stamp)
 
     def _named(self, session: Session) -> str:
-        return session.location.rpartition("/")[2]
+        return session.location.removeprefix(f"{self._directory.path}/")
 
     @staticmethod
     def _stamp(session: Session) -> Stamp:
@@ -234,8 +266,8 @@ class FilesStore:
         return self._writer
 
     def freeze(self, session: Session) -> dict[str, Any]:
-        stamp = self._stamp(session)
-        return {
+        stamp, name = self._stamp(session), self._named(session)
+        frozen = {
             "kind": "file",
             "content": session.raw,
             "mtime_ns": stamp.mtime_ns,
@@ -244,23 +276,27 @@ class FilesStore:
             "gid": stamp.gid,
             "expires_ms": session.expires_ms,
         }
+        # Only where the id leads to several.
+        return frozen if [name] == self._names.names(session.sid) else {**frozen, "name": name}
 
     def thaw(self, frozen: dict[str, Any], *, expires_ms: int | None = None) -> Session:
         sid, content = frozen["sid"], frozen.get("content")
-        name = self._names.name(sid)
+        names = self._names.names(sid)
+        name = frozen.get("name", next(iter(names), None))
         keys = ("mtime_ns", "mode", "uid", "gid")
         numbers = [number for key in keys if isinstance(number := frozen.get(key), int)]
-        if frozen.get("kind") != "file" or not isinstance(content, bytes) or name is None:
+        if frozen.get("kind") != "file" or not isinstance(content, bytes) or name not in names:
             raise JournalError("the journal does not hold session files")
         if len(numbers) < len(keys):
             raise JournalError("the journal does not say whose the files were")
         mtime_ns, mode, uid, gid = numbers
+        stamp = Stamp(0, len(content), mtime_ns, mode & 0o777, uid, gid)
         if expires_ms is not None:
             try:
-                content = self._expiry.moved(content, expires_ms)
+                content, moved_ns = self._expiry.moved(content, stamp, expires_ms)
             except SerializerError as exc:
                 raise JournalError(f"a session cannot be given another end: {exc}") from None
-        stamp = Stamp(0, len(content), mtime_ns, mode & 0o777, uid, gid)
+            stamp = stamp._replace(size=len(content), mtime_ns=moved_ns or mtime_ns)
         return self._session(sid, name, content, stamp)
 
     def close(self) -> None:
@@ -271,6 +307,19 @@ class FilesStore:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _folder(path: Path, below: str) -> Path:
+    """The folder with the sessions; the URL may name it, or the one that it is in."""
+    if not below or (path / below).is_dir():
+        return path / below
+    if path.name != below and path.is_dir():
+        place, folder = escape(str(path)), escape(below)
+        raise StoreError(
+            f"there is no folder '{folder}' in {place}",
+            hint="the folder that is below the URL's is the backend's `directory`",
+        )
+    return path
 
 
 def _kind(entry: os.DirEntry[str]) -> str:

@@ -1,5 +1,8 @@
 """One directory of session files, held open: every name is looked up in it and nowhere else (S24).
 
+A name may lead through folders of the directory, `1/11/11b98a.cache`; each is opened as such, one
+after the other, and a symlink in the place of one leads nowhere.
+
 No symlink is followed and nothing but a regular file is opened, without waiting; a name has been
 checked by `FileNames` before it comes here. Only POSIX systems can look names up in an open
 directory (`dir_fd`).
@@ -19,9 +22,10 @@ from sessctl.errors import AccessDenied, StoreError, StoreUnreachable
 from sessctl.text import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NETWORK = ("nfs", "cifs", "smb", "9p", "ceph", "gluster", "afs", "fuse.sshfs", "lustre")
 
 
@@ -89,6 +93,7 @@ class Directory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._written: set[str] = set()  # folders whose names have changed since the last `sync`
         try:
             self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except PermissionError:
@@ -115,23 +120,86 @@ class Directory:
         return found.f_bavail * found.f_frsize if found.f_blocks else None
 
     @contextmanager
-    def entries(self) -> Iterator[Iterator[os.DirEntry[str]]]:
-        """Everything in it, as the system reads it: not sorted, and not kept in memory.
+    def entries(self, folders: int = 0) -> Iterator[Iterator[tuple[str, os.DirEntry[str]]]]:
+        """Everything in it with its name, as the system reads it: not sorted, and not kept in
+        memory. What is so many folders down, and whatever is no folder on the way there.
 
         Raises:
             StoreError: reading it failed midway.
         """
         # A descriptor of its own: two that are duplicates would share one place in the directory.
-        fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._fd)
+        fd = os.open(".", _FOLDER, dir_fd=self._fd)
+        found = self._below(fd, "", folders)
         try:
-            with os.scandir(fd) as found:
-                yield found
+            yield found
         except OSError as exc:
             raise StoreError(
                 f"cannot read the directory {escape(str(self.path))} ({reason_of(exc)})"
             ) from None
         finally:
+            found.close()
             os.close(fd)
+
+    def _below(
+        self, fd: int, way: str, folders: int
+    ) -> Generator[tuple[str, os.DirEntry[str]], None, None]:
+        with os.scandir(fd) as found:
+            for entry in found:
+                name = way + entry.name
+                if not (folders and entry.is_dir(follow_symlinks=False)):
+                    yield name, entry
+                    continue
+                try:
+                    inner = os.open(entry.name, _FOLDER, dir_fd=fd)
+                except FileNotFoundError:
+                    continue
+                try:
+                    yield from self._below(inner, f"{name}/", folders - 1)
+                finally:
+                    os.close(inner)
+
+    @contextmanager
+    def _at(self, name: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
+        """The folder that a name is in, and what it is called there.
+
+        Raises:
+            FileNotFoundError: there is no such folder.
+            NotAFile: something else stands in its place.
+        """
+        *folders, last = name.split("/")
+        fd = self._fd
+        try:
+            for folder in folders:
+                if make:
+                    self._make(folder, fd)
+                inner = os.open(folder, _FOLDER, dir_fd=fd)
+                if fd != self._fd:
+                    os.close(fd)
+                fd = inner
+            yield fd, last
+        except NotADirectoryError:  # a symlink, too, that was not to be followed
+            raise NotAFile(f"'{name}' is not a file") from None
+        finally:
+            if fd != self._fd:
+                os.close(fd)
+
+    def _make(self, folder: str, fd: int) -> None:
+        """A folder as the directory is, where there is none."""
+        try:
+            os.mkdir(folder, 0o700, dir_fd=fd)
+        except FileExistsError:
+            return
+        made, like = os.open(folder, _FOLDER, dir_fd=fd), os.fstat(self._fd)
+        try:
+            with suppress(PermissionError):  # only root gives files away
+                os.fchown(made, like.st_uid, like.st_gid)
+            os.fchmod(made, stat.S_IMODE(like.st_mode))
+        finally:
+            os.close(made)
+        os.fsync(fd)
+
+    def _changed(self, name: str) -> None:
+        self._written.add(name.rpartition("/")[0])
 
     @contextmanager
     def opened(self, name: str) -> Iterator[OpenFile]:
@@ -142,12 +210,13 @@ class Directory:
             NotAFile: the name is something else.
             OSError: it cannot be opened.
         """
-        try:
-            fd = os.open(name, os.O_RDONLY | _FLAGS, dir_fd=self._fd)
-        except OSError as exc:
-            if not isinstance(exc, FileNotFoundError) and not self._is_regular(name):
-                raise NotAFile(f"'{name}' is not a file") from None
-            raise
+        with self._at(name) as (folder, last):
+            try:
+                fd = os.open(last, os.O_RDONLY | _FLAGS, dir_fd=folder)
+            except OSError as exc:
+                if not isinstance(exc, FileNotFoundError) and not _is_regular(last, folder):
+                    raise NotAFile(f"'{name}' is not a file") from None
+                raise
         try:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
                 raise NotAFile(f"'{name}' is not a file")
@@ -155,16 +224,10 @@ class Directory:
         finally:
             os.close(fd)
 
-    def _is_regular(self, name: str) -> bool:
-        with suppress(OSError):
-            found = os.stat(name, dir_fd=self._fd, follow_symlinks=False)
-            return stat.S_ISREG(found.st_mode)
-        return True
-
     def age_s(self, name: str) -> float:
         """How long ago a name was made or changed, by this machine's clock; 0 if it is gone."""
-        with suppress(OSError):
-            found = os.stat(name, dir_fd=self._fd, follow_symlinks=False)
+        with suppress(OSError), self._at(name) as (folder, last):
+            found = os.stat(last, dir_fd=folder, follow_symlinks=False)
             return time.time() - found.st_ctime
         return 0.0
 
@@ -172,22 +235,31 @@ class Directory:
 
     def inode(self, name: str) -> int:
         """Raises FileNotFoundError."""
-        return os.stat(name, dir_fd=self._fd, follow_symlinks=False).st_ino
+        with self._at(name) as (folder, last):
+            return os.stat(last, dir_fd=folder, follow_symlinks=False).st_ino
 
     def rename(self, name: str, new: str) -> None:
-        os.rename(name, new, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+        with self._at(name) as (folder, last), self._at(new) as (into, called):
+            os.rename(last, called, src_dir_fd=folder, dst_dir_fd=into)
+        self._changed(name)
 
     def link(self, name: str, new: str) -> None:
         """A second name for a file. Raises FileExistsError: nothing is ever overwritten."""
-        os.link(name, new, src_dir_fd=self._fd, dst_dir_fd=self._fd, follow_symlinks=False)
+        with self._at(name) as (folder, last), self._at(new) as (into, called):
+            os.link(last, called, src_dir_fd=folder, dst_dir_fd=into, follow_symlinks=False)
+        self._changed(new)
 
     def unlink(self, name: str) -> None:
-        with suppress(FileNotFoundError):
-            os.unlink(name, dir_fd=self._fd)
+        with suppress(FileNotFoundError), self._at(name) as (folder, last):
+            os.unlink(last, dir_fd=folder)
+        self._changed(name)
 
     def write(self, name: str, content: bytes, like: Stamp, *, keep_mtime: bool) -> None:
-        """Make a file, on the disk when this returns, with the rights of another one."""
-        fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600, dir_fd=self._fd)
+        """Make a file, on the disk when this returns, with the rights of another one; and the
+        folders on the way to it, where they are missing."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS
+        with self._at(name, make=True) as (folder, last):
+            fd = os.open(last, flags, 0o600, dir_fd=folder)
         try:
             left = memoryview(content)
             while left:
@@ -207,8 +279,10 @@ class Directory:
 
     def sync(self) -> None:
         """What was removed and made stays so when the machine fails."""
-        with suppress(OSError):  # some network file systems know no such thing
-            os.fsync(self._fd)
+        for folder in self._written:
+            with suppress(OSError), self._at(f"{folder}/." if folder else ".") as (fd, _):
+                os.fsync(fd)  # some network file systems know no such thing
+        self._written.clear()
 
     def network(self) -> str | None:
         """The kind of network file system that it is on, if it is on one and Linux tells."""
@@ -227,6 +301,13 @@ class Directory:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def _is_regular(name: str, folder: int) -> bool:
+    with suppress(OSError):
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        return stat.S_ISREG(found.st_mode)
+    return True
 
 
 def reason_of(exc: OSError) -> str:

@@ -32,9 +32,9 @@ def file_facts(directory: Directory, names: FileNames) -> Iterator[Fact]:
     except OSError as exc:
         raise StoreError(f"cannot look at the directory ({reason_of(exc)})") from None
     open_to, owners = Counter[str](), set[int]()
-    with directory.entries() as entries:
-        for entry in entries:
-            if names.sid(entry.name) is None:
+    with directory.entries(names.folders) as entries:
+        for name, entry in entries:
+            if names.sid(name) is None:
                 continue
             with suppress(FileNotFoundError):  # it may go while we look
                 found = entry.stat(follow_symlinks=False)

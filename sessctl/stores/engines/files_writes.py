@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING
 
 from sessctl.errors import SerializerError
 from sessctl.stores.base import Outcome, Result
+from sessctl.stores.engines.files_counter import FileCounter
 from sessctl.stores.engines.files_directory import NotAFile, Stamp, reason_of
+from sessctl.stores.engines.files_expiry import Kept
 from sessctl.stores.engines.files_names import FileNames, masked
 
 if TYPE_CHECKING:
@@ -59,7 +61,9 @@ class FilesWriter:
         self._directory = directory
         self._names = names
         self._reader = reader
+        self._keeps_endless = reader.layout.keeps_endless
         self._expiry = expiry
+        self._counter = FileCounter(directory, names)
         self._clock_ms = clock_ms
 
     def delete(self, sessions: Sequence[Session], *, grace_ms: int | None) -> list[Result]:
@@ -71,17 +75,16 @@ class FilesWriter:
             with self._unchanged(session) as (name, file), self._taken(session, name, file):
                 return Outcome.DELETED
 
-        return self._each(sessions, work)
+        return self._each(sessions, work, counts=-1)
 
     def set_expiry(self, sessions: Sequence[Session], expires_ms: int | None) -> list[Result]:
-        """See `Store.set_expiry`. These sessions always have an end: without one it is `failed`."""
+        """See `Store.set_expiry`. Where the library knows no session without an end, it is
+        `failed`."""
 
         def work(session: Session) -> Outcome:
-            if expires_ms is None:
-                raise Unwritten(Outcome.FAILED, "sessions in files always have an end")
             with self._unchanged(session) as (name, file):
-                content = self._expiry.moved(session.raw, expires_ms)
-                self._write_over(session, name, file, content, file.stamp, keep_mtime=False)
+                kept = self._expiry.moved(session.raw, file.stamp, expires_ms)
+                self._write_over(session, name, file, kept, file.stamp)
             return Outcome.STORED
 
         return self._each(sessions, work)
@@ -93,58 +96,60 @@ class FilesWriter:
         def work(session: Session) -> Outcome:
             new = becomes[session.sid]
             with self._unchanged(session) as (name, file):
-                content, like = new.raw, new.original
-                if not isinstance(like, Stamp):  # made anew
-                    content, like = self._own(new), file.stamp._replace(mtime_ns=0)
-                keep_mtime = like.mtime_ns > 0
-                self._write_over(session, name, file, content, like, keep_mtime=keep_mtime)
+                if isinstance(new.original, Stamp):
+                    kept, like = Kept(new.raw, new.original.mtime_ns), new.original
+                else:  # made anew
+                    kept, like = self._own(new, file.stamp), file.stamp
+                self._write_over(session, name, file, kept, like)
             return Outcome.STORED
 
         return self._each([was for was, _ in pairs], work)
 
     def _write_over(
-        self,
-        session: Session,
-        name: str,
-        file: OpenFile,
-        content: bytes,
-        like: Stamp,
-        *,
-        keep_mtime: bool,
+        self, session: Session, name: str, file: OpenFile, kept: Kept, like: Stamp
     ) -> None:
-        with (
-            self._written(name, content, like, keep_mtime=keep_mtime) as new,
-            self._taken(session, name, file),
-        ):
+        with self._written(name, kept, like) as new, self._taken(session, name, file):
             self._name_if_absent(new, name)
 
     def put(self, sessions: Sequence[Session]) -> list[Result]:
         """See `Store.put`."""
 
         def work(session: Session) -> Outcome:
-            name = self._names.name(session.sid)
+            name = self.file_of(session)
             if name is None:
                 raise Unwritten(Outcome.FAILED, "no file can be named after this id")
-            self._require_absent(name, session.raw)
-            content, like = session.raw, session.original
-            if not isinstance(like, Stamp):  # not read from such a store, nor thawed
-                content, like = self._own(session), self._like_the_others()
-            with self._written(name, content, like, keep_mtime=like.mtime_ns > 0) as new:
+            like = session.original
+            if isinstance(like, Stamp):
+                kept = Kept(session.raw, like.mtime_ns)
+                self._require_absent(name, kept)
+            else:  # not read from such a store, nor thawed
+                self._require_absent(name, Kept(session.raw))
+                like = self._like_the_others()
+                kept = self._own(session, like)
+            with self._written(name, kept, like) as new:
                 try:
                     self._directory.link(new, name)
                 except FileExistsError:
-                    self._require_absent(name, content)
+                    self._require_absent(name, kept)
             return Outcome.STORED
 
-        return self._each(sessions, work)
+        return self._each(sessions, work, counts=1)
 
     def _each(
-        self, sessions: Sequence[Session], work: Callable[[Session], Outcome]
+        self,
+        sessions: Sequence[Session],
+        work: Callable[[Session], Outcome],
+        *,
+        counts: int = 0,
     ) -> list[Result]:
+        """The work of a page. `counts`: what each session that is done adds to the library's own
+        number of its files."""
         results: list[Result] = []
         for session in sessions:
             try:
                 results.append(Result(session.sid, work(session)))
+                if counts:
+                    self._counter.add(counts, self.file_of(session))
             except Unwritten as exc:
                 results.append(Result(session.sid, exc.outcome, exc.reason))
             except FileNotFoundError:
@@ -156,6 +161,7 @@ class FilesWriter:
             except OSError as exc:
                 results.append(Result(session.sid, Outcome.FAILED, reason_of(exc)))
         if results:
+            self._counter.write()
             self._directory.sync()
         return results
 
@@ -167,10 +173,17 @@ class FilesWriter:
         if session.expires_ms + grace_ms > self._clock_ms():
             raise Unwritten(Outcome.CHANGED, "not expired by the store's clock")
 
+    def file_of(self, session: Session) -> str | None:
+        """The file that a session was read from, else the one that a new one gets; None where no
+        file can have its id."""
+        names = self._names.names(session.sid)
+        there = session.location.removeprefix(f"{self._directory.path}/")
+        return there if there in names else next(iter(names), None)
+
     @contextmanager
     def _unchanged(self, session: Session) -> Iterator[tuple[str, OpenFile]]:
         """The session's file, locked and as it was read."""
-        name = self._names.name(session.sid)
+        name = self.file_of(session)
         if name is None:
             raise FileNotFoundError
         with self._directory.opened(name) as file:
@@ -215,44 +228,46 @@ class FilesWriter:
             raise Unwritten(Outcome.CHANGED, _RENEWED) from None
 
     @contextmanager
-    def _written(
-        self, name: str, content: bytes, like: Stamp, *, keep_mtime: bool = False
-    ) -> Iterator[str]:
-        """A file of ours with this content, under another name for as long as this lasts."""
+    def _written(self, name: str, kept: Kept, like: Stamp) -> Iterator[str]:
+        """A file of ours with this content, under another name for as long as this lasts; whose it
+        is and who may read it is as of another one."""
         aside = self._names.aside(name)
-        self._directory.write(aside, content, like, keep_mtime=keep_mtime)
+        like = like._replace(mtime_ns=kept.mtime_ns)
+        self._directory.write(aside, kept.content, like, keep_mtime=kept.mtime_ns > 0)
         try:
             yield aside
         finally:
             self._directory.unlink(aside)
 
-    def _require_absent(self, name: str, content: bytes) -> None:
+    def _require_absent(self, name: str, kept: Kept) -> None:
         """Raises Unwritten where there is a session, the same or another."""
         try:
             with self._directory.opened(name) as file:
-                same = file.content(len(content)) == content
+                same = file.content(len(kept.content)) == kept.content
+                if self._expiry.by_mtime and file.stamp.mtime_ns != kept.mtime_ns:
+                    same = False
         except FileNotFoundError:
             return
         raise Unwritten(Outcome.PRESENT if same else Outcome.NEWER)
 
     # -- sessions of other stores -----------------------------------------------------------------
 
-    def _own(self, session: Session) -> bytes:
-        """The value as the library keeps it: its end inside, encrypted if there is a secret."""
-        text = self._reader.opened(session.raw)
-        if session.expires_ms is None:
-            text = self._expiry.begun(text, self._clock_ms())
+    def _own(self, session: Session, like: Stamp) -> Kept:
+        """The file as the library keeps it: its end where it belongs, sealed if there is a
+        secret."""
+        if session.expires_ms is None and not self._keeps_endless:
+            kept = self._expiry.begun(session.raw, like, self._clock_ms())
         else:
-            text = self._expiry.moved(text, session.expires_ms)
-        return self._reader.closed(
-            text, session.raw if self._reader.is_sealed(session.raw) else None
-        )
+            kept = self._expiry.moved(session.raw, like, session.expires_ms)
+        if self._reader.is_sealed(kept.content):
+            return kept
+        return kept._replace(content=self._reader.closed(kept.content))
 
     def _like_the_others(self) -> Stamp:
         """Rights and owner of some session that is there; else as the directory's own."""
-        with self._directory.entries() as entries:
-            for entry in entries:
-                if self._names.sid(entry.name) and entry.is_file(follow_symlinks=False):
+        with self._directory.entries(self._names.folders) as entries:
+            for name, entry in entries:
+                if self._names.sid(name) and entry.is_file(follow_symlinks=False):
                     found = Stamp.of(entry.stat(follow_symlinks=False))
                     return found._replace(mtime_ns=0)
         return self._directory.owner()

@@ -16,10 +16,12 @@ from typing import Any
 
 from sessctl.stores.layouts.base import (
     DocumentLayout,
+    FileEnd,
     FileLayout,
     ItemLayout,
     KeyLayout,
     Layout,
+    Naming,
     TableLayout,
     Unit,
 )
@@ -117,6 +119,8 @@ EXPRESS_MYSQL_SESSION = TableLayout(
 SESSION_FILE_STORE = FileLayout(
     name="session-file-store",
     extension=".json",
+    naming=Naming(in_flight=r"\.\d{1,10}"),  # write-file-atomic 3: a hash of 32 bits
+    end=FileEnd.LAST_ACCESS,
     seen="__lastAccess",
     max_age="cookie.originalMaxAge",
     ciphers=("kruptein",),

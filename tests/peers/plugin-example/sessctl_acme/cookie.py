@@ -79,9 +79,6 @@ class AcmeToken:
         word = VerdictWord.EXPIRED if too_old else VerdictWord.VALID
         return Verdict(word, Signature.VALID, decoded, fits.index(True))
 
-    def batch_judge(self, secrets: Sequence[Secret]) -> None:
-        return None  # no faster way than `verify`
-
     def sign(
         self,
         content: Any,
