@@ -122,7 +122,6 @@ class CachedStore:
         def write(home: Store, some: list[Session]) -> list[Result]:
             return home.delete(some, grace_ms=grace_ms)
 
-        self._copies.now_ms()  # a cache that is gone is noticed before the first row goes
         # A row that somebody else has just deleted leaves a copy, too.
         return self._written(sessions, write, _WENT, "its row is gone, its copy is not")
 
@@ -156,6 +155,7 @@ class CachedStore:
 
         One whose copy could not be dropped has failed, whatever became of its row.
         """
+        self._copies.now_ms()  # a cache that is gone is noticed before the first row is written
         results: dict[str, Result] = {}
         for home in (self._rows, self._copies):
             some = [_plain(one) for one in sessions if self._home(one) is home]

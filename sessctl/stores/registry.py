@@ -55,7 +55,7 @@ LAYOUTS = {
     "connect-mongo": "sessctl.stores.layouts.express:CONNECT_MONGO",
     "session-file-store": "sessctl.stores.layouts.express:SESSION_FILE_STORE",
     "flask-cachelib-file": "sessctl.stores.layouts.python_files:FLASK_CACHELIB_FILE",
-    "django-file": "sessctl.stores.layouts.python_files:DJANGO_FILE",
+    "django-file": "sessctl.stores.layouts.django:DJANGO_FILE",
     "beaker-file": "sessctl.stores.layouts.python_files:BEAKER_FILE",
     "litestar-file": "sessctl.stores.layouts.python_files:LITESTAR_FILE",
     "better-sqlite3-session-store": "sessctl.stores.layouts.express_sql:BETTER_SQLITE3",

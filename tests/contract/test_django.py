@@ -10,6 +10,7 @@ import json
 import sqlite3
 import threading
 import time
+from base64 import b64encode
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +22,12 @@ from sessctl.stores.base import Outcome
 from sessctl.stores.engines.sqlite_dates import WallClock
 from sessctl.stores.opening import detect_layouts, open_store
 from sessctl.timespec import iso, parse_iso_ms
+from tests.support.child import in_child
 from tests.support.cli import Cli
-from tests.support.engines import now_ms
+from tests.support.engines import now_ms, with_layout
 from tests.support.load_vectors import load_redis, load_sqlite
 from tests.support.servers import RedisServer
-from tests.support.vectors import VECTORS, stored
+from tests.support.vectors import VECTORS, hostile, stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from tests.support.engines import RedisEngine
 
+NEVER = ("pickle.", "marshal.", "os.system", "os.exec", "os.posix_spawn", "subprocess.", "ctypes.")
 COPIES = ":1:django.contrib.sessions.cached_db"
 
 
@@ -126,6 +129,37 @@ def test_a_fallback_key_verifies_and_the_newest_signs(rows: Path) -> None:
         assert (changed.data, changed.problem) == ({"a": 1}, None)
 
 
+# -- what a cache and a row must not do ------------------------------------------------------------
+
+
+def test_the_hostile_corpus_is_listed_as_a_cache_s_values_and_in_rows(
+    cli: Cli, rows: Path, redis_engine: RedisEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every value of the corpus under a key of the cache, and in the body of a row: nothing is
+    run, and each of them is listed."""
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    monkeypatch.setenv("HOSTILE_MARKER_DIR", str(marks))
+    cases = [case for case in hostile(kind="value") if 0 < len(case.raw) < 2**22]
+    sids = {f"{place:032}": case.raw for place, case in enumerate(cases)}
+    for sid, raw in sids.items():
+        key = f":1:django.contrib.sessions.cache{sid}"
+        redis_engine.client.set(key, raw, ex=3600)
+        save_row(rows, sid, f"{b64encode(raw, b'-_').decode().rstrip('=')}:1xUTPb:{'A' * 43}")
+    places = {
+        "django-cache": redis_engine.url.partition("?")[0], "django-db": f"sqlite:///{rows}",
+    }  # fmt: skip
+    for layout, url in places.items():
+        words = ("list", "--data", "-o", "jsonl", "-b", with_layout(url, layout))
+        cli(*words)  # what is imported once, is no act of a value
+        ran = in_child(lambda words=words: cli(*words))  # type: ignore[misc]
+        listed = {item["sid"] for item in ran.answer.json_lines()}
+        assert set(sids) <= listed
+        assert list(marks.iterdir()) == []
+        assert (ran.rss_mib < 256, ran.answer.code) == (True, 0)
+        assert not [act for act in ran.acts if act.startswith(NEVER)]
+
+
 # -- dates without a zone --------------------------------------------------------------------------
 
 
@@ -147,6 +181,25 @@ def test_dates_of_use_tz_false_are_read_in_the_zone_that_is_named(rows: Path) ->
         assert store.get([live])[0].expires_ms == ends_ms
     with pytest.raises(ConfigError, match="there is no time zone 'America/Nowhere'"):
         open_store(url, "django-db", expires_zone="America/Nowhere")
+
+
+def test_dates_that_contradict_the_time_of_saving_are_told_and_not_purged_by(
+    cli: Cli, rows: Path
+) -> None:
+    """A row says when it was saved: in the zone of an application without USE_TZ they disagree."""
+    clock = WallClock("America/New_York")
+    with closing(sqlite3.connect(rows)) as db, db:
+        for sid, text in db.execute("SELECT session_key, expire_date FROM django_session"):
+            ends_ms = parse_iso_ms(text[:19].replace(" ", "T") + ".000Z") or 0
+            db.execute("UPDATE django_session SET expire_date = ? WHERE session_key = ?",
+                       [clock.write(ends_ms), sid])  # fmt: skip
+    url = with_layout(f"sqlite:///{rows}", "django-db")
+    listed = cli("list", "-b", url)
+    refused = cli("purge", "--expired", "-b", url)
+    assert "end 5h earlier than 14d after they were saved" in listed.stderr
+    assert ("--force=zone" in refused.stderr, refused.code) == (True, 4)
+    right = cli("purge", "--expired", "-b", f"{url}&expires_zone=America/New_York")
+    assert (right.counts, right.code) == ({"deleted": 1}, 0), right.stderr
 
 
 @pytest.mark.parametrize(

@@ -405,7 +405,8 @@ class TestBeaker:
             file.parent.parent.rmdir()
             assert store.get(["cd" * 16]) == []
             assert outcomes(store.put([store.thaw(frozen)])) == [Outcome.STORED]
-            assert outcomes(store.set_expiry(found, now_ms())) == [Outcome.CHANGED]
+            (result,) = store.set_expiry(store.get(["cd" * 16]), now_ms())
+            assert (result.outcome, "never written" in result.reason) == (Outcome.FAILED, True)
         assert (file.read_bytes(), file.stat().st_mtime_ns, file.stat().st_mode) == was
         assert file.parent.stat().st_mode == root.stat().st_mode
 

@@ -171,6 +171,28 @@ def test_a_touch_moves_the_end_for_the_app_too(open: Open) -> None:
     assert user_of(browser) == "admin"
 
 
+@pytest.mark.long
+def test_without_use_tz_the_zone_has_to_be_named(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with ExitStack() as running, pytest.MonkeyPatch.context() as patch:
+        home = tmp_path_factory.mktemp("home")
+        patch.chdir(home)
+        kind = shop_class("django-db")
+        assert issubclass(kind, DjangoShop)
+        shop = kind(request, Cli(home), running)
+        app = shop.start(USE_TZ=False, TIME_ZONE="America/New_York")
+        sid = logged_in(app).cookie("sessionid")
+        assert "in which zone are the dates?" in shop.run("list").stderr
+        shop.configure('expires_zone = "America/New_York"')
+        left_s = datetime.fromisoformat(shop.listed()[sid]["expires_at"]).timestamp() - time.time()
+        assert abs(left_s - 14 * 86_400) < 60
+        assert shop.run("touch", sid, "--ttl", "1h", "--yes").code == 0
+        assert user_of(with_cookie(app, sid)) == "admin"
+        purged = shop.run("purge", "--expired")
+        assert (purged.counts, user_of(with_cookie(app, sid))) == ({}, "admin")
+
+
 # -- a row and its copy ----------------------------------------------------------------------------
 
 

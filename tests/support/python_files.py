@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from tests.support.engines import with_layout
 from tests.support.express import Browser
@@ -71,4 +71,5 @@ def user_of(browser: Browser) -> str | None:
     """Who the application takes a browser's user for."""
     answer = browser.get("/me")
     assert answer.status == 200
-    return cast("str | None", answer.json["user"])
+    user: str | None = answer.json["user"]
+    return user

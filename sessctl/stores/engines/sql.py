@@ -18,6 +18,7 @@ import sqlalchemy as sa  # 180 ms; only this engine needs it
 from sessctl.errors import Refused, SessctlError, StoreError
 from sessctl.session import Need, Query
 from sessctl.stores.base import Capabilities, Identity, Remarks, Server
+from sessctl.stores.engines import sql_zone
 from sessctl.stores.engines.sql_pages import SqlPages
 from sessctl.stores.engines.sql_rows import SqlRows
 from sessctl.stores.engines.sql_versions import VersionLock
@@ -90,7 +91,7 @@ class SqlStore:
             orders_by_expiry=dialect.has_expiry_index(layout),
             counts_fast=dialect.name == "sqlite",
             answers=("expired", "user") if layout.spells("x") else ("expired",),
-            zone_doubt=dialect.zone_doubt(layout),
+            zone_doubt=dialect.zone_doubt(layout) or self._zone_doubt(),
             cascades="" if read_only else dialect.cascades(layout),
         )
         strange = int(self._dialect.scalar(self._count_of(dialect.is_no_id(self._sid))))
@@ -129,6 +130,16 @@ class SqlStore:
         if self._destroyed is not None:
             conditions.append(self._destroyed.is_(None))
         return conditions
+
+    def _zone_doubt(self) -> str:
+        """What values that say when they were saved have against the dates beside them."""
+        if self.layout.saved_s is None:
+            return ""
+        rows = self._dialect.rows(self._select.limit(sql_zone.SAMPLE))
+        found = sql_zone.doubt(self._made(rows), self.layout)
+        if found:
+            self.remarks.note(f"in which zone are the dates? {found} (expires_zone, lifetime)")
+        return found
 
     def _note_destroyed(self) -> None:
         if self._destroyed is None:

@@ -248,7 +248,8 @@ class TableLayout(Layout):
     session of which it is not NULL is none any more. The table may do without it.
     `fills`: columns that may not be NULL and that no session brings along.
     `row_id`: a column of numbers that the database gives its rows; they say nothing of the session.
-    `user_column`: holds the user where the application keeps one beside the data.
+    `user_column`: holds the user where the application keeps one beside the data. `saved_s`: reads
+    out of a value when it was saved, in seconds since 1970 UTC, where the library says so.
     """
 
     settings: ClassVar[tuple[str, ...]] = ("schema", "table", "columns", "expires_zone")
@@ -265,6 +266,7 @@ class TableLayout(Layout):
     fills: Mapping[str, Fill] = field(default_factory=dict)
     row_id: str | None = None
     user_column: str | None = None
+    saved_s: Callable[[bytes], int | None] | None = None
 
     @property
     def before_sid(self) -> str:

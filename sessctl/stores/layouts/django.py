@@ -1,19 +1,24 @@
-"""Layouts of Django's server-side sessions: in a table, in a cache, in both.
+"""Layouts of Django's server-side sessions: in a table, in a cache, in both, in files.
 
     django_session   qak2xh7st6z7z59egq1dkr7ot7d295h4 | .eJxVjcsO...:1xUTPb:Tg5v... | 2026-12-04 ...
     cache            :1:django.contrib.sessions.cacheqak2xh7st6z7z59egq1dkr7ot7d295h4
     cached_db        the row, and :1:django.contrib.sessions.cached_dbqak2xh7st6z7z59egq1dkr7...
+    file             sessionidqak2xh7st6z7z59egq1dkr7ot7d295h4
 
-A row holds a signed text (`serializers/django.py`): read without a secret, written with SECRET_KEY.
+A row or a file holds a signed text (`serializers/django.py`): read without a secret, written with
+SECRET_KEY.
 A cache holds the dictionary as its own backend writes it, by itself a pickle, which is only read;
 before the id stand `KEY_PREFIX:VERSION:` and the engine's name, which the setting `prefix` holds
 together. The cookie is the bare id, and logged in is who has `_auth_user_id`, `_auth_user_backend`
 and, made of the password's hash, `_auth_user_hash`.
 
+A file ends so long after it was written; its directory may be the temporary one that every program
+uses, so that nothing is a session there that is not called after cookie and id.
+
 Dates are UTC with USE_TZ; without it those of TIME_ZONE, which `expires_zone` then says. PostgreSQL
 keeps instants either way.
 
-Source: Django 5.2.19 `contrib/sessions/backends/{base,db,cache,cached_db}.py`,
+Source: Django 5.2.19 `contrib/sessions/backends/{base,db,cache,cached_db,file}.py`,
 `core/cache/backends/{base,redis,memcached}.py`; django-redis 7.0.0 `client/default.py`. Tried on
 SQLite, PostgreSQL, MariaDB, Redis and memcached. Not supported: a KEY_FUNCTION of one's own that
 does not put the id last; a cache in a table, in files or in memory.
@@ -25,7 +30,17 @@ from secrets import choice
 from string import ascii_lowercase, digits
 from typing import Any
 
-from sessctl.stores.layouts.base import DateForm, KeyLayout, TableLayout, Unit
+from sessctl.errors import SerializerError
+from sessctl.serializers.django import split, unpacked
+from sessctl.stores.layouts.base import (
+    DateForm,
+    FileEnd,
+    FileLayout,
+    KeyLayout,
+    Naming,
+    TableLayout,
+    Unit,
+)
 from sessctl.stores.layouts.cached import CachedTableLayout
 from sessctl.stores.layouts.python import USER
 
@@ -35,6 +50,17 @@ _CACHE_KEY = ":1:django.contrib.sessions.{}"
 
 def _session_key() -> str:
     return "".join(choice(_LETTERS) for _ in range(32))
+
+
+def _saved_s(raw: bytes) -> int | None:
+    """The stamp of a signed text; None of one from before Django 3.1, and where the session has a
+    lifetime of its own."""
+    try:
+        signed = split(raw.decode("ascii"))
+        own_lifetime = b"_session_expiry" in unpacked(signed.body)
+    except (SerializerError, UnicodeDecodeError):
+        return None
+    return None if own_lifetime else signed.stamp
 
 
 def _nothing(now_ms: int, ends_ms: int | None) -> dict[str, Any]:
@@ -51,6 +77,15 @@ _DJANGO: dict[str, Any] = {
     "cookie_lasts": True,
 }
 
+_SIGNED: dict[str, Any] = {
+    "serializer": "json-or-pickle",
+    "ciphers": ("django-signed",),
+    "seals_alike": True,
+    "fresh": _nothing,
+    "proves_login": ("_auth_user_backend", "_auth_user_hash"),
+    **_DJANGO,
+}
+
 _TABLE: dict[str, Any] = {
     "databases": ("sqlite", "postgresql", "mysql"),
     "table": "django_session",
@@ -60,12 +95,8 @@ _TABLE: dict[str, Any] = {
     "unit": Unit.TIMESTAMP,
     "date_forms": (DateForm.NAIVE,),
     "expires_zone": "UTC",
-    "serializer": "json-or-pickle",
-    "ciphers": ("django-signed",),
-    "seals_alike": True,
-    "fresh": _nothing,
-    "proves_login": ("_auth_user_backend", "_auth_user_hash"),
-    **_DJANGO,
+    "saved_s": _saved_s,
+    **_SIGNED,
 }
 
 DJANGO_DB = TableLayout(name="django-db", **_TABLE)
@@ -95,4 +126,14 @@ DJANGO_CACHED_DB = CachedTableLayout(
         **_DJANGO,
     ),
     **_TABLE,
+)
+
+DJANGO_FILE = FileLayout(
+    name="django-file",
+    naming=Naming(
+        before_is_cookie=True, ids=r"[a-z0-9]{32}", in_flight="_out_.{1,20}", shared=True
+    ),
+    end=FileEnd.MTIME,
+    max_age="_session_expiry",
+    **_SIGNED,
 )

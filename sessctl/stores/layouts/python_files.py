@@ -1,24 +1,20 @@
 """Layouts of Python's libraries that keep sessions in files.
 
     flask-cachelib-file   83e3418128efca01....  four bytes of seconds, then a pickle
-    django-file           sessionid3ktlfyiz...  .eJxVjcsOwiAU...:1xUTQ2:72F6ik8C...
     beaker-file           container_file/7/7e/7eafb6fb....cache  a pickle of base64 of a pickle
     litestar-file         5e40741b27fd0519....  MessagePack of a date and JSON
 
-Django's directory may be the temporary one that every program uses; nothing is a session there that
-is not called after the cookie and 32 letters and digits. Beaker's holds its caches beside the
-sessions; those are called after 40 hexadecimal digits and not 32.
+Beaker's directory holds its caches beside the sessions; those are called after 40 hexadecimal
+digits and not 32. Beaker ends no session where the application sets no `timeout`.
 
 Source: Flask-Session 0.8.0 `filesystem/filesystem.py`, `cachelib/cachelib.py`, with cachelib 0.17.0
-`file.py` (MD5 for names before 0.16); Django 5.2.19 `contrib/sessions/backends/file.py`; Beaker
-1.14.1 `session.py`, `container.py`, `util.py`; litestar 2.25.0 `stores/file.py`,
-`middleware/session/server_side.py`.
+`file.py` (MD5 for names before 0.16); Beaker 1.14.1 `session.py`, `container.py`, `util.py`;
+litestar 2.25.0 `stores/file.py`, `middleware/session/server_side.py`.
 """
 
 from __future__ import annotations
 
-from secrets import choice, token_urlsafe
-from string import ascii_lowercase, digits
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any
 
 from sessctl.stores.layouts.base import FileEnd, FileLayout, HashedFileLayout, Naming
@@ -30,10 +26,6 @@ if TYPE_CHECKING:
 
 def _nothing(_now_ms: int, _ends_ms: int | None) -> dict[str, Any]:
     return {}
-
-
-def _django_key() -> str:
-    return "".join(choice(ascii_lowercase + digits) for _ in range(32))
 
 
 _litestar_id: Callable[[], str] = token_urlsafe  # not its 64 digits, which names have as well
@@ -54,25 +46,6 @@ FLASK_CACHELIB_FILE = HashedFileLayout(
     user=USER,
     marks=("_permanent",),
     lifetime_s=31 * 86_400,
-)
-
-DJANGO_FILE = FileLayout(
-    name="django-file",
-    serializer="json-or-pickle",
-    ciphers=("django-signed",),
-    seals_alike=True,
-    naming=Naming(
-        before_is_cookie=True, ids=r"[a-z0-9]{32}", in_flight="_out_.{1,20}", shared=True
-    ),
-    end=FileEnd.MTIME,
-    max_age="_session_expiry",
-    cookie_format="opaque",
-    cookie_name="sessionid",
-    user=USER,
-    lifetime_s=14 * 86_400,
-    fresh=_nothing,
-    new_sid=_django_key,
-    cookie_lasts=True,
 )
 
 BEAKER_FILE = FileLayout(
