@@ -40,6 +40,14 @@ def test_every_version_s_sessions_are_listed_alike(cli: Cli, url: str) -> None:
     assert raw.stdout_bytes == FORMS["msgpack"]
 
 
+def test_the_library_s_own_name_is_the_layout_of_the_store(cli: Cli, table: Table) -> None:
+    cli.config(f'[backends.web]\nurl = "{table.url}"\nlayout = "flask-session"\n')
+    items = cli("list", "-o", "jsonl", "-b", "web").json_lines()
+    assert {item["layout"] for item in items} == {"flask-sqlalchemy"}
+    elsewhere = cli("list", "-b", "node://127.0.0.1:9229?layout=flask-session")
+    assert (elsewhere.code, "no layout 'flask-session'" in elsewhere.stderr) == (2, True)
+
+
 def test_a_pickle_is_changed_by_nobody_but_the_application(cli: Cli, url: str) -> None:
     refused = cli("set", "pickle", "theme=dark", "--yes", "-b", url)
     assert refused.code != 0
