@@ -21,6 +21,7 @@ from sessctl.admin.items import session_item
 from sessctl.admin.plan import Plan
 from sessctl.errors import SerializerError
 from sessctl.limits import MIB, Budget
+from sessctl.serializers import is_serializer
 from sessctl.serializers.json import decode
 from sessctl.session import Expiry, Problem, Query, Session
 from sessctl.stores.reader import Reader
@@ -164,7 +165,7 @@ def read_line(line: bytes) -> Session | None:
 
 @cache
 def _reader(layout: str, serializer: str) -> Reader:
-    if serializer not in ("json", "bson"):
+    if not is_serializer(serializer):
         raise SerializerError("its value is in a form that is not known here")
     return Reader(replace(find_layout(layout), serializer=serializer))
 

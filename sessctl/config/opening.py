@@ -13,7 +13,7 @@ from sessctl.config.secrets import is_reference, resolve
 from sessctl.errors import ConfigError, Refused, SessctlError
 from sessctl.stores.access import Access
 from sessctl.stores.opening import detect_layouts, open_store, replica_status
-from sessctl.stores.registry import find_layout, parse_url, tells_its_layout
+from sessctl.stores.registry import layout_for, parse_url, tells_its_layout
 from sessctl.text import Secret
 
 if TYPE_CHECKING:
@@ -121,10 +121,11 @@ def usual_layout(backend: Backend) -> Layout | None:
     """The layout that a backend names, with the settings of its library; None: it names none.
 
     Raises:
-        UsageError: there is no such layout.
+        UsageError: there is no such layout, or not in this kind of store.
     """
-    named = backend.layout or dict(url_of(backend).settings).get("layout")
-    return None if named is None else find_layout(named)
+    place = url_of(backend)
+    named = backend.layout or dict(place.settings).get("layout")
+    return None if named is None else layout_for(place, named)
 
 
 def layouts_of(

@@ -75,6 +75,11 @@ def same(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
+def is_serializer(name: str) -> bool:
+    """There is one of that name."""
+    return name in _MODULES
+
+
 def serializer(name: str) -> Serializer:
     """The serializer module of that name, imported when asked for."""
     from importlib import import_module

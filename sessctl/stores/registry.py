@@ -79,6 +79,14 @@ LAYOUTS = {
     "pyramid-session-redis": "sessctl.stores.layouts.python_redis:PYRAMID_SESSION_REDIS",
     "pyramid-redis-sessions": "sessctl.stores.layouts.python_redis:PYRAMID_REDIS_SESSIONS",
 }
+# A library's own name -> the layout that it has in each kind of store.
+_FAMILIES = {
+    "flask-session": {
+        "redis": "flask-redis", "memcached": "flask-memcached", "mongodb": "flask-mongodb",
+        "dynamodb": "flask-dynamodb",
+        **dict.fromkeys(("sqlite", "postgresql", "mysql"), "flask-sqlalchemy"),
+    },
+}  # fmt: skip
 # The layout to take when none is named.
 _DEFAULT_LAYOUT = {
     "redis": "connect-redis",
@@ -127,6 +135,7 @@ def others_of(kind: str) -> list[Layout]:
 def layout_for(place: StoreUrl, name: str | None) -> Layout:
     """The layout of that name, or the usual one. Raises UsageError if it lives elsewhere."""
     kind = kind_of(place)
+    name = _FAMILIES.get(name or "", {}).get(kind, name)
     chosen = find_layout(name or _usual_layout(place))
     if place.scheme in ENGINES and kind not in chosen.databases:  # a plug-in's engine judges itself
         fits = [name for name in LAYOUTS if kind in find_layout(name).databases]

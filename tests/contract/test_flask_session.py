@@ -4,10 +4,9 @@ of writing side by side. What its applications write is proved in `tests/e2e/tes
 
 from __future__ import annotations
 
-import pickle
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,6 +20,7 @@ from sessctl.stores.base import Outcome
 from sessctl.stores.compose import compose
 from sessctl.stores.opening import detect_layouts, open_store
 from tests.support.engines import now_ms
+from tests.support.flask_session import DATA, FORMS, Table, naive
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,17 +32,6 @@ if TYPE_CHECKING:
     from tests.support.postgres import PostgresServer
 
 HOUR = 3_600_000
-DATA: dict[str, Any] = {"_permanent": True, "_user_id": "42", "cart": [{"item": "crème", "qty": 9}]}
-FORMS = {
-    "msgpack": msgspec.msgpack.encode(DATA),
-    "json": msgspec.json.encode(DATA),
-    "pickle": pickle.dumps(DATA),
-    "pickle-0": pickle.dumps(DATA, 0),
-}
-SQLITE = (
-    "CREATE TABLE sessions (id INTEGER NOT NULL, session_id VARCHAR(255), data BLOB, "
-    "expiry DATETIME, PRIMARY KEY (id), UNIQUE (session_id))"
-)
 POSTGRES = (
     "CREATE TABLE sessions (id serial PRIMARY KEY, session_id varchar(255) UNIQUE, data bytea, "
     "expiry timestamp without time zone)"
@@ -51,35 +40,6 @@ MYSQL = (
     "CREATE TABLE sessions (id int NOT NULL AUTO_INCREMENT PRIMARY KEY, session_id varchar(255) "
     "UNIQUE, data blob, expiry datetime) COLLATE utf8mb4_general_ci"
 )
-
-
-def naive(ms: int) -> datetime:
-    """An instant as the library binds it."""
-    return datetime(1970, 1, 1) + timedelta(milliseconds=ms)
-
-
-class Table:
-    """The library's table in a SQLite file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.url = f"sqlite:///{path}"
-        self.execute(SQLITE)
-
-    def execute(self, statement: str, *values: Any) -> list[Any]:
-        with closing(sqlite3.connect(self.path, isolation_level=None)) as db:
-            return db.execute(statement, values).fetchall()
-
-    def save(self, key: str, raw: bytes | None, ends: str | None = None) -> None:
-        ends = ends or naive(now_ms() + HOUR).isoformat(" ", "microseconds")
-        words = "INSERT INTO sessions (session_id, data, expiry) VALUES (?, ?, ?)"
-        self.execute(words, key, raw, ends)
-
-    def rows(self) -> list[Any]:
-        return self.execute("SELECT * FROM sessions ORDER BY id")
-
-    def open(self, **options: Any) -> Store:
-        return open_store(self.url, "flask-sqlalchemy", write=True, **options)
 
 
 @pytest.fixture
