@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from sessctl.cookies.base import CookieContext, DecodedCookie, PlainJudge, VerdictWord
 from sessctl.cookies.django import FROM_S, DjangoSessionData, DjangoSignedCookies, Reading
 from sessctl.cookies.django_signing import DjangoSignedCookie, DjangoSigning
-from sessctl.cookies.guessing import INNER, OUTER
+from sessctl.cookies.guessing import INNER_PAD, OUTER_PAD
 from sessctl.cookies.plain_json import from_base64, plain_json
 from sessctl.serializers import django
 from sessctl.timespec import iso, to_ms
@@ -93,7 +93,7 @@ def _macs(format: SignedBody, secrets: Sequence[Secret]) -> list[list[Callable[[
 def _mac(key: bytes) -> Callable[[bytes], bytes]:
     """HMAC-SHA256 under a key, its part done once: half the time of `hmac`'s own objects."""
     block = key.ljust(sha256().block_size, b"\0")
-    inner, outer = sha256(block.translate(INNER)).copy, sha256(block.translate(OUTER)).copy
+    inner, outer = sha256(block.translate(INNER_PAD)).copy, sha256(block.translate(OUTER_PAD)).copy
 
     def mac(message: bytes) -> bytes:
         first, second = inner(), outer()

@@ -7,32 +7,36 @@ same bytes, which rules out repeated keys, blanks and odd spellings.
 
 from __future__ import annotations
 
-import hmac
+import hashlib
 import re
 import zlib
 from binascii import Error as Base64Error
 from binascii import a2b_base64
+from datetime import UTC, datetime
 from hmac import compare_digest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from sessctl.cookies.base import PlainJudge, VerdictWord
+from sessctl.cookies.base import PlainJudge
+from sessctl.cookies.guessing import INNER_PAD, OUTER_PAD
 from sessctl.cookies.itsdangerous_signing import EPOCH_2011_S, Signing, keyed
 from sessctl.limits import DEFAULT
-from sessctl.timespec import iso, to_ms
+from sessctl.timespec import to_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
     from sessctl.text import Secret
 
+# From the url-safe alphabet to the one that is read fastest; what is of that one only is no cookie.
+_STANDARD = bytes.maketrans(b"-_+/", b"+/!!")
 # The signature in the one spelling that the library writes: two bits of its end are unused.
 _PLAIN = re.compile(
-    r"((\.?)([A-Za-z0-9_-]{9,4096})\.([A-Za-z0-9_-]{6}))\.([A-Za-z0-9_-]{26}[AEIMQUYcgkosw048])"
+    rb"((\.?)([A-Za-z0-9+/]{9,4096})\.([A-Za-z0-9+/]{6}))\.([A-Za-z0-9+/]{26}[AEIMQUYcgkosw048])"
 )
-_STANDARD = str.maketrans("-_", "+/")
+_SIGNATURE = 28  # characters, with its dot
 # Shorter than an integer that is kept as text; no wider than the budget either.
 _LONGEST = DEFAULT.int_digits
 _MAX_SID = 256  # beyond, it is no candidate for a signed id
@@ -42,49 +46,59 @@ def plain_judge(
     secrets: Sequence[Secret], signing: Signing, now: datetime, lifetime: timedelta
 ) -> PlainJudge:
     """The judge of plain Flask cookies."""
-    keys = [hmac.new(keyed(one, signing).secret_key, digestmod=signing.digest) for one in secrets]
+    keys = [_pads(keyed(one, signing).secret_key, signing.digest) for one in secrets]
     now_s, limit_s = to_ms(now) // 1000, lifetime.total_seconds()
     whole, plain = _PLAIN.fullmatch, _plain_json()
 
     def judge(text: str) -> tuple[Hashable, tuple[bytes, ...]] | None:
-        found = whole(text)
+        if not text.isascii():
+            return None
+        raw = text.encode()
+        found = whole(raw.translate(_STANDARD))
         if found is None:
             return None
         signed, dot, body, stamp, signature = found.groups()
-        stamp_s = int.from_bytes(_bytes(stamp), "big")
+        stamp_s = int.from_bytes(a2b_base64(stamp + b"=="), "big")
         payload = plain(body, dot)
         if payload is None or stamp_s < EPOCH_2011_S:
             return None
-        own = payload, b'"%b"' % iso(stamp_s * 1000).encode()
-        message, given = signed.encode(), _bytes(signature)
+        own = payload, _instant(stamp_s)
+        given, message = a2b_base64(signature + b"="), raw[:-_SIGNATURE]
         # What tells which other formats the text could be of, beside the verdict.
-        shape = dot, "-" in signature or "_" in signature, len(signed) > _MAX_SID
-        for index, key in enumerate(keys):
-            mac = key.copy()
+        shape = dot, b"+" in signature or b"/" in signature, len(signed) > _MAX_SID
+        for index, (inner, outer) in enumerate(keys):
+            mac, whole_mac = inner.copy(), outer.copy()
             mac.update(message)
-            if compare_digest(mac.digest(), given):
+            whole_mac.update(mac.digest())
+            if compare_digest(whole_mac.digest(), given):
                 age_s = now_s - stamp_s
-                if age_s < 0:
-                    return (index, VerdictWord.FROM_FUTURE, shape), own
-                word = VerdictWord.VALID if age_s <= limit_s else VerdictWord.EXPIRED
-                return (index, word, shape), own
-        return (None, VerdictWord.BAD_SIGNATURE, shape), own
+                is_old, is_young = age_s > limit_s, age_s < 0
+                return (index, is_old, is_young, shape), own
+        return (None, shape), own
 
     return PlainJudge(("payload", "issued_at"), judge)
 
 
-def _bytes(text: str) -> bytes:
-    return a2b_base64(text.translate(_STANDARD) + "==")
+def _pads(key: bytes, digest: str) -> tuple[Any, Any]:
+    """An HMAC begun (RFC 2104), to be copied: 0.9 us a cookie against 1.4 of `hmac.copy`."""
+    new = getattr(hashlib, digest)
+    key = key.ljust(new().block_size, b"\0")  # a derived key, which is shorter
+    return new(key.translate(INNER_PAD)), new(key.translate(OUTER_PAD))
 
 
-def _plain_json() -> Callable[[str, str], bytes | None]:
+def _instant(stamp_s: int) -> bytes:
+    """As `iso` writes it, in a third of the time."""
+    return b'"%b.000Z"' % datetime.fromtimestamp(stamp_s, UTC).isoformat()[:-6].encode()
+
+
+def _plain_json() -> Callable[[bytes, bytes], bytes | None]:
     """From a body to its JSON, if it can be printed as it stands."""
     read = msgspec.json.Decoder(dict, float_hook=_refuse).decode
     write = msgspec.json.Encoder().encode
 
-    def plain(body: str, dot: str) -> bytes | None:
+    def plain(body: bytes, dot: bytes) -> bytes | None:
         try:
-            raw = _bytes(body)
+            raw = a2b_base64(body + b"==")
             if dot:
                 stream = zlib.decompressobj()
                 raw = stream.decompress(raw, _LONGEST + 1)

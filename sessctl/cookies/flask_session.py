@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from sessctl.cookies.base import DecodedCookie, Match
 from sessctl.cookies.itsdangerous_signing import SignedByItsdangerous, Signing
 from sessctl.errors import SerializerError, UsageError
-from sessctl.text import is_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
 _SHAPE = re.compile(r"([A-Za-z0-9_.-]{8,256})\.[A-Za-z0-9_-]{27}=?")
 _USUAL_LENGTH = 16
+_IN_A_COOKIE = re.compile(r"[!#-+.-:<-\[\]-~-]+")  # RFC 6265, as it stands
 
 
 class FlaskSessionSid(SignedByItsdangerous):
@@ -53,9 +53,9 @@ class FlaskSessionSid(SignedByItsdangerous):
             raise SerializerError("the session id is not UTF-8") from None
 
     def _written(self, content: Any, context: CookieContext) -> bytes:
-        if not isinstance(content, str) or not content or not is_utf8(content):
+        if not isinstance(content, str) or not _IN_A_COOKIE.fullmatch(content):
             raise UsageError(
-                "a flask-session-sid cookie carries a session id, not data",
+                "a flask-session-sid cookie carries a session id: no data, no blanks, no quotes",
                 hint="give the id of a session in the store, as `sessctl list -o name` prints them",
             )
         return content.encode()

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     Guess = Callable[[bytes], bool]
 
-INNER = bytes(byte ^ 0x36 for byte in range(256))  # RFC 2104
-OUTER = bytes(byte ^ 0x5C for byte in range(256))
+INNER_PAD = bytes(byte ^ 0x36 for byte in range(256))  # RFC 2104
+OUTER_PAD = bytes(byte ^ 0x5C for byte in range(256))
 _NOBODY_S = b"\x00" * 32  # a secret that made no cookie
 
 
@@ -111,8 +111,8 @@ def hmac_under(message: bytes, digest: str) -> Callable[[bytes], bytes]:
         if len(key) > block:
             key = new(key).digest()
         key = key.ljust(block, b"\0")
-        inner = new(key.translate(INNER) + message).digest()
-        return bytes(new(key.translate(OUTER) + inner).digest())
+        inner = new(key.translate(INNER_PAD) + message).digest()
+        return bytes(new(key.translate(OUTER_PAD) + inner).digest())
 
     return mac
 

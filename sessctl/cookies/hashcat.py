@@ -1,10 +1,11 @@
 """A cookie's signature as hashcat wants it, for lists and rules that are beyond us.
 
-Mode 16500 takes a JWT as it is (HS256, HS384, HS512). 150, 1450 and 1750 are HMAC-SHA1, -SHA256 and
--SHA512 with the password as *key* (160, 1460 and 1760 have it as the message): `hex of the MAC`,
-`:`, and the message that was signed as salt, of 256 bytes at the most.
-Source: hashcat `src/modules/module_00150.c`, `module_01450.c`, `module_16500.c`; the sizes:
-`tools/test_modules/m01750.pm` (without -O).
+Mode 16500 takes a JWT as it is (HS256, HS384, HS512), and 29100 a small Flask cookie. 150, 1450 and
+1750 are HMAC-SHA1, -SHA256 and -SHA512 with the password as *key* (160, 1460 and 1760 have it as
+the message): `hex of the MAC`, `:`, and the message that was signed as salt, of 256 bytes at the
+most.
+Source: hashcat `src/modules/module_00150.c`, `module_01450.c`, `module_16500.c`,
+`module_29100.c`; the sizes: there and in `tools/test_modules/m01750.pm` (without -O).
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
     from sessctl.cookies.base import CookieContext, CookieFormat
 
 _HMAC_MODES = {"sha1": 150, "sha256": 1450, "sha512": 1750}
-_JWT_MODE = 16500
+_JWT_MODE, _FLASK_MODE = 16500, 29100
 _MAX_SALT = 256
 _MAX_FIELD, _MAX_SIGNED = 2047, 4096  # of a JWT
+_MAX_FLASK_BODY = 56
 
 
 class HashLine(NamedTuple):
@@ -47,6 +49,8 @@ def hash_line(format: CookieFormat, value: str, context: CookieContext) -> HashL
     check_guessable(format, value, context)
     if format.name == "jwt":
         return _of_jwt(value)
+    if format.name == "flask":
+        return _of_flask(value, context)
     if not isinstance(format, PlainlySigned):
         raise UsageError(
             f"hashcat has no mode for {format.name}: its signature is no plain HMAC of the secret",
@@ -80,3 +84,20 @@ def _of_jwt(value: str) -> HashLine:
             hint="a token with less in it, of the same app, will do",
         )
     return HashLine(_JWT_MODE, value)
+
+
+def _of_flask(value: str, context: CookieContext) -> HashLine:
+    if context.parameters.keys() & {"salt", "digest", "key_derivation"}:
+        raise UsageError(
+            "hashcat knows only Flask's own salt, hash and key derivation",
+            hint="verify COOKIE --wordlist FILE tries a list on it",
+        )
+    body = value.rsplit(".", 2)[0]
+    if body.startswith(".") or len(body) > _MAX_FLASK_BODY:
+        raise UsageError(
+            f"hashcat takes a Flask session that is not compressed and has {_MAX_FLASK_BODY} "
+            "characters at the most",
+            hint="verify COOKIE --wordlist FILE tries a list on it; or take a cookie with less in "
+            "it, of the same app",
+        )
+    return HashLine(_FLASK_MODE, value.rstrip("="))

@@ -282,9 +282,23 @@ def test_a_token_is_its_own_line() -> None:
     assert hashed(TOKEN, "jwt") == (16500, TOKEN, False)
 
 
+FLASK = "eyJ1c2VybmFtZSI6ImFkbWluIn0.YjdgRQ.1OTlf1PD0H9wXsu_qS0aywAJVD8"  # of module 29100
+
+
+def test_a_small_session_of_flask_is_its_own_line() -> None:
+    assert verify_cookie(FLASK, "hashcat", "flask").signature.value == "valid"
+    assert hashed(FLASK, "flask") == (29100, FLASK, False)
+    assert line_of(b"flask\nhashcat\n", FLASK) == 2
+    for content, parameters in (({"a": "b" * 60}, {}), ({"a": 1}, {"digest": "sha256"})):
+        cookie = sign_cookie(content, SECRET, "flask", parameters=parameters)[0].value
+        with pytest.raises(UsageError, match=r"hashcat (takes a|knows only) Flask"):
+            hashed(cookie, "flask", **parameters)
+
+
 @pytest.mark.parametrize(
     ("format", "mode", "starts"),
     [
+        ("flask-login-remember", 1750, ":a-session-id-of-some-length"),
         ("express-session", 1450, ":a-session-id-of-some-length"),
         ("fastify-session", 1450, ":a-session-id-of-some-length"),
         ("cookie-session", 150, ":session=eyJ1c2VyIjo0Mn0="),

@@ -1,10 +1,10 @@
-"""perf.md row 12: verify signed express-session cookies, one a line, in one process."""
+"""perf.md rows 12 and 13: verify signed cookies, one a line, in one process."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.bench.bench import HERE, Bench, Side, node_modules, sessctl
+from tests.bench.bench import HERE, Bench, Side, node_modules, python, sessctl
 from tests.bench.compare import compare
 from tests.bench.loaders.gen_cookies import SECRET
 
@@ -17,9 +17,19 @@ _JUDGED = (0, 1)  # 1: not every cookie is valid, which is so
 
 def run(bench: Bench) -> None:
     modules = str(node_modules())
-    full, few = bench.work / "cookies.txt", bench.work / "cookies-few.txt"
-    bench.load("gen_cookies", str(full), "--count", str(bench.n), "--bad-every", str(_BAD_EVERY))
-    bench.load("gen_cookies", str(few), "--count", "2")
+    node = f"node {HERE / 'peers' / 'verify.js'} '{SECRET}'"
+    _race(bench, "express", node, "cookie-signature", 1.5, 2.0, NODE_PATH=modules)
+    flask = f"{python()} {HERE / 'peers' / 'verify_flask.py'} '{SECRET}'"
+    _race(bench, "flask", flask, "URLSafeTimedSerializer", 2.5, 3.5)
+
+
+def _race(
+    bench: Bench, kind: str, peer: str, name: str, floor: float, goal: float, **env: str
+) -> None:
+    full, few = bench.work / f"{kind}.txt", bench.work / f"{kind}-few.txt"
+    bad = ("--bad-every", str(_BAD_EVERY))
+    bench.load("gen_cookies", str(full), "--count", str(bench.n), "--kind", kind, *bad)
+    bench.load("gen_cookies", str(few), "--count", "2", "--kind", kind)
 
     def side(script: str) -> Side:
         def once(empty: bool) -> Sample:
@@ -27,16 +37,13 @@ def run(bench: Bench) -> None:
                 f'{script} | grep -c \'"verdict":"valid"\'',
                 stdin=few if empty else full,
                 expect=str(2 if empty else bench.n - bench.n // _BAD_EVERY),
-                env={"NODE_PATH": modules, "SESSION_SECRET": SECRET},
+                env={**env, "SESSION_SECRET": SECRET},
                 codes=_JUDGED,
             )
 
         return once
 
-    found = bench.race(
-        {
-            "verify": side(f"{sessctl()} verify --secret-from env:SESSION_SECRET -o jsonl"),
-            "node": side(f"node {HERE / 'peers' / 'verify.js'} '{SECRET}'"),
-        }
-    )
-    compare(bench, "cookies.verify", found["verify"], found["node"], "cookie-signature", 1.5, 2.0)
+    ours = f"{sessctl()} verify --secret-from env:SESSION_SECRET -o jsonl"
+    found = bench.race({"verify": side(ours), "peer": side(peer)})
+    case = "cookies.verify" if kind == "express" else f"cookies.verify.{kind}"
+    compare(bench, case, found["verify"], found["peer"], name, floor, goal)

@@ -15,6 +15,7 @@ import hmac
 import json
 import random
 import time
+import zlib
 from math import gcd
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,26 @@ def _express_session(index: int, now_s: float) -> dict[str, Any]:
 def _iso(seconds: float) -> str:
     whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
     return f"{whole}.{int(seconds * 1000) % 1000:03d}Z"
+
+
+def flask_cookie(index: int, secret: str, now_s: int) -> str:
+    """A session of Flask with the keys of Flask-Login and Flask-WTF, of today or yesterday."""
+    data = {
+        "_fresh": True,
+        "_id": hashlib.sha512(b"%d" % index).hexdigest(),
+        "_user_id": str(index % USERS),
+        "csrf_token": hashlib.sha256(b"%d" % index).hexdigest()[:40],
+    }
+    raw = json.dumps(data, separators=(",", ":")).encode()
+    small = zlib.compress(raw)
+    body = b"." + _base64(small) if len(small) < len(raw) - 1 else _base64(raw)
+    text = body + b"." + _base64((now_s - index % DAY_S).to_bytes(4, "big"))
+    key = hmac.digest(secret.encode(), b"cookie-session", "sha1")
+    return (text + b"." + _base64(hmac.digest(key, text, "sha1"))).decode()
+
+
+def _base64(raw: bytes) -> bytes:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=")
 
 
 def express_cookie(index: int, secret: str) -> str:
