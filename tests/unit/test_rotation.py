@@ -8,9 +8,11 @@ from sessctl import Secret, sign_cookie, verify_cookie
 from sessctl.cookies.registry import FORMATS
 
 NEW, OLD = "a-newer-secret-of-32-characters!!", "an-older-secret-of-32-characters!"
-SIGNED = [name for name in FORMATS if name not in ("opaque", "stored-json")]
+# Bottle's is a pickle, which is never written.
+SIGNED = [name for name in FORMATS if name not in ("opaque", "stored-json", "bottle")]
 DATA = ("cookie-session", "koa-session", "client-sessions", "jwt", "authjs", "nextauth-v4",
-        "iron-session", "hapi-iron", "fastify-secure-session")  # fmt: skip
+        "iron-session", "hapi-iron", "fastify-secure-session", "django-signed-cookies",
+        "django-session-data", "pyramid")  # fmt: skip
 OLDER = "not the newest secret"
 
 
