@@ -13,7 +13,8 @@ from tests.bench.bench import FULL, QUICK, Bench, Missing
 from tests.bench.result import Measurement, print_table, skipped
 
 CASES = (
-    "startup", "cookies", "wordlist", "wordlist_flask", "sqlite", "sql_first", "sql_export",
+    "startup", "cookies", "django_cookies", "wordlist", "wordlist_flask", "sqlite", "sql_first",
+    "sql_export",
     "sql_purge", "redis_read", "redis_purge", "live_node", "memory",
 )  # fmt: skip
 FAILED, SKIPPED = 1, 77
