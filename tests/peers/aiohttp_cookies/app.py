@@ -1,4 +1,4 @@
-"""A real aiohttp application; /plain, /fernet and /nacl keep their sessions in cookies of that kind.
+"""A real aiohttp application: /plain, /fernet, /nacl keep their sessions in cookies of that kind.
 
 Started by `tests/support/peer.py` with the key in base64. POST /NAME/session takes the session's
 data, GET answers with it.
