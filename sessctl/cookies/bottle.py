@@ -123,9 +123,6 @@ class Bottle:
             raise CookieError("its signature is not base64 as Bottle writes it: no secret made it")
         return Mac(parts.message, mac, _digest(context, parts))
 
-    def batch_judge(self, secrets: Sequence[Secret]) -> None:
-        return None  # each payload is different
-
     def sign(
         self,
         content: Any,

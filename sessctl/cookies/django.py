@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from sessctl.cookies.base import CookieContext
+    from sessctl.cookies.base import CookieContext, PlainJudge
     from sessctl.cookies.guessing import Guess
     from sessctl.limits import Budget
     from sessctl.serializers import Value
@@ -42,7 +42,7 @@ BEFORE_3_1 = "signed with SHA-1, as Django did before 3.1; later versions take i
 TIMED = re.compile(r"(.*):([0-9A-Za-z]{6}):([A-Za-z0-9_-]{27,86})", re.DOTALL)
 # JSON of an object, zlib of anything, a pickle.
 _SESSION = re.compile(r"(?:ey[I-L]|e30|\.e[AFJN]|gA)[A-Za-z0-9_-]*")
-_FROM_S, _UNTIL_S = 1_262_304_000, 4_102_444_800  # 2010 to 2100, for a guess
+FROM_S, _UNTIL_S = 1_262_304_000, 4_102_444_800  # 2010 to 2100, for a guess
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +138,6 @@ class SignedBody:
             guess(django.derived_key(salt, prefix + secret, digest)) for salt in salts
         )
 
-    def batch_judge(self, secrets: Sequence[Secret]) -> None:
-        return None  # each payload is different
-
     def _read(self, value: str, context: CookieContext) -> Reading:
         try:
             return self.read(value, context)
@@ -178,6 +175,13 @@ class DjangoSignedCookies(SignedBody):
 
     def sniff(self, value: str, context: CookieContext) -> Match | None:
         return session_match(value, "as django.core.signing writes it")
+
+    def plain_judge(
+        self, secrets: Sequence[Secret], *, now: datetime, max_age: timedelta | None
+    ) -> PlainJudge:
+        from sessctl.cookies.django_batch import plain_judge  # only a batch needs it
+
+        return plain_judge(self, secrets, now=now, max_age=max_age)
 
     def sign(
         self,
@@ -324,7 +328,7 @@ def is_timed(value: str) -> str | None:
     found = TIMED.fullmatch(value)
     if found is None or signed_text.digest_by_shape(found[3], url_safe=True) is None:
         return None
-    return found[1] if _FROM_S < django.stamp_s(found[2]) < _UNTIL_S else None
+    return found[1] if FROM_S < django.stamp_s(found[2]) < _UNTIL_S else None
 
 
 def session_match(value: str, words: str) -> Match | None:

@@ -138,9 +138,6 @@ class Pyramid:
         )
         return lambda secret: guess(_salted(salt, secret))
 
-    def batch_judge(self, secrets: Sequence[Secret]) -> None:
-        return None  # each payload is different
-
     def sign(
         self,
         content: Any,

@@ -103,8 +103,6 @@ class Tornado:
             decoded = self._decoded(parts)
         except CookieError as exc:
             return Verdict(VerdictWord.MALFORMED, Signature.NONE, notes=(exc.message,))
-        if parts.version < oldest:
-            return Verdict(VerdictWord.VERSION_NOT_ALLOWED, Signature.UNVERIFIED, decoded)
         name = _name(context, parts)
         index, why = _fitting(parts, name, secrets)
         if index is None:
@@ -113,8 +111,10 @@ class Tornado:
             if parts.version == 1 and context.name is None:
                 why = f"judged as '{self.cookie_name}': the name is signed; --name"
             return Verdict(word, signature, decoded, notes=(why,) if why else ())
-        if why := _refused(parts, name):
-            return Verdict(VerdictWord.BAD_SIGNATURE, Signature.INVALID, decoded, notes=(why,))
+        if parts.version < oldest:
+            return Verdict(VerdictWord.VERSION_NOT_ALLOWED, Signature.VALID, decoded, index)
+        if why := _refused(parts, name):  # Tornado has one word for all that it does not take
+            return Verdict(VerdictWord.BAD_SIGNATURE, Signature.VALID, decoded, index, notes=(why,))
         if decoded.issued_at is None:
             return Verdict(VerdictWord.PAYLOAD_ERROR, Signature.VALID, decoded, index)
         if parts.version == 1 and decoded.issued_at > now + _AHEAD:
@@ -127,9 +127,6 @@ class Tornado:
         parts = _split(value, context)
         message = _message(parts, _name(context, parts))
         return Mac(message, bytes.fromhex(parts.mac.decode()), _DIGESTS[parts.version])
-
-    def batch_judge(self, secrets: Sequence[Secret]) -> None:
-        return None  # each payload is different
 
     def sign(
         self,

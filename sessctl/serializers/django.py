@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
 STORED = "django.contrib.sessions.SessionStore"  # the salt of stored sessions
 _STORED_BEFORE_3_1 = b"django.contrib.sessionsSessionStore"
-_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_IN_BASE62 = {letter: value for value, letter in enumerate(_BASE62)}
+BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_IN_BASE62 = {letter: value for value, letter in enumerate(BASE62)}
 _STAMP_LETTERS = 8  # a stamp of our days has 6
 _OLD_MAC_DIGITS = 40
 
@@ -90,7 +90,7 @@ def as_stamp(seconds: int) -> str:
     letters = ""
     while seconds:
         seconds, last = divmod(seconds, 62)
-        letters = _BASE62[last] + letters
+        letters = BASE62[last] + letters
     return letters or "0"
 
 

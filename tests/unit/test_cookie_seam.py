@@ -162,8 +162,13 @@ ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()))
 def test_no_text_breaks_any_format(text: str, name: str | None, companion: str | None) -> None:
     """Not at the first look, nor where the format is named: a verdict, or an error of ours."""
     body = b64encode(text.encode("utf-8", "surrogatepass")).decode()
+    urlsafe = body.rstrip("=").translate(str.maketrans("+/", "-_"))
     shaped = [text, f"s:{text}.{'A' * 43}", f"j:{text}", f"s:j:{text}.{'A' * 43}", body,
-              f"eyJ{body}", f"{'A' * 22}.{body}.1767225600000.1000.{'A' * 43}"]  # fmt: skip
+              f"eyJ{body}", f"{'A' * 22}.{body}.1767225600000.1000.{'A' * 43}",
+              f"{text}:1vb66i:{'A' * 43}", f".{urlsafe}:1vb66i:{'A' * 27}", f"gA{urlsafe}:1:A",
+              f"2|1:0|10:1767225600|4:user|{len(text)}:{text}|{'a' * 64}",
+              f"{body}|1767225600|{'a' * 40}", f"!{'A' * 44}?{body}", f"{'A' * 86}{urlsafe}",
+              b64encode(f"{'a' * 40}:{text}".encode("utf-8", "replace")).decode()]  # fmt: skip
     for value in shaped:
         context = CookieContext(name=name, companion=companion)
         registry.detect(value, context)
@@ -181,7 +186,13 @@ JSON = st.recursive(
 )
 
 
-@pytest.mark.parametrize("format", ["cookie-parser", "cookie-session", "koa-session"])
+@pytest.mark.parametrize(
+    "format",
+    [
+        *("cookie-parser", "cookie-session", "koa-session"),
+        *("django-signed-cookies", "django-session-data", "django-signing", "pyramid"),
+    ],
+)
 @FEW
 @given(payload=st.dictionaries(st.text(), JSON))
 def test_what_is_signed_is_read_and_verified(format: str, payload: dict[str, Any]) -> None:
@@ -222,6 +233,19 @@ def test_what_is_encrypted_is_read_and_verified() -> None:
         ("cookie-parser", "\ud800", {}, "not UTF-8"),
         ("opaque", "abc", {}, "an opaque id is not signed"),
         ("stored-json", {}, {}, "a stored value is not signed"),
+        ("django-signed-cookies", "text", {}, "an object of JSON"),
+        ("django-signed-cookies", {"a": {"__bytes__": "AA=="}}, {}, "no place for __bytes__"),
+        ("django-signed-cookies", {"a": float("nan")}, {}, "cannot be"),
+        ("django-session-data", {}, {"parameters": {"layout": "old"}}, "no layout 'old'"),
+        ("django-signing", {}, {"parameters": {"kind": "signer"}}, "signature of a text"),
+        ("django-signing", {}, {"parameters": {"kind": "sign"}}, "nothing of kind 'sign'"),
+        ("django-signing", {}, {"parameters": {"compress": "yes"}}, "neither true nor false"),
+        ("django-signed-cookie", 7, {}, "signature of a text"),
+        ("django-signed-cookie", "x", {"parameters": {"legacy": "1"}}, "neither true nor false"),
+        ("tornado", "x", {"parameters": {"version": "3"}}, "no version '3'"),
+        ("tornado", "x", {"parameters": {"key_version": "3"}}, "no secret of key version 3"),
+        ("pyramid", [], {}, "an object of JSON"),
+        ("bottle", {}, {}, "pickles are read and never written"),
     ],
 )
 def test_what_cannot_be_signed_says_why(

@@ -1,0 +1,104 @@
+"""Django's session cookies through a batch: 8 us each, where one by itself takes 100.
+
+Plain is a cookie as Django writes it, whose JSON can be printed as it stands. One that the secrets
+have not signed is plain too, unless they signed it under another of Django's salts: then it is of
+another format, and `verify` says of which.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from hashlib import sha256
+from hmac import compare_digest
+from itertools import product
+from typing import TYPE_CHECKING
+
+from sessctl.cookies.base import CookieContext, DecodedCookie, PlainJudge, VerdictWord
+from sessctl.cookies.django import FROM_S, DjangoSessionData, DjangoSignedCookies, Reading
+from sessctl.cookies.django_signing import DjangoSignedCookie, DjangoSigning
+from sessctl.cookies.guessing import INNER, OUTER
+from sessctl.cookies.plain_json import from_base64, plain_json
+from sessctl.serializers import django
+from sessctl.timespec import iso, to_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Sequence
+    from datetime import datetime, timedelta
+
+    from sessctl.cookies.django import SignedBody
+    from sessctl.text import Secret
+
+# Signed with SHA-256, from 1999 to 2057: what all formats of Django take for theirs alike. The
+# signature in the one spelling that Django writes: two bits of its end are unused.
+_PLAIN = re.compile(
+    r"((\.?)(e[A-Za-z0-9_-]{1,4095}):([12][0-9A-Za-z])([0-9A-Za-z]{2})([0-9A-Za-z]{2}))"
+    r":([A-Za-z0-9_-]{42}[AEIMQUYcgkosw048])"
+)
+_UNNAMED = CookieContext()
+_TIMED = Reading(django.Signed("", 0, "", ""), DecodedCookie(""))
+
+
+def plain_judge(
+    format: SignedBody, secrets: Sequence[Secret], *, now: datetime, max_age: timedelta | None
+) -> PlainJudge:
+    """The judge of a format's plain cookies."""
+    mine, *others = _macs(format, secrets)
+    now_ms = to_ms(now)
+    limit_ms = None if max_age is None else max_age.total_seconds() * 1000
+    whole, plain = _PLAIN.fullmatch, plain_json()
+    # Times are read by two letters and written by hours: a quarter of the time of one by one.
+    within = [b'%02d:%02d.000Z"' % divmod(second, 60) for second in range(3600)]
+    pairs = {a + b: django.stamp_s(a + b) for a, b in product(django.BASE62, repeat=2)}
+
+    def judge(text: str) -> tuple[Hashable, tuple[bytes, ...]] | None:
+        found = whole(text)
+        if found is None:
+            return None
+        signed, dot, body, high, middle, low, signature = found.groups()
+        payload = plain(body, dot)
+        issued_s = (pairs[high] * 3844 + pairs[middle]) * 3844 + pairs[low]
+        if payload is None or issued_s <= FROM_S:
+            return None
+        own = payload, _hour(issued_s // 3600) + within[issued_s % 3600]
+        message, given = signed.encode(), from_base64(signature)
+        for index, mac in enumerate(mine):
+            if compare_digest(mac(message), given):
+                is_old = limit_ms is not None and now_ms - issued_s * 1000 > limit_ms
+                return (index, VerdictWord.EXPIRED if is_old else VerdictWord.VALID, dot), own
+        if any(compare_digest(mac(message), given) for macs in others for mac in macs):
+            return None
+        return (None, VerdictWord.BAD_SIGNATURE, dot), own
+
+    return PlainJudge(("payload", "issued_at"), judge)
+
+
+@lru_cache(maxsize=1024)
+def _hour(hours: int) -> bytes:
+    """The beginning of an instant as JSON, from the hours since 1970."""
+    return f'"{iso(hours * 3_600_000)[:14]}'.encode()
+
+
+def _macs(format: SignedBody, secrets: Sequence[Secret]) -> list[list[Callable[[bytes], bytes]]]:
+    """HMACs under each secret, by the salt of the format, and by those of the others that take
+    such a cookie for theirs."""
+    rivals = (DjangoSignedCookies(), DjangoSessionData(), DjangoSigning(), DjangoSignedCookie())
+    return [
+        [_mac(django.derived_key(salt, one.key_prefix + secret.reveal())) for secret in secrets]
+        for one in (format, *(one for one in rivals if one.name != format.name))
+        for salt in one.salts(_UNNAMED, _TIMED)
+    ]
+
+
+def _mac(key: bytes) -> Callable[[bytes], bytes]:
+    """HMAC-SHA256 under a key, its part done once: half the time of `hmac`'s own objects."""
+    block = key.ljust(sha256().block_size, b"\0")
+    inner, outer = sha256(block.translate(INNER)).copy, sha256(block.translate(OUTER)).copy
+
+    def mac(message: bytes) -> bytes:
+        first, second = inner(), outer()
+        first.update(message)
+        second.update(first.digest())
+        return second.digest()
+
+    return mac
