@@ -91,7 +91,8 @@ def test_every_format_of_output_has_every_cookie(cli: Cli, form: str) -> None:
 
 @pytest.mark.parametrize(("form", "words"), [("lines", "line 2"), ("har", "entry 1, response")])
 def test_people_see_where_a_cookie_stood(cli: Cli, form: str, words: str) -> None:
-    result = cli("decode", "-", stdin=INPUTS[form], terminals=(False, True, True))
+    seen = (False, True, True)
+    result = cli("decode", "-", "--no-color", stdin=INPUTS[form], terminals=seen)
     assert f"cookie connect.sid  {words}\n" in result.stdout
     assert sid("a", 1) not in result.stdout
 
@@ -169,7 +170,8 @@ def test_hostile_lines_reach_no_terminal(cli: Cli, output: str) -> None:
     """S20, S22, S23: each is an item, of a bounded size, escaped."""
     good = json.dumps({"cookie": cookie(1)})
     stdin = "\n".join([good, *HOSTILE, good]).encode("utf-8", "surrogatepass")
-    result = cli("decode", "-o", output, stdin=stdin, terminals=(False, output == "table", False))
+    seen = (False, output == "table", False)
+    result = cli("decode", "-o", output, "--no-color", stdin=stdin, terminals=seen)
     text = result.stdout + result.stderr
     assert not set(text) & {"\x1b", "\x07", "\u202e", "\u009b", "\x00"}, result.stdout
     assert result.code == 5
@@ -192,8 +194,8 @@ def many(count: int = 6_000) -> str:
 @pytest.mark.parametrize(
     "more",
     [
-        *(["-o", "jsonl"], ["-o", "json"], ["-o", "csv"], ["-o", "name"]),
-        *(["-o", "tsv", "--redact"], ["-o", "jsonl", "--fields", "input,verdict,secret"]),
+        *(["-o", "json"], ["-o", "name"], ["-o", "csv", "--fields", "input,verdict,secret"]),
+        ["-o", "tsv", "--redact"],
     ],
     ids=" ".join,
 )
@@ -202,9 +204,9 @@ def test_the_output_is_the_same_with_any_number_of_processes(cli: Cli, more: lis
     one, three = (cli(*VERIFY, *more, "--jobs", jobs, stdin=stdin, env=ENV) for jobs in "13")
     assert one.stdout_bytes == three.stdout_bytes
     assert (one.stderr, one.code) == (three.stderr, three.code) == (
-        "note: 1200 of 4800 lines could not be decoded\n", 5,
+        "note: 1240 of 4800 lines could not be decoded\n", 5,
     )  # fmt: skip
-    assert one.stdout_bytes.count(b"\n") > 3_000
+    assert one.stdout_bytes.count(b"\n") > 2_000
 
 
 def test_json_lines_are_shared_too_and_masked(cli: Cli) -> None:
@@ -231,7 +233,9 @@ def test_why_one_process_does_all_is_said(cli: Cli, shop: SqliteEngine) -> None:
     looked = cli("decode", "--jobs", "2", "-b", shop.url, stdin=stdin)
     assert "note: one process does all: sessions are looked up" in looked.stderr
     assert [item["session"]["user"] for item in looked.json_lines()] == ["42", "42"]
-    seen = cli("decode", "--jobs", "2", "-", stdin=stdin, terminals=(False, True, True))
+    seen = cli(
+        "decode", "-", "--jobs", "2", "--no-color", stdin=stdin, terminals=(False, True, True)
+    )
     assert "note: one process does all: blocks are for people" in seen.stderr
     assert "no lines to share" in cli("decode", "--jobs", "2", stdin=INPUTS["har"]).stderr
     assert cli("decode", "--jobs", "1", stdin=INPUTS["har"]).stderr == ""
@@ -245,7 +249,7 @@ class Running:
         self.process = subprocess.Popen(
             [*COMMAND, *VERIFY, "--jobs", "2", *more],
             stdin=self.feeder.stdout, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            start_new_session=True, env=clean_environment(home, ENV), cwd=home,
+            start_new_session=True, env=clean_environment(home, ENV), cwd=home, bufsize=0,
         )  # fmt: skip
         assert self.process.stdout is not None
         self.begun = self.process.stdout.read(100_000)  # they work
@@ -260,7 +264,7 @@ class Running:
         self.feeder.wait()
         assert self.feeder.stdout is not None
         self.feeder.stdout.close()
-        return Result(self.begun + out, err, self.process.returncode)
+        return Result(self.begun + (out or b""), err, self.process.returncode)
 
     def are_gone(self) -> bool:
         deadline = time.monotonic() + 30
@@ -300,10 +304,9 @@ def test_a_reader_that_goes_away_ends_all_processes(home: Path) -> None:
     running = Running(home)
     assert running.process.stdout is not None
     running.process.stdout.close()
-    assert running.process.wait(timeout=60) == 0
-    assert running.are_gone()
     running.process.stdout = None
-    running.end()
+    assert running.end().code == 0
+    assert running.are_gone()
 
 
 def test_no_cookie_at_a_terminal_is_asked_for(cli: Cli) -> None:

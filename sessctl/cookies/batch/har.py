@@ -76,7 +76,9 @@ def _messages(raw: bytes | None, number: int, name: str | None) -> Iterator[Give
         raise LimitExceeded(f"an entry of more than {_ENTRY_BYTES // MIB} MiB")
     try:
         entry = _read(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+    except RecursionError:
+        raise UnreadableInput("nested too deeply") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
         raise UnreadableInput(f"not an entry of a HAR: {exc}") from None
     for message, is_request in ((entry.request, True), (entry.response, False)):
         pairs = _cookies(message, is_request=is_request) if message else []

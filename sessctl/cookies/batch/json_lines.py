@@ -49,7 +49,9 @@ def cookie_text(line: bytes) -> str:
     """
     try:
         found = _find(_fields(line), _DEEPEST)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+    except RecursionError:
+        raise UnreadableInput("nested too deeply") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
         raise UnreadableInput(f"not an object of JSON: {exc}") from None
     if found is None:
         raise UnreadableInput("no cookie in the object", hint=f"it may stand under {_KEYS}")
