@@ -196,7 +196,7 @@ def _value(item: dict[str, Any], extra: dict[str, Any], reader: Reader) -> bytes
     if not isinstance(data, dict):
         raise SerializerError("it has no data: `list` gives it with --data")
     own = {key: extra[key] for key in reader.layout.envelope if key in extra}
-    return json.dumps({**own, **data}, separators=(",", ":")).encode()
+    return json.dumps(reader.whole(own, data), separators=(",", ":")).encode()
 
 
 def _end(item: dict[str, Any], extra: dict[str, Any]) -> tuple[int | None, Expiry]:

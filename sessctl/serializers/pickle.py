@@ -78,7 +78,6 @@ def peek(paths: Sequence[str]) -> Callable[[bytes], tuple[Any, ...]]:
     split = [path.split(".") for path in paths]
 
     def read(raw: bytes) -> tuple[Any, ...]:
-        DEFAULT.check_value(len(raw))
         top, _ = load(raw, DEFAULT)
         try:
             if not isinstance(_looked_into(top), Map):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sessctl.limits import Budget
     from sessctl.stores.layouts.base import Layout
 
-_IDENTIFIERS = ("id", "_id", "userId", "user_id", "uid", "email", "username", "name")
+_IDENTIFIERS = ("id", "_id", "userId", "user_id", "uid", "email", "username", "name", "__uuid__")
 
 _LONG_INTEGER = re.compile(rb"[0-9]{4301}")  # JSON, and yet many readers refuse it
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import uuid
 import warnings
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -58,14 +59,16 @@ def test_pickled_sessions_are_shown_ended_and_brought_back(
     values = {
         "a" * 64: value({"user_id": 42, "at": LOGIN, "cart": [("pear", 2)]}),
         "b" * 64: value({"_auth_user_id": "ana"}),
-        "c" * 64: value({}),
+        "c" * 64: value({"user": uuid.UUID(int=5)}),
     }
     for sid, raw in values.items():
         redis.set(sid, raw, pxat=ends)
     where = ("-b", f"{redis_url}?layout={layout}")
 
     listed = {item["sid"][0]: item for item in cli("list", "--data", "-o", "jsonl", *where).json_lines()}  # fmt: skip  # noqa: E501
-    assert {sid: item["user"] for sid, item in listed.items()} == {"a": "42", "b": None, "c": None}
+    assert {sid: item["user"] for sid, item in listed.items()} == {
+        "a": "42", "b": None, "c": "00000000-0000-0000-0000-000000000005",
+    }  # fmt: skip
     assert listed["a"]["data"] == {
         "user_id": 42,
         "at": {"__datetime__": "2026-01-02T00:00:00+00:00"},

@@ -10,15 +10,21 @@
     pyramid-session-redis  kKx3...  (64 characters; no prefix, if the application sets none)
                            a pickle of {"m": {"user_id": 1}, "c": 1795199590, "v": 1, "t": 1200}
 
-Everywhere the TTL rules. Beside it aiohttp_session looks at `created`, which it moves at each
-change, and takes a session older than its max_age for an empty one; pyramid_session_redis with
-`python_expires` at `x`, in seconds. Values of the last two are read and never written if they are
-pickles; their sessions can be ended, purged and restored all the same.
+Everywhere the TTL rules. starsessions sets it anew at each request that has loaded its session: to
+its lifetime if it is `rolling`, else to what is left of it since `created`. aiohttp_session looks
+at `created`, which it moves at each change, and takes a session older than its max_age for an empty
+one; pyramid_session_redis with `python_expires` looks at `x`, in seconds. Litestar writes at every
+request, an empty session too, so that whoever comes back has one under the old id. Pickles are read
+and never written; such sessions can be ended, purged and restored all the same.
+
+Not supported: pyramid_session_redis with a `serialize` of the application's own, and its cookie,
+which is signed by webob and not decoded here; keys that a function of the application makes;
+pyramid_redis_sessions before 1.0, which stored the bare data.
 
 Source: starsessions 2.2.1 `stores/redis.py`, `session.py`, `middleware.py`; aiohttp_session 2.12.1
 `__init__.py`, `redis_storage.py`, `memcached_storage.py`; litestar 2.25.0 `stores/redis.py`,
-`middleware/session/server_side.py`; pyramid_session_redis 1.8.1 `util.py`, `session.py`;
-pyramid_redis_sessions 1.0.1 `session.py`.
+`middleware/session/server_side.py`; pyramid_session_redis 1.8.1 `util.py`, `session.py`. Of
+pyramid_redis_sessions 1.0 only the names of its parts are known here; it was not run.
 """
 
 from __future__ import annotations
