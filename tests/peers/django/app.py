@@ -5,7 +5,9 @@ Django as JSON, which go before those here. Two users: admin and ana, password `
 """
 
 import json
+import os
 import sys
+import time
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import django
@@ -19,6 +21,9 @@ from django.urls import path
 from tests.peers.serving import serve
 
 given = json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}
+if "TIME_ZONE" in given:  # as Django does where it reads a module of settings
+    os.environ["TZ"] = given["TIME_ZONE"]
+    time.tzset()
 
 
 def configure(**usual):
