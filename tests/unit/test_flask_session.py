@@ -11,7 +11,7 @@ from sessctl.errors import SerializerError
 from sessctl.serializers import flask_session
 from tests.support.vectors import Case, hostile
 
-CASES = [case for case in hostile() if len(case.raw) < 2**20]
+CASES = [case for case in hostile("pickle-", "msgpack-", "json-") if len(case.raw) < 2**20]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
