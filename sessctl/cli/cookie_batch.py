@@ -33,7 +33,12 @@ class PlainCookies:
 
     def __init__(self, run: Run, how: Judging, output: str) -> None:
         self._is_usable = (
-            output in ("json", "jsonl") and run.options.fields is None and not run.redacting
+            output in ("json", "jsonl")
+            and run.options.fields is None
+            and not run.redacting
+            # A judge knows the library's defaults only: it would take a good cookie of an app that
+            # is set up otherwise for the pattern of forged ones.
+            and not (how.parameters or how.usual_parameters)
         )
         self._how = how
         self._format: str | None = None
