@@ -111,6 +111,18 @@ def test_payloads_are_the_same_the_short_way_and_the_long_way(cli: Cli, more: li
     assert {"valid", "expired", "from_future", "bad_signature"} <= words
 
 
+def test_an_app_s_own_salt_makes_no_forged_cookie_valid(cli: Cli) -> None:
+    at = datetime.fromtimestamp(NOW_S, UTC)
+    good, forged = (
+        [sign_cookie({"user_id": n}, secret, "flask", parameters={"salt": "own"}, now=at)[0].value
+         for n in range(4)]
+        for secret in (NEW, "of nobody")
+    )  # fmt: skip
+    asked = ["verify", "-", "-o", "jsonl", *REFERENCES, "--at", f"@{NOW_S}", "--salt", "own"]
+    found = cli(*asked, stdin="\n".join([*good, *forged]), env=ENV).json_lines()
+    assert [item["verdict"] for item in found] == ["valid"] * 4 + ["bad_signature"] * 4
+
+
 def test_a_usual_session_takes_the_short_way() -> None:
     format = cookie_format("flask")
     assert isinstance(format, PlainlyJudged)

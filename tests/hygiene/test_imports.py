@@ -120,6 +120,15 @@ def test_an_encrypted_cookie_is_read_without_any_cryptography(tmp_path: Path, fo
     assert modules.isdisjoint({*CRYPTO, *EVERYTHING} - {"msgspec"})
 
 
+@pytest.mark.parametrize("format", ["flask", "starlette", "itsdangerous"])
+def test_a_signed_cookie_is_read_without_the_library_that_signs(
+    tmp_path: Path, format: str
+) -> None:
+    cookie = sign_cookie({"user": 7}, "some-secret-91", format)[0]
+    modules = loaded(tmp_path, "decode", cookie.header)
+    assert modules.isdisjoint({"itsdangerous", *CRYPTO, *EVERYTHING} - {"msgspec"})
+
+
 def test_a_diff_of_cookies_needs_no_driver(tmp_path: Path) -> None:
     one, two = (sign_cookie({"n": n}, "keyboard cat", "cookie-session")[0].value for n in (1, 2))
     modules = loaded(tmp_path, "diff", one, two, expect=1)
