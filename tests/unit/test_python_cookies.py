@@ -92,6 +92,18 @@ def test_of_a_bare_signed_cookie_the_name_is_asked_for() -> None:
     assert (verdict.word, "--name" in str(verdict.notes)) == ("bad_signature", True)
 
 
+def test_among_django_s_cookies_the_session_is_taken() -> None:
+    said = [["__json_message", 0, 25, "saved"]]
+    (messages,) = sign_cookie(said, SECRET, "django-signed-cookie", name="messages")
+    (cart,) = sign_cookie("abc", SECRET, "django-signed-cookie", name="cart")
+    (whole,) = sign_cookie({"a": 1}, SECRET, "django-signed-cookies")
+    others = f"messages={messages.value}; csrftoken=d1DXhmUIw7xRCSSOXRPbTsgbjVVOIGf9"
+    sid = "qak2xh7st6z7z59egq1dkr7ot7d295h4"
+    assert decode_cookie(f"Cookie: {others}; sessionid={sid}").sid == sid
+    line = f"Cookie: {others}; cart={cart.value}; sessionid={whole.value}"
+    assert decode_cookie(line).payload == {"a": 1}
+
+
 # -- Python's quoting ------------------------------------------------------------------------------
 
 
