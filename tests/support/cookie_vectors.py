@@ -93,6 +93,8 @@ class Row:
     @property
     def max_age(self) -> timedelta | None:
         age = self.options.get("max_age")
+        if age is None and "max_age" in self.options:  # where the library has a limit, it was off
+            return timedelta.max if hasattr(cookie_format(self.format), "lifetime") else None
         return None if age is None else timedelta(seconds=age)
 
     def verify(self, text: str | None = None, secrets: Any = None) -> Verdict:

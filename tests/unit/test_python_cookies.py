@@ -104,6 +104,25 @@ def test_among_django_s_cookies_the_session_is_taken() -> None:
     assert decode_cookie(line).payload == {"a": 1}
 
 
+@pytest.mark.parametrize(
+    ("format", "days", "setting"),
+    [
+        ("django-signed-cookies", 14, "SESSION_COOKIE_AGE"),
+        ("tornado", 31, "max_age_days"),
+        ("pyramid", 1 / 72, "timeout"),
+    ],
+)
+def test_the_library_s_own_limit_counts_unless_another_is_given(
+    format: str, days: float, setting: str
+) -> None:
+    limit, minute = timedelta(days=days), timedelta(minutes=1)
+    (made,) = sign_cookie({"a": 1}, SECRET, format, now=NOW)
+    assert verify_cookie(made.value, SECRET, now=NOW + limit - minute).valid
+    over = verify_cookie(made.value, SECRET, now=NOW + limit + minute)
+    assert (over.word, setting in over.notes[-1]) == ("expired", True)
+    assert verify_cookie(made.value, SECRET, now=NOW + limit + minute, max_age=2 * limit).valid
+
+
 # -- Python's quoting ------------------------------------------------------------------------------
 
 
