@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from sessctl.cookies import signed_text
 from sessctl.cookies.base import Cookie, DecodedCookie, Match, Signature, Verdict, VerdictWord
 from sessctl.cookies.guessing import hmac_guesser
 from sessctl.cookies.python import as_json, run_by
-from sessctl.cookies.times import timed
+from sessctl.cookies.times import timed, timed_as_usual
 from sessctl.errors import CookieError, LimitExceeded, SerializerError, UsageError
 from sessctl.serializers import django
 from sessctl.serializers.json_or_pickle import is_pickle
@@ -29,7 +30,7 @@ from sessctl.timespec import MAX_MS, from_ms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from sessctl.cookies.base import CookieContext, PlainJudge
     from sessctl.cookies.guessing import Guess
@@ -64,6 +65,8 @@ class SignedBody:
     carries_expiry = False
     parameters: Mapping[str, str]
     key_prefix = b""
+    lifetime: timedelta | None = None  # the library's own limit, where it has one
+    setting = ""
 
     def salts(self, context: CookieContext, reading: Reading | None) -> tuple[str, ...]:
         """The salts to try, the one to sign with first."""
@@ -108,7 +111,10 @@ class SignedBody:
         if reading.pickled is not None and (called := run_by(reading.pickled)):
             word = VerdictWord.UNSAFE_PICKLE
             notes = (*notes, f"its pickle would have '{called}' run by whoever loads it")
-        return timed(Verdict(word, Signature.VALID, decoded, index, notes), now, max_age)
+        verdict = Verdict(word, Signature.VALID, decoded, index, notes)
+        if self.lifetime is None:
+            return timed(verdict, now, max_age)
+        return timed_as_usual(verdict, now, max_age, self.lifetime, self.setting)
 
     def fitting(
         self, reading: Reading, secrets: Sequence[Secret], context: CookieContext
@@ -168,6 +174,8 @@ class DjangoSignedCookies(SignedBody):
     name = "django-signed-cookies"
     cookie_name = "sessionid"
     salt = "django.contrib.sessions.backends.signed_cookies"
+    lifetime: timedelta | None = timedelta(days=14)
+    setting = "SESSION_COOKIE_AGE"
     parameters: Mapping[str, str] = {"salt": f"of the key ({salt})", **DIGEST}
 
     def salts(self, context: CookieContext, reading: Reading | None) -> tuple[str, ...]:
@@ -201,6 +209,7 @@ class DjangoSessionData(DjangoSignedCookies):
 
     name = "django-session-data"
     salt = django.STORED
+    lifetime = None  # its row says how long it lives
     parameters: Mapping[str, str] = {
         "salt": f"of the key ({salt})",
         **DIGEST,

@@ -11,12 +11,14 @@ _OTHER = (
     r"^_ga|^_gid$|^_gat|^_gcl_|^_fbp$|^_fbc$|^_hj|^__utm|^_pk_|^_uet|^_clck$|^_clsk$|^_tt|^_pin_|"
     r"^ajs_|^amplitude|^amp_|^mp_|mixpanel|^optimizely|^intercom-|^hubspotutk$|^__hs|^__stripe_|"
     r"^__cf|^cf_|^_dd_s$|^ph_|^sentry|consent|optanon|cookieyes|euconsent|gdpr|csrf|xsrf|"
-    r"^theme$|^lang(uage)?$|^locale$|^i18n|^next_locale$|^visitor|^awsalb|^incap_|^visid_|^nlbi_"
+    r"^messages$|^theme$|^lang(uage)?$|^locale$|^i18n|^next_locale$|^visitor|^awsalb|^incap_|^visid_|^nlbi_"
 )
 
 
 # Libraries that sign whatever an app likes to keep in a cookie; its session is mostly another one.
-_ANY_VALUE = frozenset(("cookie-parser", "fastify-cookie", "itsdangerous"))
+_ANY_VALUE = frozenset({
+    "cookie-parser", "fastify-cookie", "itsdangerous", "django-signing", "django-signed-cookie",
+})  # fmt: skip
 
 
 def weight_of(name: str | None, format: str) -> int:

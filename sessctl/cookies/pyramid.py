@@ -21,6 +21,7 @@ import hashlib
 import re
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
+from datetime import timedelta
 from hmac import compare_digest
 from hmac import digest as hmac_digest
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -29,14 +30,14 @@ from sessctl.cookies.base import Cookie, DecodedCookie, Match, Signature, Verdic
 from sessctl.cookies.guessing import hmac_guesser
 from sessctl.cookies.python import as_json, run_by
 from sessctl.cookies.signed_text import digest_of
-from sessctl.cookies.times import timed
+from sessctl.cookies.times import timed_as_usual
 from sessctl.errors import CookieError, LimitExceeded, SerializerError, UsageError
 from sessctl.serializers.json_or_pickle import is_pickle
 from sessctl.timespec import MAX_MS, from_ms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from sessctl.cookies.base import CookieContext
     from sessctl.cookies.guessing import Guess
@@ -66,6 +67,7 @@ class Pyramid:
 
     name = "pyramid"
     cookie_name = "session"
+    lifetime = timedelta(minutes=20)  # without a renewal
     carries_time = True
     carries_expiry = False
     parameters: Mapping[str, str] = {
@@ -126,7 +128,8 @@ class Pyramid:
         if parts.value is not None and is_pickle(parts.body) and (called := run_by(parts.value)):
             word = VerdictWord.UNSAFE_PICKLE
             notes = (*notes, f"its pickle would have '{called}' run by whoever loads it")
-        return timed(Verdict(word, Signature.VALID, parts.decoded, index, notes), now, max_age)
+        verdict = Verdict(word, Signature.VALID, parts.decoded, index, notes)
+        return timed_as_usual(verdict, now, max_age, self.lifetime, "timeout")
 
     def guesser(self, value: str, context: CookieContext) -> Guess:
         parts, digest = self._split(value, context), digest_of(context, "sha512")

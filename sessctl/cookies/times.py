@@ -13,6 +13,17 @@ if TYPE_CHECKING:
     from sessctl.cookies.base import Verdict
 
 
+def timed_as_usual(
+    verdict: Verdict, now: datetime, max_age: timedelta | None, lifetime: timedelta, setting: str
+) -> Verdict:
+    """The same where the library has a limit of its own, unless the app's `setting` differs."""
+    found = timed(verdict, now, lifetime if max_age is None else max_age)
+    if max_age is not None or found.word is not VerdictWord.EXPIRED:
+        return found
+    note = f"older than the library's own limit; if the app's {setting} is another: --max-age"
+    return replace(found, notes=(*found.notes, note))
+
+
 def timed(verdict: Verdict, now: datetime, max_age: timedelta | None) -> Verdict:
     """A verdict that was good so far, judged by the cookie's own end and by its age."""
     decoded = verdict.decoded

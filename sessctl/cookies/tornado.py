@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sessctl.cookies.base import Cookie, DecodedCookie, Match, Signature, Verdict, VerdictWord
 from sessctl.cookies.python import as_json, bytes_of, text_or_bytes, wire
-from sessctl.cookies.times import timed
+from sessctl.cookies.times import timed_as_usual
 from sessctl.errors import CookieError, UsageError
 from sessctl.timespec import MAX_MS, from_ms
 
@@ -65,6 +65,7 @@ class Tornado:
 
     name = "tornado"
     cookie_name = "user"
+    lifetime = timedelta(days=31)  # of get_signed_cookie
     carries_time = True
     carries_expiry = False
     parameters: Mapping[str, str] = {
@@ -119,7 +120,8 @@ class Tornado:
             return Verdict(VerdictWord.PAYLOAD_ERROR, Signature.VALID, decoded, index)
         if parts.version == 1 and decoded.issued_at > now + _AHEAD:
             return Verdict(VerdictWord.FROM_FUTURE, Signature.VALID, decoded, index)
-        return timed(Verdict(VerdictWord.VALID, Signature.VALID, decoded, index), now, max_age)
+        verdict = Verdict(VerdictWord.VALID, Signature.VALID, decoded, index)
+        return timed_as_usual(verdict, now, max_age, self.lifetime, "max_age_days")
 
     def plain_mac(self, value: str, context: CookieContext) -> Mac:
         from sessctl.cookies.guessing import Mac

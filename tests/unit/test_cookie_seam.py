@@ -26,6 +26,7 @@ from sessctl.cookies.base import (
     VerdictWord,
 )
 from sessctl.errors import MissingExtra, UnreadableInput, UsageError
+from sessctl.serializers import MARKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -198,6 +199,8 @@ JSON = st.recursive(
 def test_what_is_signed_is_read_and_verified(format: str, payload: dict[str, Any]) -> None:
     if {"_expire", "_maxAge", "_session"} & payload.keys():
         return  # koa-session's own
+    if any(mark in str(payload) for mark in MARKS):
+        return  # a key that means something to us, and is refused where JSON cannot say it
     made = sign_cookie(payload, "secret", format, now=NOW)
     companion = made[1].value if len(made) > 1 else None
     verdict = verify_cookie(made[0].value, "secret", format, companion=companion, now=NOW)

@@ -92,6 +92,37 @@ def test_of_a_bare_signed_cookie_the_name_is_asked_for() -> None:
     assert (verdict.word, "--name" in str(verdict.notes)) == ("bad_signature", True)
 
 
+def test_among_django_s_cookies_the_session_is_taken() -> None:
+    said = [["__json_message", 0, 25, "saved"]]
+    (messages,) = sign_cookie(said, SECRET, "django-signed-cookie", name="messages")
+    (cart,) = sign_cookie("abc", SECRET, "django-signed-cookie", name="cart")
+    (whole,) = sign_cookie({"a": 1}, SECRET, "django-signed-cookies")
+    others = f"messages={messages.value}; csrftoken=d1DXhmUIw7xRCSSOXRPbTsgbjVVOIGf9"
+    sid = "qak2xh7st6z7z59egq1dkr7ot7d295h4"
+    assert decode_cookie(f"Cookie: {others}; sessionid={sid}").sid == sid
+    line = f"Cookie: {others}; cart={cart.value}; sessionid={whole.value}"
+    assert decode_cookie(line).payload == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("format", "days", "setting"),
+    [
+        ("django-signed-cookies", 14, "SESSION_COOKIE_AGE"),
+        ("tornado", 31, "max_age_days"),
+        ("pyramid", 1 / 72, "timeout"),
+    ],
+)
+def test_the_library_s_own_limit_counts_unless_another_is_given(
+    format: str, days: float, setting: str
+) -> None:
+    limit, minute = timedelta(days=days), timedelta(minutes=1)
+    (made,) = sign_cookie({"a": 1}, SECRET, format, now=NOW)
+    assert verify_cookie(made.value, SECRET, now=NOW + limit - minute).valid
+    over = verify_cookie(made.value, SECRET, now=NOW + limit + minute)
+    assert (over.word, setting in over.notes[-1]) == ("expired", True)
+    assert verify_cookie(made.value, SECRET, now=NOW + limit + minute, max_age=2 * limit).valid
+
+
 # -- Python's quoting ------------------------------------------------------------------------------
 
 
