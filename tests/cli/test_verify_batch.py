@@ -1,4 +1,4 @@
-"""`verify` of many lines: the short way for plain cookies answers what the long way does.
+"""`verify` and `decode` of many lines: the short way for plain cookies answers as the long way does.
 
 Naming all fields turns the short way off and leaves the items as they are.
 """
@@ -66,3 +66,10 @@ def test_a_batch_of_valid_plain_cookies_is_exit_0_and_one_forged_among_them_is_n
     found = cli(*asked, stdin="\n".join([*good, forged]), env=ENV)
     assert found.code == 1
     assert [item["verdict"] for item in found.json_lines()] == ["valid"] * 40 + ["bad_signature"]
+
+
+@pytest.mark.parametrize("secrets", [[], REFERENCES], ids=["no secret", "secrets"])
+def test_decode_has_the_same_short_way(cli: Cli, secrets: list[str]) -> None:
+    asked = ["decode", "-", "-o", "jsonl", *secrets]
+    short, long = (cli(*asked, *more, stdin="\n".join(_lines()), env=ENV) for more in ([], ALL))
+    assert (short, short.code) == (long, 5)
