@@ -1,4 +1,4 @@
-"""`verify` and `decode` of many lines: the short way for plain cookies answers as the long way does.
+"""`verify` and `decode` of many lines: the short way of plain cookies answers as the long one does.
 
 Naming all fields turns the short way off and leaves the items as they are.
 """
