@@ -73,7 +73,6 @@ def test_a_batch_of_valid_plain_cookies_is_exit_0_and_one_forged_among_them_is_n
     assert [item["verdict"] for item in found.json_lines()] == ["valid"] * 40 + ["bad_signature"]
 
 
-<<<<<<< HEAD
 def _flask_lines() -> list[str]:
     """Flask's cookies of both secrets and of neither, of any age and content, some damaged."""
     dice = random.Random(11)
@@ -135,10 +134,10 @@ def test_a_usual_session_takes_the_short_way() -> None:
     assert found is not None
     assert found[1] == (payload, b'"2026-01-01T00:00:00.000Z"')
     assert judge(sign_cookie({"f": 0.1, "x": "yyyyy"}, OLD, "flask", now=at)[0].value) is None
-=======
+
+
 @pytest.mark.parametrize("secrets", [[], REFERENCES], ids=["no secret", "secrets"])
 def test_decode_has_the_same_short_way(cli: Cli, secrets: list[str]) -> None:
     asked = ["decode", "-", "-o", "jsonl", *secrets]
     short, long = (cli(*asked, *more, stdin="\n".join(_lines()), env=ENV) for more in ([], ALL))
     assert (short, short.code) == (long, 5)
->>>>>>> batch
