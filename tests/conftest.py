@@ -34,7 +34,12 @@ settings.load_profile("any machine")
 
 ExpressFactory = Callable[..., ExpressApp]
 
-_STORES = ("subject", "served", "rows", "every_shop", "reviving_shop")  # fixtures with a store each
+# Fixtures with a store each.
+_STORES = (
+    *("subject", "served", "rows", "form"),
+    *("shop", "every_shop", "reviving_shop", "shared_shop", "further_shop", "sql_shop"),
+    *("marking_shop", "table_shop"),
+)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -91,6 +91,7 @@ def test_every_session_is_listed_as_the_app_has_it(every_shop: Shop) -> None:
     assert {item["layout"] for item in listed.values()} == {every_shop.layout}
 
 
+@pytest.mark.quick_on("connect-redis", "connect-pg-simple", "connect-mongo", "session-file-store")
 @pytest.mark.parametrize("max_age_ms", [None, 60_000, 30 * 24 * HOUR_MS])
 def test_a_session_ends_when_its_store_says(every_shop: Shop, max_age_ms: int | None) -> None:
     """Without an end of the cookie the store takes its own."""
@@ -108,6 +109,7 @@ def test_a_session_ends_when_its_store_says(every_shop: Shop, max_age_ms: int | 
     assert abs(item["ttl_s"] - lives_ms / 1000) < 5
 
 
+@pytest.mark.quick_on("connect-redis", "connect-pg-simple", "connect-mongo", "session-file-store")
 def test_a_visit_moves_the_end(shop: Shop) -> None:
     browser = visitor(shop.start(cookie={"maxAge": HOUR_MS}), 42)
     sid = sid_of(browser)
@@ -118,12 +120,14 @@ def test_a_visit_moves_the_end(shop: Shop) -> None:
     assert listed_end(shop, sid) >= before + 1000
 
 
+@pytest.mark.quick_on("connect-redis", "connect-pg-simple", "connect-mongo", "session-file-store")
 def test_a_logout_leaves_nothing_to_list(shop: Shop) -> None:
     browser = visitor(shop.start(), 42)
     browser.post("/logout")
     assert {item["user"] for item in shop.listed().values()} == {None}
 
 
+@pytest.mark.quick_on("connect-redis", "connect-pg-simple", "connect-mongo", "session-file-store")
 def test_show_is_what_the_app_has(shop: Shop) -> None:
     browser = visitor(shop.start(), "ana", theme="dark")
     cookie = browser.get("/session").json["cookie"]
@@ -170,6 +174,7 @@ def test_many_cookies_of_the_app_all_verify(cookie_shop: Shop) -> None:
     assert (result.stderr, result.code) == ("", 0)
 
 
+@pytest.mark.quick_on("connect-redis", "connect-pg-simple", "connect-mongo", "session-file-store")
 def test_a_signed_cookie_is_accepted_by_the_app(shop: Shop) -> None:
     app = shop.start()
     sid = sid_of(visitor(app, 42))
@@ -193,6 +198,7 @@ def test_a_cookie_signed_with_a_wrong_secret_is_accepted_by_nobody(cookie_shop: 
     )  # fmt: skip
 
 
+@pytest.mark.quick_on("connect-redis", "connect-pg-simple", "connect-mongo", "session-file-store")
 def test_a_rotation_is_the_same_for_both(shared_shop: Shop) -> None:
     before = visitor(shared_shop.start(secrets=["old secret"]), 42)
     app = shared_shop.start(secrets=["new secret", "old secret"])
@@ -225,6 +231,7 @@ def test_a_cookie_name_of_the_app_s_own(cookie_shop: Shop) -> None:
 # -- expire and restore ----------------------------------------------------------------------------
 
 
+@pytest.mark.quick_on("connect-redis", "connect-pg-simple", "connect-mongo", "session-file-store")
 def test_expire_logs_one_browser_out_and_no_other(shop: Shop) -> None:
     app = shop.start()
     phone, laptop, other = visitor(app, 42), visitor(app, 42), visitor(app, "ana")
@@ -241,6 +248,7 @@ def test_expire_of_a_user_logs_them_out_everywhere(every_shop: Shop) -> None:
     assert ("Ended 2 sessions." in result.stderr, result.code) == (True, 0)
 
 
+@pytest.mark.quick_on("connect-redis", "connect-pg-simple", "connect-mongo", "session-file-store")
 def test_a_dry_run_logs_nobody_out(shop: Shop) -> None:
     browser = visitor(shop.start(), 42)
     result = shop.run("expire", "--user", "42", "--dry-run")
@@ -264,6 +272,7 @@ def test_restore_logs_the_browser_in_again_with_the_same_cookie(every_shop: Shop
     assert ("Restored 1 session." in result.stderr, result.code) == (True, 0)
 
 
+@pytest.mark.quick_on("connect-redis", "connect-pg-simple", "connect-mongo", "session-file-store")
 def test_restore_does_not_undo_a_newer_login(reviving_shop: Shop) -> None:
     """A request in flight wrote the session back meanwhile: what the app wrote stands."""
     app = reviving_shop.start()
@@ -275,6 +284,7 @@ def test_restore_does_not_undo_a_newer_login(reviving_shop: Shop) -> None:
     assert (result.counts, result.code) == ({"newer": 1}, 0)
 
 
+@pytest.mark.quick_on("connect-redis", "connect-pg-simple", "session-file-store")
 @pytest.mark.parametrize(("change", "comes_back"), [("yes", True), ("no", False)])
 def test_a_request_in_flight_brings_its_session_back_only_if_it_changes_it(
     shop: Shop, change: str, comes_back: bool
@@ -337,6 +347,7 @@ def test_a_moved_end_keeps_a_session_beyond_its_old_one(every_shop: Shop) -> Non
     assert browser.get("/session").json["theme"] == "dark"
 
 
+@pytest.mark.quick_on("connect-redis", "connect-pg-simple", "connect-mongo", "session-file-store")
 def test_a_session_that_is_put_is_accepted_by_the_app(every_shop: Shop) -> None:
     """`Store.put`, with an end of its own; the cookie is signed by sessctl."""
     app = every_shop.start(cookie={"maxAge": HOUR_MS})

@@ -105,6 +105,7 @@ def test_a_prefix_of_the_app_s_own(redis_shop: RedisShop) -> None:
     assert ("Ended 1 session." in result.stderr, result.code) == (True, 0)
 
 
+@pytest.mark.quick_on("connect-pg-simple")
 def test_a_table_of_the_app_s_own(table_shop: Shop) -> None:
     if isinstance(table_shop, PostgresShop):  # its constraint has one name, whatever the table's
         table_shop.server.query("CREATE SCHEMA web AUTHORIZATION app")
@@ -173,6 +174,7 @@ PURGING = [("purge", "--expired", "--force=no-ttl", "--yes", "-q"), ("list", "-o
 
 
 @WAL
+@pytest.mark.long
 def test_the_app_never_fails_while_sqlite_is_listed(sqlite_shop: SqliteShop, wal: bool) -> None:
     app = sqlite_shop.start(concurrentDb=wal)
     click_while_running(sqlite_shop, app, LISTING, people=4, left=4000)
@@ -191,6 +193,7 @@ def test_the_app_never_fails_while_redis_is_listed_and_purged(redis_shop: RedisS
     click_while_running(redis_shop, app, [*LISTING, *PURGING], people=4, left=0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("layout", ["connect-pg-simple", "express-mysql-session"])
 def test_the_app_never_fails_while_its_table_is_listed_and_purged(
     layout: str, open_shop_on: OpenShop

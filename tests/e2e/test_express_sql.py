@@ -55,6 +55,7 @@ def end_of(item: dict[str, Any]) -> float:
 # -- every database --------------------------------------------------------------------------------
 
 
+@pytest.mark.long  # their first databases are in test_express.py
 def test_sessions_are_listed_with_the_ends_that_the_store_has(further_shop: Shop) -> None:
     app = further_shop.start()
     began_ms = now_ms()
@@ -77,6 +78,7 @@ def test_sessions_are_listed_with_the_ends_that_the_store_has(further_shop: Shop
     assert (shown.stderr, shown.code) == ("", 0)
 
 
+@pytest.mark.long  # their first databases are in test_express.py
 def test_expire_logs_out_and_restore_logs_in_again(further_shop: Shop) -> None:
     app = further_shop.start(cookie={"maxAge": HOUR_MS})
     phone, laptop, other = visitor(app, 42), visitor(app, 42), visitor(app, "ana")
@@ -88,6 +90,7 @@ def test_expire_logs_out_and_restore_logs_in_again(further_shop: Shop) -> None:
     assert (user_of(again), result.counts, result.code) == (42, {"restored": 2}, 0)
 
 
+@pytest.mark.long  # their first databases are in test_express.py
 def test_purge_takes_exactly_the_expired_rows(further_shop: Shop) -> None:
     app = further_shop.start(cookie={"maxAge": HOUR_MS})
     live = [visitor(app, 42), visitor(app)]
@@ -99,6 +102,7 @@ def test_purge_takes_exactly_the_expired_rows(further_shop: Shop) -> None:
     assert (result.counts, result.code) == ({"deleted": 1}, 0)
 
 
+@pytest.mark.quick_on("connect-session-knex", "prisma-session-store")
 def test_the_app_accepts_a_session_of_another_store(sql_shop: Shop) -> None:
     """`Store.put` fills what the table wants beside id, data and expiry; `set_expiry` moves it."""
     app = sql_shop.start(cookie={"maxAge": HOUR_MS})

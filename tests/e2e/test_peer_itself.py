@@ -29,6 +29,9 @@ from tests.support.postgres import PostgresServer
 from tests.support.servers import RedisServer
 from tests.support.sql_engines import MariaEngine, PostgresEngine
 
+# What the other tests rely on; it changes only when a library or the peer does.
+pytestmark = pytest.mark.long
+
 if TYPE_CHECKING:
     from pathlib import Path
 

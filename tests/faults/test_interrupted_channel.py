@@ -202,6 +202,7 @@ def strike_everywhere(
     assert total > 30
 
 
+@pytest.mark.quick_on("redis", "postgres")
 def test_interrupted_at_every_line(subject, values, rng) -> None:
     most = None if subject.name == "redis" else FEW_STEPS
     strike_everywhere(subject, values, rng, opcodes=False, most=most)

@@ -148,6 +148,7 @@ def test_a_primary_is_killed_while_it_is_read(form: Form, need: Need) -> None:
     assert sorted(found) == form.sids
 
 
+@pytest.mark.quick_on("cluster")
 def test_a_primary_without_an_heir_makes_a_listing_incomplete(form: Form) -> None:
     moment, found = form.rng.randrange(SESSIONS // 3), []
 
@@ -168,6 +169,7 @@ def test_a_primary_without_an_heir_makes_a_listing_incomplete(form: Form) -> Non
         assert len(found) > SESSIONS // 3
 
 
+@pytest.mark.quick_on("cluster")
 def test_the_command_says_incomplete(form: Form, home: Path) -> None:
     with Victim("list", "-o", "jsonl", "--timeout", "1s", "-b", form.engine.url, home=home) as run:
         until(lambda: bool(run.stdout) or run.process.poll() is not None, "nothing is listed")
@@ -178,6 +180,7 @@ def test_the_command_says_incomplete(form: Form, home: Path) -> None:
         assert lines == len(form.sids) if code == 0 else "incomplete" in run.stderr
 
 
+@pytest.mark.quick_on("sentinel")
 def test_a_failover_that_was_ordered_loses_nothing(form: Form) -> None:
     """Nobody dies: the old primary answers SCAN as before, as a replica now."""
     moment, found = form.rng.randrange(SESSIONS), []
@@ -344,6 +347,7 @@ def test_a_primary_is_killed_while_sessions_are_purged(form: Form, home: Path) -
     print(purge_and_lose(form, home, form.rng.uniform(0, 0.6))[1])
 
 
+@pytest.mark.quick_on("cluster")
 def test_a_purge_without_an_heir_is_never_done(form: Form, home: Path) -> None:
     code, line = purge_and_lose(form, home, form.rng.uniform(0, 0.3), heir=False)
     assert code == 5, line

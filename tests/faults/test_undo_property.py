@@ -254,6 +254,7 @@ def run_worlds(subject: Subject, folder: Path, rng: Random, *, worlds: int) -> N
     assert set(counts) >= (seen if worlds >= 40 else {"deleted", "restored"})
 
 
+@pytest.mark.quick_on("redis", "mysql", "files")
 def test_any_history_ends_well(subject, tmp_path, rng) -> None:
     # Each step looks at all that is there; on a server that takes its time.
     run_worlds(subject, tmp_path, rng, worlds=40 if subject.name == "redis" else 10)
