@@ -94,6 +94,39 @@ def test_django_s_cache_is_the_one_of_its_alias(folder: Folder) -> None:
     assert dev["url"] == "redis://localhost:6379/1"
 
 
+@pytest.mark.parametrize(
+    ("cache", "url"),
+    [
+        ("redis.RedisCache", "redis://localhost:6379/1"),
+        ("memcached.PyMemcacheCache", "127.0.0.1:11211"),
+    ],
+)
+def test_django_s_table_comes_with_the_cache_before_it(
+    folder: Folder, cache: str, url: str
+) -> None:
+    text = (
+        SETTINGS
+        + DATABASE
+        + f"""
+CACHES = {{"default": {{"BACKEND": "django.core.cache.backends.{cache}",
+                      "LOCATION": ["{url}"], "KEY_PREFIX": "shop", "VERSION": 2}}}}
+SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+"""
+    )
+    (dev,) = write(folder, manage_py="", shop__settings_py=text).values()
+    place = url if "://" in url else f"memcached://{url}"
+    assert dev["layout"] == "django-cached_db"
+    assert dev["cache"] == f"{place}?prefix=shop:2:django.contrib.sessions.cached_db"
+    assert "secrets" not in dev
+
+
+def test_django_without_the_cache_of_its_sessions_is_noted(folder: Folder) -> None:
+    text = SETTINGS + DATABASE + 'SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"\n'
+    assert "cache" not in write(folder, manage_py="", shop__settings_py=text)["dev"]
+    told = " ".join(folder.cli("config", "init", "--dry-run").stderr.split())
+    assert "which no file tells: cache = its URL" in told
+
+
 def test_a_later_settings_file_adds_to_the_common_one(folder: Folder) -> None:
     """Settings for production are of another place."""
     found = write(

@@ -82,7 +82,7 @@ class _Settings:
             package if backend == "signed_cookies" else "django",
             self._origin,
             self._named(cookie_name="SESSION_COOKIE_NAME", **{"lifetime:s": "SESSION_COOKIE_AGE"}),
-            secrets=secrets,
+            secrets=secrets if backend == "signed_cookies" else (),  # else a bare id
             store=package,
         )
         if backend == "signed_cookies":
@@ -119,7 +119,7 @@ class _Settings:
         if backend == "cached_db":
             there, prefix = self._cache(f"django.contrib.sessions.{backend}")
             connection |= {f"cache.{key}": value for key, value in there.items()}
-            settings |= {f"cache.{key}": value for key, value in prefix.items()}
+            connection |= {f"cache.{key}": value for key, value in prefix.items()}
         return connection, settings
 
     def _zone(self) -> Value | None:

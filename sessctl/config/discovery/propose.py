@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -58,7 +59,7 @@ _SECRET_NAMES = (
     "SECRET_KEY", "SECRET",
 )  # fmt: skip
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")  # of a backend
-_PATHS = ("url", "password", "secrets", "store_secrets")  # and references to files
+_PATHS = ("url", "cache", "password", "secrets", "store_secrets")  # and references to files
 
 
 @dataclass(slots=True)
@@ -303,6 +304,7 @@ class _Proposer:
             seen = [self._packages[session_name]]
         notes = place.notes
         lines = [*place.lines, Line("layout", layout, tuple(map(str, seen)))]
+        lines += self._cache(use, variables, notes)
         known = find_layout(layout).settings
         settings: dict[str, Line] = {}
         for said in (use, session):  # of two lifetimes the cookie's counts
@@ -320,6 +322,38 @@ class _Proposer:
         if group == "production":
             lines.append(Line("protected", True, place.lines[0].origins[-1:]))
         return Proposal(group, place.kind, lines, notes)
+
+    def _cache(self, use: Use | None, variables: Variables, notes: list[str]) -> list[Line]:
+        """The cache that stands before a table, if the settings name one that keeps copies."""
+        said = {
+            key.removeprefix("cache."): value
+            for key, value in (use.connection if use else {}).items()
+            if key.startswith("cache.")
+        }
+        if not said:
+            if use is not None and use.package == "django:cached_db":
+                notes.append(
+                    "its sessions are in a cache, too, which no file tells: cache = its URL"
+                )
+            return []
+        connections = Connections(variables, self._evidence.services)
+        found = connections.by_source(("redis",), said)
+        hosts = connections.resolved(said["hosts"]) if "hosts" in said else None
+        if found is not None:
+            line = found.lines[0]
+        elif hosts is not None:
+            line = Line("url", f"memcached://{hosts.value}", (str(hosts.origin),))
+        else:
+            return []
+        if found is not None and len(found.lines) > 1:
+            notes.append(
+                f"the cache at {line.origins[-1]} takes a password: put its whole URL into a "
+                'variable, and cache = "env:NAME"'
+            )
+        value, prefix = str(line.value), said.get("prefix")
+        if isinstance(prefix, Text) and "://" in value:
+            value += f"{'&' if '?' in value else '?'}prefix={quote(prefix.value, safe=':.')}"
+        return [line._replace(key="cache", value=value)]
 
     def _secrets(self, package: str | None, variables: Variables, notes: list[str]) -> Line | None:
         """What signs the cookies, as references, newest first."""
