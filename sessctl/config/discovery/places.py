@@ -44,9 +44,7 @@ def _written_place(
     texts = {key: value for key, value in known.items() if value is not None}
     url = ""
     where = next(iter(texts.values()), None)
-    if package == "session-file-store" and "directory" in texts:
-        url = f"file://{relative_path(texts['directory'].value)}"
-    elif package == "connect-sqlite3" and ("directory" in texts or "database" in texts):
+    if package == "connect-sqlite3" and ("directory" in texts or "database" in texts):
         folder = texts["directory"].value if "directory" in texts else "."
         table = texts["table"].value if "table" in texts else "sessions"
         name = texts["database"].value if "database" in texts else table
