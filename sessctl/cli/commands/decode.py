@@ -8,8 +8,8 @@ import typer
 
 from sessctl.cli import cookie_options as c
 from sessctl.cli.cookie_answers import Finder
-from sessctl.cli.cookie_batch import judge_batch
 from sessctl.cli.cookie_inputs import Inputs, texts_of
+from sessctl.cli.judging import judge_batch
 from sessctl.cli.options import command
 from sessctl.cli.run import Run
 from sessctl.errors import ExitCode, UsageError
