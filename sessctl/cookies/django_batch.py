@@ -15,10 +15,10 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from sessctl.cookies.base import CookieContext, DecodedCookie, PlainJudge, VerdictWord
-from sessctl.cookies.django import FROM_S, DjangoSessionData, DjangoSignedCookies, Reading
-from sessctl.cookies.django_signing import DjangoSignedCookie, DjangoSigning
+from sessctl.cookies.django_signed import FROM_S, Reading, SignedBody
 from sessctl.cookies.guessing import INNER_PAD, OUTER_PAD
 from sessctl.cookies.plain_json import from_base64, plain_json
+from sessctl.cookies.registry import cookie_format
 from sessctl.serializers import django
 from sessctl.timespec import iso, to_ms
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
     from datetime import datetime, timedelta
 
-    from sessctl.cookies.django import SignedBody
     from sessctl.text import Secret
 
 # Signed with SHA-256, from 1999 to 2057: what all formats of Django take for theirs alike. The
@@ -34,6 +33,11 @@ if TYPE_CHECKING:
 _PLAIN = re.compile(
     r"((\.?)(e[A-Za-z0-9_-]{1,4095}):([12][0-9A-Za-z])([0-9A-Za-z]{2})([0-9A-Za-z]{2}))"
     r":([A-Za-z0-9_-]{42}[AEIMQUYcgkosw048])"
+)
+# Whose cookies look the same.
+_RIVALS = (
+    *("django-signed-cookies", "django-session-data"),
+    *("django-signing", "django-signed-cookie"),
 )
 _UNNAMED = CookieContext()
 _TIMED = Reading(django.Signed("", 0, "", ""), DecodedCookie(""))
@@ -83,7 +87,7 @@ def _hour(hours: int) -> bytes:
 def _macs(format: SignedBody, secrets: Sequence[Secret]) -> list[list[Callable[[bytes], bytes]]]:
     """HMACs under each secret, by the salt of the format, and by those of the others that take
     such a cookie for theirs."""
-    rivals = (DjangoSignedCookies(), DjangoSessionData(), DjangoSigning(), DjangoSignedCookie())
+    rivals = [one for one in map(cookie_format, _RIVALS) if isinstance(one, SignedBody)]
     return [
         [_mac(django.derived_key(salt, one.key_prefix + secret.reveal())) for secret in secrets]
         for one in (format, *(one for one in rivals if one.name != format.name))

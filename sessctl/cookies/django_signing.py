@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from sessctl.cookies import signed_text
 from sessctl.cookies.base import Cookie, DecodedCookie, Match
-from sessctl.cookies.django import (
+from sessctl.cookies.django_signed import (
     DIGEST,
     Reading,
     SignedBody,
