@@ -104,7 +104,7 @@ class Conversion:
         if source.serializer == layout.serializer:
             text = reader.opened(session.raw)
         else:
-            text = _as_json(_sayable({**decoded.extra, **decoded.data}))
+            text = _as_json(_sayable(reader.whole(decoded.extra, decoded.data)))
         added = set(source.envelope) - set(layout.envelope)
         return self._reader.closed(_without(text, added) if added else text)
 

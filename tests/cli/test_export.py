@@ -148,7 +148,7 @@ BAD = [
     (b'{"sid":"x","layout":"connect-redis","extra":{"raw_b64":"%"}}', "base64 in it is damaged"),
     (b'{"sid":"x","layout":"connect-redis","data":{},"extra":7}', "its end cannot be read"),
     (b'{"sid":"x","layout":"connect-redis","data":[],"state":"active"}', "it has no data"),
-    (b'{"sid":"x","layout":"connect-redis","extra":{"raw":"{","serializer":"pickle"}}', "form"),
+    (b'{"sid":"x","layout":"connect-redis","extra":{"raw":"{","serializer":"yaml"}}', "form"),
     (b'{"sid":"x","a":' + b"[" * 100_000, "deep"),
     (b"\xff\xfe", "not UTF-8"),
     (b'{"sid":"x\x00\x1b[31m', "not JSON"),
