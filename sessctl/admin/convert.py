@@ -104,7 +104,7 @@ class Conversion:
         if source.serializer == layout.serializer:
             text = reader.opened(session.raw)
         else:
-            text = _as_json(_sayable({**decoded.extra, **decoded.data}))
+            text = _as_json(_sayable(reader.whole(decoded.extra, decoded.data)))
         added = set(source.envelope) - set(layout.envelope)
         return self._reader.closed(_without(text, added) if added else text)
 
@@ -119,7 +119,9 @@ def _same_values(one: Layout, other: Layout) -> bool:
 def _same_library(one: Layout, other: Layout) -> bool:
     """Both keep what the same library for sessions hands them. One that puts nothing of its own
     around the data is told by how it writes it."""
-    if one.cookie_format != other.cookie_format or one.envelope[:1] != other.envelope[:1]:
+    if one.cookie_format != other.cookie_format or one.data_key != other.data_key:
+        return False
+    if one.envelope[:1] != other.envelope[:1]:
         return False
     return bool(one.envelope) or one.serializer == other.serializer
 

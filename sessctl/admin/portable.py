@@ -1,8 +1,9 @@
 """Sessions as lines of JSON that any store can take back: what `export` writes and `import` reads.
 
 A line is the item of `list --data -o jsonl`, and its `extra.raw` is the stored value as its library
-wrote it (decrypted; `raw_b64` where it is no text), so that nothing is lost between stores of one
-library. A line without it, as `list` prints them, is put together from `data` and `extra`.
+wrote it (decrypted, a signature left around it; `raw_b64` where it is no text), so that nothing is
+lost between stores of one library. A line without it, as `list` prints them, is put together from
+`data` and `extra`.
 
 What is read was written by somebody: each line is bounded, and one that makes no sense becomes a
 session that cannot be used and says why. None stops the rest.
@@ -22,6 +23,7 @@ from sessctl.admin.plan import Plan
 from sessctl.errors import SerializerError
 from sessctl.limits import MIB, Budget
 from sessctl.serializers import is_serializer
+from sessctl.serializers.ciphers import encrypts
 from sessctl.serializers.json import decode
 from sessctl.session import Expiry, Problem, Query, Session
 from sessctl.stores.reader import Reader
@@ -60,13 +62,12 @@ def portable_item(
 def _raw(session: Session) -> dict[str, str]:
     raw = session.raw
     if isinstance(session.reader, Reader):
-        with suppress(SerializerError):  # encrypted, and nobody told us how: it goes as it is
-            raw = session.reader.opened(raw)
-        if session.reader.layout.serializer != "json":
-            return {
-                "raw_b64": b64encode(raw).decode(),
-                "serializer": session.reader.layout.serializer,
-            }
+        layout = session.reader.layout
+        if encrypts(layout.ciphers):
+            with suppress(SerializerError):  # nobody told us how: it goes as it is
+                raw = session.reader.opened(raw)
+        if layout.serializer != "json":
+            return {"raw_b64": b64encode(raw).decode(), "serializer": layout.serializer}
     try:
         return {"raw": raw.decode()}
     except UnicodeDecodeError:
@@ -145,8 +146,12 @@ def read_line(line: bytes) -> Session | None:
         not isinstance(layout, str) or layout not in LAYOUTS
     ):  # our own: no name in a file makes us import anything
         raise SerializerError("of a layout that is not known here")
-    reader = _reader(layout, str(extra.get("serializer", "json")))
-    raw = _value(item, extra, reader)
+    raw = _raw_of(extra)
+    if raw is not None:
+        reader = _reader(layout, str(extra.get("serializer", "json")))
+    else:
+        reader = _reader(layout, "json", bare=True)
+        raw = _put_together(item, extra, reader)
     expires_ms, expiry = _end(item, extra)
     user, _, problem = reader.read(raw)
     return Session(
@@ -164,10 +169,12 @@ def read_line(line: bytes) -> Session | None:
 
 
 @cache
-def _reader(layout: str, serializer: str) -> Reader:
+def _reader(layout: str, serializer: str, *, bare: bool = False) -> Reader:
+    """`bare`: nobody has encrypted or signed the values."""
     if not is_serializer(serializer):
         raise SerializerError("its value is in a form that is not known here")
-    return Reader(replace(find_layout(layout), serializer=serializer))
+    found = replace(find_layout(layout), serializer=serializer)
+    return Reader(replace(found, ciphers=()) if bare else found)
 
 
 def _sid(item: dict[str, Any], extra: dict[str, Any]) -> str:
@@ -186,12 +193,17 @@ def _sid(item: dict[str, Any], extra: dict[str, Any]) -> str:
     return sid
 
 
-def _value(item: dict[str, Any], extra: dict[str, Any], reader: Reader) -> bytes:
-    """The value as its library wrote it; else what comes to the same."""
+def _raw_of(extra: dict[str, Any]) -> bytes | None:
+    """The value as its library wrote it."""
     if isinstance(raw := extra.get("raw"), str):
         return raw.encode("utf-8", "surrogatepass")
     if isinstance(raw := extra.get("raw_b64"), str):
         return _bytes(raw)
+    return None
+
+
+def _put_together(item: dict[str, Any], extra: dict[str, Any], reader: Reader) -> bytes:
+    """What comes to the same as the value, as JSON."""
     data = item.get("data")
     if not isinstance(data, dict):
         raise SerializerError("it has no data: `list` gives it with --data")

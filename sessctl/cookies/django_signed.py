@@ -18,7 +18,7 @@ from sessctl.cookies.python import as_json, run_by
 from sessctl.cookies.times import timed, timed_as_usual
 from sessctl.errors import CookieError, LimitExceeded, SerializerError, UsageError
 from sessctl.serializers import django
-from sessctl.serializers.json_or_pickle import is_pickle
+from sessctl.serializers.first_bytes import is_pickle
 from sessctl.timespec import MAX_MS, from_ms
 
 if TYPE_CHECKING:

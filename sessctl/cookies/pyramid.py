@@ -32,7 +32,7 @@ from sessctl.cookies.python import as_json, run_by
 from sessctl.cookies.signed_text import digest_of
 from sessctl.cookies.times import timed_as_usual
 from sessctl.errors import CookieError, LimitExceeded, SerializerError, UsageError
-from sessctl.serializers.json_or_pickle import is_pickle
+from sessctl.serializers.first_bytes import is_pickle
 from sessctl.timespec import MAX_MS, from_ms
 
 if TYPE_CHECKING:

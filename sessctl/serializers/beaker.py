@@ -20,7 +20,7 @@ from sessctl.errors import SerializerError
 from sessctl.limits import DEFAULT
 from sessctl.serializers import json, pickle
 from sessctl.serializers.compression import inflate
-from sessctl.serializers.json_or_pickle import is_pickle
+from sessctl.serializers.first_bytes import is_pickle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -1,12 +1,9 @@
-"""JSON, msgpack or a pickle, perhaps in zlib: told apart by the first byte, as caches hold them.
+"""JSON, msgpack or a pickle, perhaps in zlib, as caches hold them.
 
-    80 05 95 ...   pickle, protocol 2 to 5 (Django's caches by themselves, pymemcache)
-    7b 22 ...      JSON, an object
-    83 a5 ...      msgpack, a map
-    78 9c ...      zlib around one of these (django-redis' ZlibCompressor)
+    80 05 95 ...   pickle: Django's caches by themselves, pymemcache
+    78 9c ...      zlib around one of the three (django-redis' ZlibCompressor)
 
-A dictionary begins in no two of them alike: 80 alone is msgpack's empty map, and no pickle is one
-byte long. What is packed, and every pickle, is read and never written.
+Which it is, `first_bytes.py` tells. What is packed, and every pickle, is read and never written.
 Source: Django 5.2.19 `core/cache/backends/redis.py`, django-redis 7.0.0 `serializers/`,
 `compressors/zlib.py`, pymemcache 4.0.0 `serde.py`. Not supported: lz4, lzma, zstd, gzip.
 """
@@ -17,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from sessctl.errors import SerializerError
 from sessctl.limits import DEFAULT
-from sessctl.serializers import serializer
+from sessctl.serializers import first_bytes, serializer
 from sessctl.serializers.compression import inflate
+from sessctl.serializers.first_bytes import form_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,9 +25,6 @@ if TYPE_CHECKING:
     from sessctl.serializers import Value
 
 _ZLIB = frozenset({b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"})  # every level
-_MAPS = frozenset({*range(0x80, 0x90), 0xDE, 0xDF})  # of msgpack: of up to 15 keys, 2^16, 2^32
-_OLD_PICKLE = b"(}"  # a dictionary in protocol 0 and in protocol 1
-_BLANK = b" \t\r\n"  # what JSON allows in front
 _READ_ONLY = "values of a cache are only read, never written"
 
 
@@ -57,31 +52,9 @@ def edited(raw: bytes, data: Any) -> bytes:
 
 def peek(paths: Sequence[str]) -> Callable[[bytes], tuple[Any, ...]]:
     """A reader of dotted paths out of each of them."""
-    readers: dict[str, Callable[[bytes], tuple[Any, ...]]] = {}
-
-    def read(raw: bytes) -> tuple[Any, ...]:
-        plain = _unpacked(raw, DEFAULT)
-        name = form_of(plain)
-        if name not in readers:
-            readers[name] = serializer(name).peek(paths)
-        return readers[name](plain)
-
-    return read
+    read = first_bytes.peek(paths)
+    return lambda raw: read(_unpacked(raw, DEFAULT))
 
 
 def _unpacked(raw: bytes, budget: Budget) -> bytes:
     return inflate(raw, budget) if raw[:2] in _ZLIB else raw
-
-
-def form_of(raw: bytes) -> str:
-    """The serializer that wrote a map. Raises SerializerError."""
-    first = raw[:1]
-    if first == b"\x80" and len(raw) > 1:
-        return "pickle"
-    if raw and raw[0] in _MAPS:
-        return "msgpack"
-    if raw.lstrip(_BLANK)[:1] == b"{":
-        return "json"
-    if first and first in _OLD_PICKLE:
-        return "pickle"
-    raise SerializerError("neither msgpack nor JSON nor a pickle of a session", offset=0)

@@ -5,8 +5,7 @@
     80 04 95 .. 7d 94 28 8c 0a "_permanent" ..       a pickle: up to 0.6
 
 Version 0.7 and later try the three in this order, and write what they have read in their own format
-when they save it. A session is a map, and its first byte tells them apart: `80` alone is an empty
-map of msgpack, and with anything behind it the beginning of a pickle.
+when they save it. A session is a map, and its first byte tells them apart (`first_bytes.py`).
 
 A value that is edited stays in the form that it has; a new one is msgpack, which every application
 of 0.7 or later reads. A pickle is only read.
@@ -17,15 +16,14 @@ store pickles in protocol 0, which is text and begins with `(`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sessctl.errors import SerializerError
 from sessctl.limits import DEFAULT, Budget
 from sessctl.serializers import Value, serializer
-from sessctl.serializers.by_bytes import form_of
+from sessctl.serializers.first_bytes import form_of, peek
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+__all__ = ["decode", "edited", "encode", "peek", "written"]
 
 
 def decode(raw: bytes, budget: Budget = DEFAULT) -> Value:
@@ -62,16 +60,3 @@ def edited(raw: bytes, data: Any) -> bytes:
             "later",
         )
     return serializer(form).edited(raw, data)
-
-
-def peek(paths: Sequence[str]) -> Callable[[bytes], tuple[Any, ...]]:
-    """A fast reader of a few dotted paths, as `json.peek`."""
-    readers: dict[str, Callable[[bytes], tuple[Any, ...]]] = {}
-
-    def read(raw: bytes) -> tuple[Any, ...]:
-        form = form_of(raw)
-        if form not in readers:  # most stores have one
-            readers[form] = serializer(form).peek(paths)
-        return readers[form](raw)
-
-    return read

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from sessctl.errors import Refused, UsageError
+from sessctl.errors import ConfigError, Refused, UsageError
 from sessctl.stores.access import Access
 from sessctl.stores.layouts.cached import CachedTableLayout
 from sessctl.stores.registry import (
@@ -114,7 +114,7 @@ def detect_layouts(
         with engine.open(place, layout_for(place, name), how) as store:
             told = "the process says so"
             return [Candidate(store.layout.name, store.identity.scope, {}, 100, told, 0, True)]
-    layouts = [layout_for(place, name)] if name else layouts_of(kind_of(place))
+    layouts = [layout_for(place, name)] if name else _taking(wanted, layouts_of(kind_of(place)))
     look = getattr(engine, "places", None)
     places: list[Place] = look(place, how) if look else [Place(place.masked, {})]
     here = [one for one in places if all(one.settings.get(k, v) == v for k, v in wanted.items())]
@@ -125,8 +125,22 @@ def detect_layouts(
 
     candidates = find_candidates(here, layouts, open_as)
     if not name and not any(one.sure for one in candidates):  # asking for others takes 15 ms
-        candidates = find_candidates(here, others_of(kind_of(place)), open_as) + candidates
+        others = _taking(wanted, others_of(kind_of(place)))
+        candidates = find_candidates(here, others, open_as) + candidates
     return candidates
+
+
+def _taking(settings: Mapping[str, Any], layouts: list[Layout]) -> list[Layout]:
+    """The layouts that have these settings: who gives one means none of the others."""
+
+    def takes(layout: Layout) -> bool:
+        try:
+            layout.configured(settings)
+        except ConfigError:
+            return False
+        return True
+
+    return [layout for layout in layouts if takes(layout)]
 
 
 def _configured(layout: Layout, settings: Mapping[str, Any], access: Access) -> Layout:

@@ -83,7 +83,7 @@ LAYOUTS = {
 _FAMILIES = {
     "flask-session": {
         "redis": "flask-redis", "memcached": "flask-memcached", "mongodb": "flask-mongodb",
-        "dynamodb": "flask-dynamodb",
+        "dynamodb": "flask-dynamodb", "file": "flask-cachelib-file",
         **dict.fromkeys(("sqlite", "postgresql", "mysql"), "flask-sqlalchemy"),
     },
 }  # fmt: skip
@@ -108,7 +108,6 @@ _SAME_AS = {
 }  # fmt: skip
 # Kinds of stores that say which layout they have: nothing has to be guessed.
 _TELLING = frozenset({"node"})
-_FILE_SCHEMES = frozenset({"sqlite", "file"})
 
 
 def kind_of(place: StoreUrl) -> str:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import stat
+from contextlib import closing
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.core.signing import TimestampSigner
 
 from sessctl import export_sessions, import_sessions
 from sessctl.cli.items import SESSION_KEYS
+from sessctl.serializers.django import STORED
 from tests.cli.test_hostile_output import assert_harmless, fill_with_corpus
 from tests.support.cli import HOUR_MS, TERMINAL, Cli, fill, now_ms, save, sid, stored
 from tests.support.engines import FilesEngine, SqliteEngine, with_layout
+from tests.support.load_vectors import load_sqlite
+from tests.support.vectors import VECTORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,7 +154,7 @@ BAD = [
     (b'{"sid":"x","layout":"connect-redis","extra":{"raw_b64":"%"}}', "base64 in it is damaged"),
     (b'{"sid":"x","layout":"connect-redis","data":{},"extra":7}', "its end cannot be read"),
     (b'{"sid":"x","layout":"connect-redis","data":[],"state":"active"}', "it has no data"),
-    (b'{"sid":"x","layout":"connect-redis","extra":{"raw":"{","serializer":"pickle"}}', "form"),
+    (b'{"sid":"x","layout":"connect-redis","extra":{"raw":"{","serializer":"yaml"}}', "form"),
     (b'{"sid":"x","a":' + b"[" * 100_000, "deep"),
     (b"\xff\xfe", "not UTF-8"),
     (b'{"sid":"x\x00\x1b[31m', "not JSON"),
@@ -227,3 +233,53 @@ def test_the_library_in_five_lines(shop: SqliteEngine, tmp_path: Path) -> None:
         with files.open(write=True) as target:
             done = import_sessions(file, target, journals=tmp_path / "journals")
     assert (done.counts, done.complete) == ({"copied": 1}, True)
+
+
+DJANGO_KEY = "correct horse battery staple"
+DJANGO = TimestampSigner(key=DJANGO_KEY, salt=STORED, fallback_keys=[])
+
+
+@pytest.fixture
+def tables(cli: Cli, tmp_path: Path) -> Path:
+    """Two tables of Django, the second one empty, as backends `old` and `new`; `keyless` is the
+    second one without its secret."""
+    found = json.loads((VECTORS / "stores" / "django-db.json").read_bytes())["raw"]
+    load_sqlite(tmp_path / "old", found)
+    load_sqlite(tmp_path / "new", found)
+    with closing(sqlite3.connect(tmp_path / "new")) as db, db:
+        db.execute("DELETE FROM django_session")
+    secret = f'store_secrets = ["{DJANGO_KEY}"]\n'
+    places = {"old": ("old", ""), "new": ("new", secret), "keyless": ("new", "")}
+    cli.config(
+        "".join(
+            f'[backends.{name}]\nurl = "sqlite:///{tmp_path / file}"\nlayout = "django-db"\n{more}'
+            for name, (file, more) in places.items()
+        )
+    )
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "target", "is_stored"),
+    [
+        (["export", "--all"], "keyless", True),  # the text as Django signed it
+        (["export", "--all"], "new", True),
+        (["list", "--data", "-o", "jsonl"], "new", True),
+        (["list", "--data", "-o", "jsonl"], "keyless", False),
+    ],
+)
+def test_what_django_signed_comes_back_signed_or_not_at_all(
+    cli: Cli, tables: Path, words: list[str], target: str, *, is_stored: bool
+) -> None:
+    with closing(sqlite3.connect(tables / "old")) as db, db:
+        db.execute("DELETE FROM django_session")
+        row = ("a" * 32, DJANGO.sign_object({"_auth_user_id": "7"}), "2031-01-01 00:00:00")
+        db.execute("INSERT INTO django_session VALUES (?, ?, ?)", row)
+    lines = cli(*words, "-b", "old").stdout
+    result = cli("import", "-", "-b", target, "--yes", stdin=lines)
+    assert result.counts == ({"copied": 1} if is_stored else {"failed": 1}), result.stderr
+    with closing(sqlite3.connect(tables / "new")) as db:
+        texts = [text for (text,) in db.execute("SELECT session_data FROM django_session")]
+    read = [DJANGO.unsign_object(text) for text in texts]
+    assert read == ([{"_auth_user_id": "7"}] if is_stored else [])
+    assert is_stored or "cannot be signed" in result.stderr

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from sessctl.admin.convert import Conversion, same_value
+from sessctl.admin.create import create
 from sessctl.admin.removal import Removal
 from sessctl.errors import ConfigError, SerializerError
 from sessctl.session import Expiry, Query, Session, State
@@ -329,3 +330,15 @@ def test_a_table_is_told_by_its_columns_and_values(table: Table) -> None:
     table.save("session:one", FORMS["msgpack"])
     (candidate,) = detect_layouts(table.url)
     assert (candidate.layout, candidate.settings, candidate.sure) == ("flask-sqlalchemy", {}, True)
+
+
+def test_a_setting_leaves_out_the_layouts_without_it(table: Table) -> None:
+    """Only this one of SQLite's has a prefix."""
+    table.save("web:one", FORMS["msgpack"])
+    with open_store(f"{table.url}?prefix=web:") as store:
+        assert (store.layout.name, found(store)) == ("flask-sqlalchemy", {"one"})
+
+
+def test_a_new_user_stands_where_flask_login_looks(table: Table) -> None:
+    with table.open() as store:
+        assert create(store, {}, user="42").session.data == {"_permanent": True, "_user_id": "42"}

@@ -148,3 +148,37 @@ def test_aiohttp_sessions_below_their_key_can_be_edited_and_converted(
         "created": 1795199590, "session": {"user_id": 8, "created": "mine"},
     }  # fmt: skip
     assert value.startswith(b'{"created":1795199590,"session":{"user_id":8')
+
+
+def test_from_express_to_aiohttp_and_back_the_data_is_the_same(
+    redis: Redis, redis_url: str, cli: Cli
+) -> None:
+    value = '{"cookie":{"originalMaxAge":60000,"path":"/"},"user_id":7,"created":"me","session":1}'
+    redis.set("sess:x", value, ex=60)
+    express, theirs = (
+        f"{redis_url}?layout={name}" for name in ("connect-redis", "aiohttp-session")
+    )
+    assert cli("copy", "-b", express, "--to", theirs, "--all", "--yes").counts == {"copied": 1}
+    there: Any = redis.get("AIOHTTP_SESSION_x")
+    copied = json.loads(there)
+    assert copied["session"] == {"user_id": 7, "created": "me", "session": 1}
+    assert copied.keys() == {"created", "session"}
+    redis.delete("sess:x")
+    assert cli("copy", "-b", theirs, "--to", express, "--all", "--yes").counts == {"copied": 1}
+    back: Any = redis.get("sess:x")
+    data = json.loads(back)
+    assert data.pop("cookie")["path"] == "/"
+    assert data == {"user_id": 7, "created": "me", "session": 1}
+
+
+def test_aiohttp_sessions_are_not_passed_on_as_another_library_s_pickles(
+    redis: Redis, redis_url: str, cli: Cli
+) -> None:
+    """Both call a key of theirs `created`."""
+    redis.set("AIOHTTP_SESSION_x", b'{"created": 1795199590, "session": {"user_id": 7}}', ex=60)
+    target = f"{redis_url}?layout=pyramid-redis-sessions&prefix=p:"
+    result = cli(
+        "copy", "-b", f"{redis_url}?layout=aiohttp-session", "--to", target, "--all", "--yes"
+    )
+    assert (result.code != 0, "makes no new sessions" in result.stderr) == (True, True)
+    assert redis.keys("p:*") == []

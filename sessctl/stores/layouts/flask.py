@@ -38,7 +38,7 @@ from sessctl.stores.layouts.base import (
     PrefixedTableLayout,
     Unit,
 )
-from sessctl.stores.layouts.python import USER
+from sessctl.stores.layouts.python import FLASK_USER
 
 
 def _new_sid() -> str:
@@ -54,7 +54,7 @@ FLASK_SESSION: dict[str, Any] = {
     "serializer": "flask-session",
     "cookie_format": "opaque",
     "cookie_name": "session",
-    "user": USER,
+    "user": FLASK_USER,
     "own_keys": ("_permanent",),
     "marks": ("_permanent",),
     "lifetime_s": 31 * 86_400,

@@ -44,6 +44,7 @@ FLASK_CACHELIB_FILE = HashedFileLayout(
     cookie_format="opaque",
     cookie_name="session",
     user=USER,
+    own_keys=("_permanent",),
     marks=("_permanent",),
     lifetime_s=31 * 86_400,
 )
