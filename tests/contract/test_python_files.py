@@ -168,6 +168,20 @@ class TestCachelib:
         assert found[over].state(now_ms()) is State.EXPIRED
         assert found[cut].expiry is Expiry.UNKNOWN
 
+    def test_another_programs_file_of_such_a_name_is_never_over(
+        self, cache: FileSystemCache, folder: Path
+    ) -> None:
+        """Pictures, digests, texts: their first bytes are a number, too."""
+        contents = (b"\x01\0\0\0 and more", b"\xff\xd8\xff\x10JFIF", b"Kindly. Yours", b"abcd", b"")
+        for number, content in enumerate(contents):
+            (folder / f"{number:064x}").write_bytes(content)
+        cache.set("session:live", {"_permanent": True}, timeout=HOUR)
+        with opened(folder, "flask-cachelib-file", write=True) as store:
+            others = [one for one in store.scan(Query()) if len(one.sid.strip("0")) < 2]
+            assert {one.expiry for one in others} == {Expiry.UNKNOWN}
+            assert not any(len(s.sid.strip("0")) < 2 for s in store.scan(Query(expired=True)))
+            assert set(outcomes(store.delete(others, grace_ms=0))) == {Outcome.CHANGED}
+
     def test_our_names_are_none_that_the_library_counts(
         self, cache: FileSystemCache, folder: Path
     ) -> None:
