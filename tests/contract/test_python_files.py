@@ -457,3 +457,13 @@ def test_a_listing_of_a_shared_folder_says_which_of_five_layouts_it_is(folder: P
     django(folder, "c", None, raw=b"")
     with open_store(f"file://{folder}") as store:
         assert (store.layout.name, store.count(Query(user="7"))) == ("django-file", 2)
+
+
+def test_a_folder_of_other_things_says_that_nothing_was_found(tmp_path: Path) -> None:
+    """`sessctl list -b file:///tmp`; an empty folder is a store without sessions yet."""
+    words = "no session of a known layout was found here; read as session-file-store"
+    for number in range(3):
+        with open_store(f"file://{tmp_path}") as store:
+            assert (words in store.remarks.notes) is (number > 0)
+            assert list(store.scan(Query())) == []
+        (tmp_path / f"{number}.log").write_bytes(b"none of ours")

@@ -10,6 +10,7 @@ A listing of a directory is no snapshot: on file systems that give a replaced fi
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -35,7 +36,6 @@ from sessctl.text import escape
 from sessctl.timespec import local_ms
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Iterator, Sequence
 
     from sessctl.stores.access import Access
@@ -99,6 +99,13 @@ class FilesStore:
         except SessctlError:
             directory.close()
             raise
+
+    @classmethod
+    def holds_strangers(cls, url: StoreUrl) -> bool:
+        """A directory in which no session was found has files of other kinds."""
+        with suppress(OSError), os.scandir(Path(url.path).expanduser()) as entries:
+            return any(entries)
+        return False
 
     # -- clock and size ---------------------------------------------------------------------------
 
