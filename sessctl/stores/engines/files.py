@@ -10,8 +10,7 @@ A listing of a directory is no snapshot: on file systems that give a replaced fi
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -36,6 +35,7 @@ from sessctl.text import escape
 from sessctl.timespec import local_ms
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Iterator, Sequence
 
     from sessctl.stores.access import Access
@@ -103,8 +103,12 @@ class FilesStore:
     @classmethod
     def holds_strangers(cls, url: StoreUrl) -> bool:
         """A directory in which no session was found has files of other kinds."""
-        with suppress(OSError), os.scandir(Path(url.path).expanduser()) as entries:
-            return any(entries)
+        with (
+            suppress(StoreError),
+            closing(Directory(Path(url.path).expanduser())) as directory,
+            directory.entries() as entries,
+        ):
+            return next(entries, None) is not None
         return False
 
     # -- clock and size ---------------------------------------------------------------------------
