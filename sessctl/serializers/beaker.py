@@ -1,13 +1,14 @@
-"""What Beaker keeps of a session: base64 of a pickle, or of JSON compressed by zlib; in files
-inside one more pickle.
+"""What Beaker keeps of a session: base64 of a pickle, or of JSON compressed by zlib, inside one
+more pickle.
 
     {"session": "gAJ9cQ..."}      the pickle of a file, container_file/7/7e/7eafb6....cache
+    "gAJ9cQ..."                   that of a key in Redis, beaker_cache:7eafb6...:session
     {"_accessed_time": 1795200107.4, "_creation_time": 1795200107.3, "user_id": 1}
 
 Only read. Not supported: `encrypt_key`, with which AES comes before base64.
 
 Source: Beaker 1.14.1 `session.py` (_encrypt_data), `util.py`, `container.py`
-(FileNamespaceManager).
+(FileNamespaceManager), `ext/redisnm.py`.
 """
 
 from __future__ import annotations
@@ -28,17 +29,17 @@ if TYPE_CHECKING:
     from sessctl.limits import Budget
     from sessctl.serializers import Value
 
-_outer = pickle.peek(("session",))
-
 
 def session_in(raw: bytes, budget: Budget = DEFAULT) -> bytes:
-    """The pickle or the JSON inside the pickle of a file.
+    """The pickle or the JSON inside the pickle.
 
     Raises:
         SerializerError: there is none that could be read.
         LimitExceeded: the JSON unpacks to more than the budget allows.
     """
-    (text,) = _outer(raw)
+    text = pickle.decode(raw, budget).data
+    if isinstance(text, dict) and "session" in text:
+        text = text["session"]
     if isinstance(text, dict):  # written as bytes: they come marked
         text = text.get("__bytes__")
         text = text and _unbased(text)

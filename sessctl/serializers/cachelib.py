@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 _HEADER = struct.Struct("<I")
 MOST_S = 2**32 - 1
-# A pickle of one integer up to 2**31: protocol, if there is one, then its bytes, then the end.
-_PICKLED = re.compile(rb"(?:\x80[\x02-\x05])?(?:K(.)|M(..)|J(....))\.", re.DOTALL)
+# A pickle of one integer up to 2**31: protocol, if there is one, then its bytes, then the end; and
+# what the next one begins with.
+_PICKLED = re.compile(rb"(?:\x80[\x02-\x05])?(?:K(.)|M(..)|J(....))\.(?=[\x80}(c])", re.DOTALL)
 
 
 class Framed(NamedTuple):
@@ -42,17 +43,17 @@ class Framed(NamedTuple):
 
 
 def framed(raw: bytes) -> Framed:
-    """Raises SerializerError for what is no such file."""
-    if raw[4:5] == b"\x80" and raw[5:6] <= b"\x05":
+    """Raises SerializerError for what is no such file. Any four bytes are a number, and of those of
+    other programs' files half are a moment that has passed: so a pickle has to begin behind them.
+    """
+    if raw[4:5] == b"\x80" and b"\x02" <= raw[5:6] <= b"\x05":
         return Framed(0, 4, _HEADER.unpack_from(raw)[0], 4)
     old = _PICKLED.match(raw)
     if old is not None:
         group = old.lastindex or 0
         seconds = int.from_bytes(old[group], "little")
         return Framed(old.start(group), old.end(group), seconds, old.end())
-    if len(raw) >= _HEADER.size:
-        return Framed(0, 4, _HEADER.unpack_from(raw)[0], 4)
-    raise SerializerError("cut off: no four bytes of an expiry in front")
+    raise SerializerError("no pickle behind an expiry")
 
 
 def moved(raw: bytes, seconds: int) -> bytes:

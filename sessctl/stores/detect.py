@@ -79,9 +79,12 @@ def find_candidates(
 
 
 def _may_have(layout: Layout, place: Place) -> bool:
-    """Keys of a library that names itself in each of them are under no other prefix."""
+    """Keys of a library that names itself in each of them have no other prefix or suffix."""
     ending: str = getattr(layout, "prefix_ends", "")
-    return str(place.settings.get("prefix", "")).endswith(ending)
+    return (
+        str(place.settings.get("prefix", "")).endswith(ending)
+        and getattr(layout, "suffix", "") == place.suffix
+    )
 
 
 def _is_sure(one: Candidate, rivals: list[Candidate]) -> bool:

@@ -168,7 +168,9 @@ def _sure_or_usual(
     if sure:
         return sure[0], None
     usual = layout_for(place, None)
-    note = f"no session of a known layout was found here; read as {usual.name}" if found else None
+    note = None
+    if found or getattr(find_engine(place), "holds_strangers", lambda _: False)(place):
+        note = f"no session of a known layout was found here; read as {usual.name}"
     return Candidate(usual.name, "", {}, 0, "", 0), note
 
 

@@ -76,6 +76,7 @@ LAYOUTS = {
     "starsessions": "sessctl.stores.layouts.python_redis:STARSESSIONS",
     "aiohttp-session": "sessctl.stores.layouts.python_redis:AIOHTTP_SESSION",
     "litestar-redis": "sessctl.stores.layouts.python_redis:LITESTAR_REDIS",
+    "beaker-redis": "sessctl.stores.layouts.python_redis:BEAKER_REDIS",
     "pyramid-session-redis": "sessctl.stores.layouts.python_redis:PYRAMID_SESSION_REDIS",
     "pyramid-redis-sessions": "sessctl.stores.layouts.python_redis:PYRAMID_REDIS_SESSIONS",
 }

@@ -168,6 +168,20 @@ class TestCachelib:
         assert found[over].state(now_ms()) is State.EXPIRED
         assert found[cut].expiry is Expiry.UNKNOWN
 
+    def test_another_programs_file_of_such_a_name_is_never_over(
+        self, cache: FileSystemCache, folder: Path
+    ) -> None:
+        """Pictures, digests, texts: their first bytes are a number, too."""
+        contents = (b"\x01\0\0\0 and more", b"\xff\xd8\xff\x10JFIF", b"Kindly. Yours", b"abcd", b"")
+        for number, content in enumerate(contents):
+            (folder / f"{number:064x}").write_bytes(content)
+        cache.set("session:live", {"_permanent": True}, timeout=HOUR)
+        with opened(folder, "flask-cachelib-file", write=True) as store:
+            others = [one for one in store.scan(Query()) if len(one.sid.strip("0")) < 2]
+            assert {one.expiry for one in others} == {Expiry.UNKNOWN}
+            assert not any(len(s.sid.strip("0")) < 2 for s in store.scan(Query(expired=True)))
+            assert set(outcomes(store.delete(others, grace_ms=0))) == {Outcome.CHANGED}
+
     def test_our_names_are_none_that_the_library_counts(
         self, cache: FileSystemCache, folder: Path
     ) -> None:
@@ -443,3 +457,13 @@ def test_a_listing_of_a_shared_folder_says_which_of_five_layouts_it_is(folder: P
     django(folder, "c", None, raw=b"")
     with open_store(f"file://{folder}") as store:
         assert (store.layout.name, store.count(Query(user="7"))) == ("django-file", 2)
+
+
+def test_a_folder_of_other_things_says_that_nothing_was_found(tmp_path: Path) -> None:
+    """`sessctl list -b file:///tmp`; an empty folder is a store without sessions yet."""
+    words = "no session of a known layout was found here; read as session-file-store"
+    for number in range(3):
+        with open_store(f"file://{tmp_path}") as store:
+            assert (words in store.remarks.notes) is (number > 0)
+            assert list(store.scan(Query())) == []
+        (tmp_path / f"{number}.log").write_bytes(b"none of ours")

@@ -10,7 +10,7 @@ A listing of a directory is no snapshot: on file systems that give a replaced fi
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -99,6 +99,17 @@ class FilesStore:
         except SessctlError:
             directory.close()
             raise
+
+    @classmethod
+    def holds_strangers(cls, url: StoreUrl) -> bool:
+        """A directory in which no session was found has files of other kinds."""
+        with (
+            suppress(StoreError),
+            closing(Directory(Path(url.path).expanduser())) as directory,
+            directory.entries() as entries,
+        ):
+            return next(entries, None) is not None
+        return False
 
     # -- clock and size ---------------------------------------------------------------------------
 

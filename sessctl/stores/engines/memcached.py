@@ -61,7 +61,7 @@ class MemcachedStore:
         self.capabilities = Capabilities(expires_by_itself=True)
         self._wire = wire
         self._read_only = access.read_only
-        self._prefix = encode_id(layout.prefix)
+        self._is_ours = layout.keys.fullmatch
         self._reader = Reader(layout)
 
     @classmethod
@@ -114,7 +114,7 @@ class MemcachedStore:
         if query.sids:
             candidates: Iterable[Session] = self.get(query.sids)
         else:
-            keys = filter(self.layout.is_key, self._wire.keys(self._prefix))
+            keys = filter(self._is_ours, self._wire.keys(encode_id(self.layout.prefix)))
             candidates = map(self._bare, keys) if need is Need.ID else self._sessions(keys)
         for session in candidates:
             if not query.filters or query.matches(session, now_ms):
@@ -125,8 +125,7 @@ class MemcachedStore:
             )
 
     def get(self, sids: Sequence[str]) -> list[Session]:
-        keys = [self._prefix + encode_id(sid) for sid in sids]
-        ours = [key for key in keys if is_key(key) and self.layout.is_key(key)]
+        ours = [key for key in map(self.layout.key_of, sids) if is_key(key) and self._is_ours(key)]
         return list(self._sessions(iter(ours)))
 
     def count(self, query: Query) -> int:
@@ -145,7 +144,7 @@ class MemcachedStore:
 
     def _bare(self, key: bytes) -> Session:
         location = decode_id(key)
-        return Session(sid=location[len(self.layout.prefix) :], raw=b"", location=location)
+        return Session(sid=self.layout.sid_of(location), raw=b"", location=location)
 
     def _session(self, key: bytes, item: Item) -> Session:
         user, written, problem = self._reader.read(item.value)
@@ -156,7 +155,7 @@ class MemcachedStore:
             expires_ms, expiry = item.ends_s * 1000, Expiry.STORE
         location = decode_id(key)
         return Session(
-            sid=location[len(self.layout.prefix) :],
+            sid=self.layout.sid_of(location),
             raw=item.value,
             location=location,
             expires_ms=expires_ms,
@@ -267,7 +266,7 @@ class MemcachedStore:
         item = self._own(session)
         if item.ends_s != NEVER and item.ends_s <= now_s:
             return Result(session.sid, Outcome.LAPSED)
-        key = self._prefix + encode_id(session.sid)
+        key = self.layout.key_of(session.sid)
         if not is_key(key):
             return Result(session.sid, Outcome.FAILED, "no key that memcached can hold")
         try:
@@ -293,7 +292,7 @@ class MemcachedStore:
         return Item(session.raw, flags, 0, NEVER if ends_ms is None else _seconds(ends_ms))
 
     def _key(self, session: Session) -> bytes:
-        return self._prefix + encode_id(session.sid)
+        return self.layout.key_of(session.sid)
 
     def _require_write(self) -> None:
         if self._read_only:
@@ -313,7 +312,7 @@ class MemcachedStore:
             raise JournalError("the journal does not hold memcached items")
         ends_ms = frozen.get("expires_ms") if expires_ms is None else expires_ms
         ends_s = NEVER if ends_ms is None else _seconds(int(ends_ms))
-        key = self._prefix + encode_id(frozen["sid"])
+        key = self.layout.key_of(frozen["sid"])
         return self._session(key, Item(value, int(kept or 0), 0, ends_s))
 
     def close(self) -> None:

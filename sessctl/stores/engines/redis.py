@@ -1,7 +1,7 @@
 """The Redis engine: one server, Sentinel, Cluster; Valkey too, which differs in nothing used here.
 
-A session is one string under `prefix + sid`; the key's TTL is its expiry, and only where there is
-none does the date inside the value speak. Reading goes by `redis_pages.py`, writing by
+A session is one string under a key made of its id; the key's TTL is its expiry, and only where
+there is none does the date inside the value speak. Reading goes by `redis_pages.py`, writing by
 `redis_writes.py`; which servers there are, `redis_nodes.py` tells.
 """
 
@@ -21,11 +21,11 @@ from sessctl.stores.engines.redis_lag import replica_lags
 from sessctl.stores.engines.redis_nodes import info
 from sessctl.stores.engines.redis_pages import RedisPages
 from sessctl.stores.engines.redis_room import room_of
-from sessctl.stores.engines.redis_scan import keys_of
+from sessctl.stores.engines.redis_scan import glob_of
 from sessctl.stores.engines.redis_writes import DELETE_PAGE, NO_TTL, OLD_TOLERANCE_MS, RedisWriter
 from sessctl.stores.reader import Reader
 from sessctl.stores.survey import places_of_keys
-from sessctl.text import decode_id, encode_id
+from sessctl.text import decode_id
 from sessctl.timespec import MAX_MS, format_duration
 
 if TYPE_CHECKING:
@@ -66,14 +66,13 @@ class RedisStore:
         self.layout = layout
         self.identity = identity
         self.remarks = remarks
-        self._prefix = encode_id(layout.before_sid)
+        self._is_ours = layout.keys.fullmatch  # an id with a `:` in it could name any key (S4)
         self._reader = Reader(layout)
         self._keys = Keys(nodes)
-        self._hints = RedisHints(nodes, int(identity.database), keys_of(encode_id(layout.prefix)))
+        self._hints = RedisHints(nodes, int(identity.database), glob_of(layout))
         self._pages = RedisPages(
-            nodes, self._keys, layout.prefix,
-            session_of=self._session, remarks=remarks, shape=layout.shape,
-        )  # fmt: skip
+            nodes, self._keys, layout, session_of=self._session, remarks=remarks
+        )
         self.capabilities = Capabilities(
             expires_by_itself=True,
             confirms_writes=True,
@@ -84,7 +83,7 @@ class RedisStore:
         self._writer: RedisWriter | None = None
         if not read_only:
             self._writer = RedisWriter(
-                nodes, self._prefix, read=self.get, remarks=remarks, absolute=self._pages.absolute
+                nodes, layout.key_of, read=self.get, remarks=remarks, absolute=self._pages.absolute
             )
 
     @classmethod
@@ -169,8 +168,8 @@ class RedisStore:
     def get(self, sids: Sequence[str]) -> list[Session]:
         found: list[Session] = []
         for start in range(0, len(sids), DELETE_PAGE):
-            keys = [self._prefix + encode_id(sid) for sid in sids[start : start + DELETE_PAGE]]
-            found += self._pages.named([key for key in keys if self._is_ours(key)])
+            keys = map(self.layout.key_of, sids[start : start + DELETE_PAGE])
+            found += self._pages.named(list(filter(self._is_ours, keys)))
         return found
 
     def count(self, query: Query) -> int:
@@ -182,13 +181,9 @@ class RedisStore:
         """A keyspace notification has come, where the server sends any."""
         return self._hints.heard()
 
-    def _is_ours(self, key: bytes) -> bool:
-        """An id that has the prefix in itself could name any key (S4)."""
-        return self.layout.is_key(key)
-
     def _bare(self, key: bytes) -> Session:
         location = decode_id(key)
-        return Session(sid=location[len(self.layout.before_sid) :], raw=b"", location=location)
+        return Session(sid=self.layout.sid_of(location), raw=b"", location=location)
 
     def _session(self, key: bytes, value: bytes, ends_ms: int | None) -> Session:
         user, written, problem = self._reader.read(value)
@@ -204,7 +199,7 @@ class RedisStore:
             expires_ms, expiry = self._reader.inner_expiry(written, problem)
         location = decode_id(key)
         return Session(
-            sid=location[len(self.layout.before_sid) :],
+            sid=self.layout.sid_of(location),
             raw=value,
             location=location,
             expires_ms=expires_ms,
@@ -227,7 +222,7 @@ class RedisStore:
         results = self._writes().delete(sessions, grace_ms=grace_ms)
         self._pages.forget(
             [
-                self._prefix + encode_id(result.sid)
+                self.layout.key_of(result.sid)
                 for result in results
                 if result.outcome in (Outcome.DELETED, Outcome.UNCONFIRMED)
             ]
@@ -241,14 +236,12 @@ class RedisStore:
         return self._writes().replace([(s, self.with_end(s, expires_ms)) for s in sessions])
 
     def with_value(self, session: Session, raw: bytes) -> Session:
-        return self._session(self._key(session), raw, session.original)
+        return self._session(self.layout.key_of(session.sid), raw, session.original)
 
     def with_end(self, session: Session, expires_ms: int | None) -> Session:
         raw = self._reader.with_end(session.raw, expires_ms)
-        return self._session(self._key(session), raw, NO_TTL if expires_ms is None else expires_ms)
-
-    def _key(self, session: Session) -> bytes:
-        return self._prefix + encode_id(session.sid)
+        ends_ms = NO_TTL if expires_ms is None else expires_ms
+        return self._session(self.layout.key_of(session.sid), raw, ends_ms)
 
     def put(self, sessions: Sequence[Session]) -> list[Result]:
         return self._writes().put(sessions, self.now_ms())
@@ -268,7 +261,7 @@ class RedisStore:
     def thaw(self, frozen: dict[str, Any], *, expires_ms: int | None = None) -> Session:
         if frozen.get("kind") != "string" or not isinstance(frozen.get("value"), bytes):
             raise JournalError("the journal does not hold Redis strings")
-        key = self._prefix + encode_id(frozen["sid"])
+        key = self.layout.key_of(frozen["sid"])
         if not self._is_ours(key):
             raise JournalError(f"the journal's sessions are not under '{self.layout.prefix}'")
         if expires_ms is None:

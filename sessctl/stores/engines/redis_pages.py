@@ -16,13 +16,13 @@ from sessctl.stores.engines.redis_scan import Sweep
 from sessctl.text import decode_id, encode_id
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Iterator, Sequence
 
     from sessctl.session import Session
     from sessctl.stores.base import Remarks
     from sessctl.stores.engines.redis_keys import Keys
     from sessctl.stores.engines.redis_nodes import Nodes
+    from sessctl.stores.layouts.base import KeyLayout
 
 _PAGE_BYTES = 8 * 2**20  # of values in one reply (S15)
 _NO_KEY = -2  # what PEXPIRETIME says of a key that is gone
@@ -33,12 +33,11 @@ SessionOf = Callable[[bytes, bytes, int | None], "Session"]
 
 
 class RedisPages:
-    """Reads the keys under a prefix and their sessions.
+    """Reads the keys of a layout and their sessions.
 
     Args:
         keys: for sessions that are named; a scan has connections of its own.
         session_of: makes a session of a key, its value and what PEXPIRETIME said, if it was asked.
-        shape: of what follows the prefix in every key; None: anything.
 
     `absolute`: the server knows PEXPIRETIME.
     """
@@ -47,30 +46,28 @@ class RedisPages:
         self,
         nodes: Nodes,
         keys: Keys,
-        prefix: str,
+        layout: KeyLayout,
         *,
         session_of: SessionOf,
         remarks: Remarks,
-        shape: re.Pattern[bytes] | None = None,
     ) -> None:
         self._nodes = nodes
         self.scan_count = nodes.scan_count
         self._keys = keys
-        self._prefix = encode_id(prefix)
+        self._layout = layout
         self._session_of = session_of
         self._remarks = remarks
-        self._shape = shape
         self._sweeps: list[Sweep[Any]] = []
         self.absolute = self._has_absolute_expiry()
 
     def bare_keys(self) -> Iterator[list[bytes]]:
         """Keys alone. `TYPE string` keeps lists and hashes under the prefix out (S4)."""
-        return self._swept(Sweep(self._nodes, BareKeys(), self._prefix, self._shape))
+        return self._swept(Sweep(self._nodes, BareKeys(), self._layout))
 
     def sessions(self, need: Need, may_match: Sieve) -> Iterator[Session]:
         """All sessions that the sieve lets through."""
         reading = Values(self, need, may_match)
-        for page in self._swept(Sweep(self._nodes, reading, self._prefix, self._shape)):
+        for page in self._swept(Sweep(self._nodes, reading, self._layout)):
             yield from page
 
     def _swept(self, sweep: Sweep[Any]) -> Iterator[list[Any]]:
@@ -176,10 +173,11 @@ class RedisPages:
 
     def _has_absolute_expiry(self) -> bool:
         """PEXPIRETIME came with Redis 7.0. Asked together with what shows a part of a cluster."""
-        commands = [pack("PEXPIRETIME", self._prefix)]
+        prefix = encode_id(self._layout.prefix)
+        commands = [pack("PEXPIRETIME", prefix)]
         if not self._nodes.sharded:  # two slots; a cluster refuses that, whatever it holds
-            commands.append(pack("MGET", self._prefix + b"{1}", self._prefix + b"{2}"))
-        ((reply, *more),) = self._keys.read([Call(self._prefix, commands)])
+            commands.append(pack("MGET", prefix + b"{1}", prefix + b"{2}"))
+        ((reply, *more),) = self._keys.read([Call(prefix, commands)])
         for one in more:
             checked(one, "MGET")
         if isinstance(reply, Reply):

@@ -25,21 +25,24 @@ from sessctl.stores.engines.redis_errors import checked
 from sessctl.stores.engines.redis_keys import Patience
 from sessctl.stores.engines.redis_node import pack
 from sessctl.stores.engines.redis_nodes import ALL_SLOTS
+from sessctl.text import encode_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sessctl.stores.engines.redis_node import Channel, Node
     from sessctl.stores.engines.redis_nodes import Nodes, Standing
+    from sessctl.stores.layouts.base import KeyLayout
 
 _GLOB = re.compile(rb"[\\*?\[\]]")
 _Asked = tuple[list[bytes], bytes, int]  # keys, what was sent for them, how many replies
 T = TypeVar("T")
 
 
-def keys_of(prefix: bytes) -> bytes:
-    """The glob of all keys with this prefix, and of no others."""
-    return _GLOB.sub(rb"\\\g<0>", prefix) + b"*"
+def glob_of(layout: KeyLayout) -> bytes:
+    """The glob of all keys that begin and end as the layout's, and of no others."""
+    before, after = (encode_id(end) for end in (layout.prefix, layout.suffix))
+    return b"%b*%b" % (_GLOB.sub(rb"\\\g<0>", before), _GLOB.sub(rb"\\\g<0>", after))
 
 
 class Reading(Protocol[T]):
@@ -99,12 +102,10 @@ class Sweep(Generic[T]):
         self,
         nodes: Nodes,
         reading: Reading[T],
-        prefix: bytes,
-        shape: re.Pattern[bytes] | None = None,
+        layout: KeyLayout,
     ) -> None:
-        self.nodes, self.reading, self.prefix = nodes, reading, prefix
-        self.shape = shape  # of what follows the prefix in every key; None: anything
-        self.pattern = keys_of(prefix)
+        self.nodes, self.reading = nodes, reading
+        self.pattern, self.keys = glob_of(layout), layout.keys
         self.met = Met() if nodes.tries > 1 else None
         self.strayed = 0  # slots of which keys were found where they do not belong
 
@@ -268,11 +269,9 @@ class Part(Generic[T]):
             return self._channel.read(commands, count)
 
     def _unmet(self, found: list[bytes]) -> list[bytes]:
-        """Of the keys of a page those with the prefix that have not come by before."""
-        prefix, met = self._sweep.prefix, self._sweep.met
-        keys = [key for key in dict.fromkeys(found) if key.startswith(prefix)]
-        if (shape := self._sweep.shape) is not None:
-            keys = [key for key in keys if shape.fullmatch(key, len(prefix))]
+        """Of the keys of a page those of the layout that have not come by before."""
+        met = self._sweep.met
+        keys = list(filter(self._sweep.keys.fullmatch, dict.fromkeys(found)))
         own = self.slots & ~self._claimed if self._only is None else 0
         if met is None or own == ALL_SLOTS:
             return keys

@@ -28,7 +28,6 @@ from sessctl.stores.engines.redis_scripts import (
     scripts,
 )
 from sessctl.stores.engines.redis_watched import RENEWED, ends_as, write_watched
-from sessctl.text import encode_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,6 +51,7 @@ class RedisWriter:
     """What changes a Redis store.
 
     Args:
+        key_of: the key of an id.
         read: the store's `get`, asked for what is there after a lost reply.
         absolute: the server knows PEXPIRETIME.
     """
@@ -59,13 +59,13 @@ class RedisWriter:
     def __init__(
         self,
         nodes: Nodes,
-        prefix: bytes,
+        key_of: Callable[[str], bytes],
         *,
         read: Callable[[Sequence[str]], list[Session]],
         remarks: Remarks,
         absolute: bool,
     ) -> None:
-        self._prefix = prefix
+        self._key_of = key_of
         self._read = read
         self._remarks = remarks
         self._absolute = absolute
@@ -285,7 +285,7 @@ class RedisWriter:
         )  # fmt: skip
 
     def _key(self, session: Session) -> bytes:
-        return self._prefix + encode_id(session.sid)
+        return self._key_of(session.sid)
 
 
 def _ends(session: Session) -> int:

@@ -177,8 +177,8 @@ class Layout:
 
     def spells(self, user: str) -> bool:
         """A value of this user, of letters and digits, holds them as they are: a store can sift by
-        them. Of a number only JSON does; what may be encrypted or packed does not."""
-        if self.ciphers or self.serializer == "by-bytes":
+        them. Of a number only JSON does; what may be encrypted, packed or in base64 does not."""
+        if self.ciphers or self.serializer in ("by-bytes", "beaker"):
             return False
         return self.serializer in ("json", "bson") or not user.isdecimal()
 
@@ -202,37 +202,41 @@ class Layout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyLayout(Layout):
-    """A session is one string under `prefix + sid`; its TTL is its expiry.
+    """A session is one string under `prefix + sid + suffix`; its TTL is its expiry.
 
-    `sid_has_prefix`: the cookie's id is the whole key, which begins with the prefix all the same.
-    `flags`: what memcached keeps beside a value, and its client reads the value by. `sid_shape`: a
-    pattern of every id; other keys under the prefix are not this library's. `prefix_ends`: what
-    every prefix ends with, whatever an application puts in front; a store is told by it.
+    `sid_has_prefix`: the cookie's id begins with the prefix, as the key does. `flags`: what
+    memcached keeps beside a value, and its client reads the value by. `sid_shape`: a pattern of
+    every id; other keys under the prefix are not this library's. `prefix_ends`: what every prefix
+    ends with, whatever an application puts in front; a store is told by it.
     """
 
     databases: tuple[str, ...] = ("redis",)
     settings: ClassVar[tuple[str, ...]] = ("prefix",)
     prefix: str
+    suffix: str = ""
     sid_has_prefix: bool = False
     flags: int = 0
     sid_shape: str | None = None
     prefix_ends: str = ""
 
-    def is_key(self, key: bytes) -> bool:
-        """A session of this library can be under this key."""
-        before = encode_id(self.prefix)
-        if not key.startswith(before):
-            return False
-        return self.shape is None or self.shape.fullmatch(key, len(before)) is not None
+    def key_of(self, sid: str) -> bytes:
+        """The key of a session; an id that no session can have makes none of `keys`."""
+        return encode_id(f"{self._before_sid}{sid}{self.suffix}")
+
+    def sid_of(self, key: str) -> str:
+        """The session of a key, which is one of `keys`."""
+        return key[len(self._before_sid) : len(key) - len(self.suffix)]
 
     @property
-    def shape(self) -> re.Pattern[bytes] | None:
-        """`sid_shape` of what follows the prefix in a key; None: anything may."""
-        return None if self.sid_shape is None else re.compile(self.sid_shape.encode())
+    def keys(self) -> re.Pattern[bytes]:
+        """A pattern of the whole keys that sessions of this library can be under, to be kept by
+        whoever has many to judge."""
+        shape = b".*" if self.sid_shape is None else self.sid_shape.encode()
+        ends = map(re.escape, map(encode_id, (self.prefix, self.suffix)))
+        return re.compile(b"%b(?:%b)%b" % (next(ends), shape, next(ends)), re.DOTALL)
 
     @property
-    def before_sid(self) -> str:
-        """What has to be put before an id to make its key."""
+    def _before_sid(self) -> str:
         return "" if self.sid_has_prefix else self.prefix
 
 

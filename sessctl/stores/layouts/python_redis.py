@@ -7,24 +7,29 @@
                            {"created": 1795199590, "session": {"user_id": 1}}
     litestar-redis         LITESTAR:323f33b70b6262970c36c829d45e85c7ce6dd023c06664eb7a5235181f475dac
                            {"user_id":1}
+    beaker-redis           beaker_cache:7eafb6fb0c5d4f1c9d0f9e2f7d3b8a11:session
+                           a pickle of base64 of a pickle
     pyramid-session-redis  kKx3...  (64 characters; no prefix, if the application sets none)
                            a pickle of {"m": {"user_id": 1}, "c": 1795199590, "v": 1, "t": 1200}
 
 Everywhere the TTL rules. starsessions sets it anew at each request that has loaded its session: to
 its lifetime if it is `rolling`, else to what is left of it since `created`. aiohttp_session looks
 at `created`, which it moves at each change, and takes a session older than its max_age for an empty
-one; pyramid_session_redis with `python_expires` looks at `x`, in seconds. Litestar writes at every
-request, an empty session too, so that whoever comes back has one under the old id. Pickles are read
-and never written; such sessions can be ended, purged and restored all the same.
+one; pyramid_session_redis with `python_expires` looks at `x`, in seconds. Beaker with a `timeout`
+goes by `_accessed_time` and sets a TTL two minutes longer, else none; its caches and locks, which
+have other keys, are in the same database. Litestar writes at every request, an empty session too,
+so that whoever comes back has one under the old id. Pickles are read and never written; such
+sessions can be ended, purged and restored all the same.
 
 Not supported: pyramid_session_redis with a `serialize` of the application's own, and its cookie,
-which is signed by webob and not decoded here; keys that a function of the application makes;
-pyramid_redis_sessions before 1.0, which stored the bare data.
+which is signed by webob and not decoded here; Beaker's `encrypt_key`; keys that a function of the
+application makes; pyramid_redis_sessions before 1.0, which stored the bare data.
 
 Source: starsessions 2.2.1 `stores/redis.py`, `session.py`, `middleware.py`; aiohttp_session 2.12.1
 `__init__.py`, `redis_storage.py`, `memcached_storage.py`; litestar 2.25.0 `stores/redis.py`,
-`middleware/session/server_side.py`; pyramid_session_redis 1.8.1 `util.py`, `session.py`. Of
-pyramid_redis_sessions 1.0 only the names of its parts are known here; it was not run.
+`middleware/session/server_side.py`; Beaker 1.14.1 `session.py`, `ext/redisnm.py`;
+pyramid_session_redis 1.8.1 `util.py`, `session.py`. Of pyramid_redis_sessions 1.0 only the names of
+its parts are known here; it was not run.
 """
 
 from __future__ import annotations
@@ -34,7 +39,7 @@ from typing import Any
 from uuid import uuid4
 
 from sessctl.stores.layouts.base import KeyLayout
-from sessctl.stores.layouts.python import BY_HAND
+from sessctl.stores.layouts.python import BY_HAND, USER
 
 
 def _nothing(_now_ms: int, _ends_ms: int | None) -> dict[str, Any]:
@@ -95,6 +100,23 @@ LITESTAR_REDIS = KeyLayout(
     fresh=_nothing,
     new_sid=lambda: token_hex(32),
     cookie_lasts=True,
+)
+
+BEAKER_REDIS = KeyLayout(
+    name="beaker-redis",
+    prefix="beaker_cache:",
+    suffix=":session",
+    sid_shape="[0-9a-f]{32}",  # what a cache is called may stand there, too
+    serializer="beaker",
+    cookie_format="beaker",
+    cookie_name="beaker.session.id",
+    user=USER,
+    envelope=("_accessed_time", "_creation_time", "_domain", "_path"),
+    mark=float,
+    marks=("_accessed_time", "_creation_time"),
+    dates=("_creation_time", "_accessed_time"),
+    lifetime_s=0,  # `session.timeout` is None
+    lingers_ms=120_000,
 )
 
 PYRAMID_SESSION_REDIS = KeyLayout(

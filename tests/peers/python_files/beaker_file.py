@@ -1,4 +1,5 @@
-"""A small WSGI application whose sessions Beaker keeps in files; the folder, the serializer.
+"""A small WSGI application whose sessions Beaker keeps in a folder, or in a Redis; its address, the
+serializer and, for Redis, `endless`, where no session is to time out.
 
 Started by `tests/support/python_files.py`.
 """
@@ -12,7 +13,7 @@ from beaker.middleware import SessionMiddleware
 
 from tests.peers.serving import serve
 
-folder, serializer = sys.argv[1:]
+place, serializer, *endless = sys.argv[1:]
 
 
 def app(environ, start_response):
@@ -30,10 +31,13 @@ class Quiet(WSGIRequestHandler):
 
 
 options = {
-    "session.type": "file",
-    "session.data_dir": folder,
+    **(
+        {"session.type": "ext:redis", "session.url": place}
+        if "://" in place
+        else {"session.type": "file", "session.data_dir": place}
+    ),
     "session.secret": "keyboard cat",
     "session.data_serializer": serializer,
-    "session.timeout": 3600,
+    "session.timeout": None if endless else 3600,
 }
 serve(make_server("127.0.0.1", 0, SessionMiddleware(app, options), handler_class=Quiet))
