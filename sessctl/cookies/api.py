@@ -14,7 +14,7 @@ from sessctl.cookies.registry import best_of, cookie_format, detect, plausible
 from sessctl.cookies.rotation import rotation_note
 from sessctl.errors import UsageError, did_you_mean
 from sessctl.limits import DEFAULT, Budget
-from sessctl.text import Secret
+from sessctl.text import Secret, is_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,11 +116,7 @@ def sign_cookie(
         UsageError: the content does not fit the format, no cookie can have this name, the secret
             is empty, or the format takes no `ttl` or not such a parameter.
     """
-    if name is not None and not is_cookie_name(name):
-        raise UsageError(
-            f"'{name}' cannot be a cookie's name",
-            hint="letters, digits and !#$%&'*+-.^_`|~ make one (RFC 6265)",
-        )
+    _check_name(name)
     writer = cookie_format(format)
     if ttl is not None and not writer.carries_expiry:
         raise UsageError(
@@ -218,11 +214,20 @@ def _verdict(
 def _context(
     chosen: Pasted, name: str | None, companion: str | None, budget: Budget
 ) -> CookieContext:
+    _check_name(name)
     return CookieContext(
         name=chosen.name or name,
         companion=chosen.companion if companion is None else companion,
         budget=budget,
     )
+
+
+def _check_name(name: str | None) -> None:
+    if name is not None and not is_cookie_name(name):
+        raise UsageError(
+            f"'{name}' cannot be a cookie's name",
+            hint="letters, digits and !#$%&'*+-.^_`|~ make one (RFC 6265)",
+        )
 
 
 def known(format: CookieFormat, parameters: Mapping[str, str]) -> dict[str, str]:
@@ -232,12 +237,14 @@ def known(format: CookieFormat, parameters: Mapping[str, str]) -> dict[str, str]
 
 def checked(format: CookieFormat, parameters: Mapping[str, str]) -> Mapping[str, str]:
     """The parameters. Raises UsageError for one that the format does not know: it may be a typo."""
-    for key in parameters:
+    for key, value in parameters.items():
         if key not in format.parameters:
             raise UsageError(
                 f"{format.name} has no parameter '{key}'",
                 hint=did_you_mean(key, format.parameters, all_are="it has"),
             )
+        if not is_utf8(value):
+            raise UsageError(f"the parameter '{key}' is not UTF-8")
     return parameters
 
 

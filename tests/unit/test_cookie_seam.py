@@ -284,3 +284,17 @@ def test_an_encrypted_cookie_without_the_extra_names_it(monkeypatch: pytest.Monk
     assert decode_cookie(made).expires_at == NOW + timedelta(days=1)
     with pytest.raises(MissingExtra, match="needs the extra 'crypto'"):
         verify_cookie(made, "secret")
+
+
+@pytest.mark.parametrize("name", ["\ud800", "a b", ""])
+def test_a_name_that_no_cookie_has_is_refused(name: str) -> None:
+    for format in registry.FORMATS:
+        with pytest.raises(UsageError, match="cannot be a cookie's name"):
+            verify_cookie("a-bare-value", "secret", format, name=name)
+
+
+def test_a_parameter_is_text() -> None:
+    for format in map(registry.cookie_format, registry.FORMATS):
+        for parameter in format.parameters:
+            with pytest.raises(UsageError, match="is not UTF-8"):
+                decode_cookie("value", format.name, parameters={parameter: "\udcff"})
