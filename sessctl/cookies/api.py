@@ -14,7 +14,7 @@ from sessctl.cookies.registry import best_of, cookie_format, detect, plausible
 from sessctl.cookies.rotation import rotation_note
 from sessctl.errors import UsageError, did_you_mean
 from sessctl.limits import DEFAULT, Budget
-from sessctl.text import Secret, is_utf8
+from sessctl.text import Secret, encode_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,7 +116,11 @@ def sign_cookie(
         UsageError: the content does not fit the format, no cookie can have this name, the secret
             is empty, or the format takes no `ttl` or not such a parameter.
     """
-    _check_name(name)
+    if name is not None and not is_cookie_name(name):
+        raise UsageError(
+            f"'{name}' cannot be a cookie's name",
+            hint="letters, digits and !#$%&'*+-.^_`|~ make one (RFC 6265)",
+        )
     writer = cookie_format(format)
     if ttl is not None and not writer.carries_expiry:
         raise UsageError(
@@ -214,7 +218,7 @@ def _verdict(
 def _context(
     chosen: Pasted, name: str | None, companion: str | None, budget: Budget
 ) -> CookieContext:
-    _check_name(name)
+    _check_text("the cookie's name", name or "")
     return CookieContext(
         name=chosen.name or name,
         companion=chosen.companion if companion is None else companion,
@@ -222,12 +226,12 @@ def _context(
     )
 
 
-def _check_name(name: str | None) -> None:
-    if name is not None and not is_cookie_name(name):
-        raise UsageError(
-            f"'{name}' cannot be a cookie's name",
-            hint="letters, digits and !#$%&'*+-.^_`|~ make one (RFC 6265)",
-        )
+def _check_text(what: str, text: str) -> None:
+    """Raise UsageError for a text that no bytes make."""
+    try:
+        encode_id(text)
+    except UnicodeEncodeError:
+        raise UsageError(f"{what} holds half an emoji, which nothing can carry") from None
 
 
 def known(format: CookieFormat, parameters: Mapping[str, str]) -> dict[str, str]:
@@ -243,8 +247,7 @@ def checked(format: CookieFormat, parameters: Mapping[str, str]) -> Mapping[str,
                 f"{format.name} has no parameter '{key}'",
                 hint=did_you_mean(key, format.parameters, all_are="it has"),
             )
-        if not is_utf8(value):
-            raise UsageError(f"the parameter '{key}' is not UTF-8")
+        _check_text(f"the parameter '{key}'", value)
     return parameters
 
 
