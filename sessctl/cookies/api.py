@@ -14,7 +14,7 @@ from sessctl.cookies.registry import best_of, cookie_format, detect, plausible
 from sessctl.cookies.rotation import rotation_note
 from sessctl.errors import UsageError, did_you_mean
 from sessctl.limits import DEFAULT, Budget
-from sessctl.text import Secret
+from sessctl.text import Secret, encode_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -218,11 +218,20 @@ def _verdict(
 def _context(
     chosen: Pasted, name: str | None, companion: str | None, budget: Budget
 ) -> CookieContext:
+    _check_text("the cookie's name", name or "")
     return CookieContext(
         name=chosen.name or name,
         companion=chosen.companion if companion is None else companion,
         budget=budget,
     )
+
+
+def _check_text(what: str, text: str) -> None:
+    """Raise UsageError for a text that no bytes make."""
+    try:
+        encode_id(text)
+    except UnicodeEncodeError:
+        raise UsageError(f"{what} holds half an emoji, which nothing can carry") from None
 
 
 def known(format: CookieFormat, parameters: Mapping[str, str]) -> dict[str, str]:
@@ -232,12 +241,13 @@ def known(format: CookieFormat, parameters: Mapping[str, str]) -> dict[str, str]
 
 def checked(format: CookieFormat, parameters: Mapping[str, str]) -> Mapping[str, str]:
     """The parameters. Raises UsageError for one that the format does not know: it may be a typo."""
-    for key in parameters:
+    for key, value in parameters.items():
         if key not in format.parameters:
             raise UsageError(
                 f"{format.name} has no parameter '{key}'",
                 hint=did_you_mean(key, format.parameters, all_are="it has"),
             )
+        _check_text(f"the parameter '{key}'", value)
     return parameters
 
 

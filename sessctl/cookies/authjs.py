@@ -233,5 +233,5 @@ def _hkdf(format: str, secret: Secret, salt: str, info: str, size: int) -> bytes
         from cryptography.hazmat.primitives.hashes import SHA256
         from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-    raw_salt, raw_info = (text.encode("utf-8", "surrogateescape") for text in (salt, info))
+    raw_salt, raw_info = (text.encode("utf-8", "surrogatepass") for text in (salt, info))
     return HKDF(SHA256(), size, salt=raw_salt, info=raw_info).derive(secret.reveal())

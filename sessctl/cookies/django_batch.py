@@ -8,6 +8,7 @@ another format, and `verify` says of which.
 from __future__ import annotations
 
 import re
+from binascii import a2b_base64
 from functools import lru_cache
 from hashlib import sha256
 from hmac import compare_digest
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 from sessctl.cookies.base import CookieContext, DecodedCookie, PlainJudge, VerdictWord
 from sessctl.cookies.django_signed import FROM_S, Reading, SignedBody
 from sessctl.cookies.guessing import INNER_PAD, OUTER_PAD
-from sessctl.cookies.plain_json import from_base64, plain_json
+from sessctl.cookies.plain_json import STANDARD, plain_json
 from sessctl.cookies.registry import cookie_format
 from sessctl.serializers import django
 from sessctl.timespec import iso, to_ms
@@ -31,14 +32,15 @@ if TYPE_CHECKING:
 # Signed with SHA-256, from 1999 to 2057: what all formats of Django take for theirs alike. The
 # signature in the one spelling that Django writes: two bits of its end are unused.
 _PLAIN = re.compile(
-    r"((\.?)(e[A-Za-z0-9_-]{1,4095}):([12][0-9A-Za-z])([0-9A-Za-z]{2})([0-9A-Za-z]{2}))"
-    r":([A-Za-z0-9_-]{42}[AEIMQUYcgkosw048])"
+    rb"((\.?)(e[A-Za-z0-9+/]{1,4095}):([12][0-9A-Za-z])([0-9A-Za-z]{2})([0-9A-Za-z]{2}))"
+    rb":([A-Za-z0-9+/]{42}[AEIMQUYcgkosw048])"
 )
 # Whose cookies look the same.
 _RIVALS = (
     *("django-signed-cookies", "django-session-data"),
     *("django-signing", "django-signed-cookie"),
 )
+_SIGNATURE = 44  # characters, with its colon
 _UNNAMED = CookieContext()
 _TIMED = Reading(django.Signed("", 0, "", ""), DecodedCookie(""))
 
@@ -54,19 +56,22 @@ def plain_judge(
     whole, plain = _PLAIN.fullmatch, plain_json()
     # Times are read by two letters and written by hours: a quarter of the time of one by one.
     within = [b'%02d:%02d.000Z"' % divmod(second, 60) for second in range(3600)]
-    pairs = {a + b: django.stamp_s(a + b) for a, b in product(django.BASE62, repeat=2)}
+    pairs = {(a + b).encode(): django.stamp_s(a + b) for a, b in product(django.BASE62, repeat=2)}
 
     def judge(text: str) -> tuple[Hashable, tuple[bytes, ...]] | None:
-        found = whole(text)
+        if not text.isascii():
+            return None
+        raw = text.encode()
+        found = whole(raw.translate(STANDARD))
         if found is None:
             return None
-        signed, dot, body, high, middle, low, signature = found.groups()
+        _, dot, body, high, middle, low, signature = found.groups()
         payload = plain(body, dot)
         issued_s = (pairs[high] * 3844 + pairs[middle]) * 3844 + pairs[low]
         if payload is None or issued_s <= FROM_S:
             return None
         own = payload, _hour(issued_s // 3600) + within[issued_s % 3600]
-        message, given = signed.encode(), from_base64(signature)
+        message, given = raw[:-_SIGNATURE], a2b_base64(signature + b"=")
         for index, mac in enumerate(mine):
             if compare_digest(mac(message), given):
                 is_old = limit_ms is not None and now_ms - issued_s * 1000 > limit_ms

@@ -37,7 +37,6 @@ _SHAPE = re.compile(r".+\|[0-9a-f]{128}", re.DOTALL)
 # What werkzeug quotes for, and how: bytes of UTF-8 in octal.
 _BARE = re.compile(rb"[A-Za-z0-9_!#$%&'()*+./:<=>?@\[\]^`{|}~-]*")
 _ESCAPED = re.compile(rb"[\x00-\x19\",;\\\x7f-\xff]")
-_UNESCAPED = re.compile(rb"\\(?:([0-3][0-7]{2})|(.))", re.DOTALL)
 
 
 class FlaskLoginRemember:
@@ -115,10 +114,10 @@ class FlaskLoginRemember:
 
 
 def _split(value: str, context: CookieContext) -> tuple[bytes, bytes]:
-    """(the user's id, signature) of a value in wire form or without. Raises CookieError."""
+    """(the user's id, signature) of a value. Raises CookieError."""
     context.budget.check_cookie(len(value))
     try:
-        raw = _unquoted(encode_id(value))
+        raw = encode_id(value)
     except UnicodeEncodeError:
         raise CookieError("a lone surrogate, which no cookie can carry") from None
     user, bar, signature = raw.rpartition(b"|")
@@ -151,10 +150,3 @@ def _quoted(raw: bytes) -> bytes:
 def _escape(found: re.Match[bytes]) -> bytes:
     byte = found[0]
     return b"\\" + (byte if byte in (b'"', b"\\") else b"%03o" % byte[0])
-
-
-def _unquoted(raw: bytes) -> bytes:
-    """A value without escapes, of which there are some only where quotes stood around it."""
-    if b"\\" not in raw:
-        return raw
-    return _UNESCAPED.sub(lambda m: m[2] or bytes([int(m[1], 8)]), raw)

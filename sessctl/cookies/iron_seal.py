@@ -99,6 +99,8 @@ def is_seal(text: str) -> bool:
 
 def parse(text: str) -> Seal:
     """Raises CookieError."""
+    if not text.isascii():
+        raise CookieError("a letter that is not ASCII, of which no seal is made")
     prefix, *rest = text.split("*")
     if prefix != PREFIX:
         raise CookieError(f"it does not start with {PREFIX}*, as seals of this version do")
@@ -109,14 +111,14 @@ def parse(text: str) -> Seal:
 
 def is_genuine(seal: Seal, password: Secret, settings: Settings) -> bool:
     """Whether the MAC is right; texts are compared, as the library does."""
-    return compare_digest(_mac(seal, password, settings), seal.mac.encode("utf-8", "replace"))
+    return compare_digest(_mac(seal, password, settings), seal.mac.encode())
 
 
 def seal_guesser(seal: Seal, settings: Settings) -> Guess:
     """What tries passwords on a seal's MAC: 0.1 million a second and core with one round."""
-    signed = seal.signed.encode("utf-8", "surrogateescape")
-    salt = seal.mac_salt.encode("utf-8", "surrogateescape")
-    wanted = seal.mac.encode("utf-8", "replace")
+    signed = seal.signed.encode()
+    salt = seal.mac_salt.encode()
+    wanted = seal.mac.encode()
 
     def guess(password: bytes) -> bool:
         key = password
@@ -162,12 +164,12 @@ def _rounds(text: str, name: str) -> int:
 def _key(password: Secret, salt: str, rounds: int, size: int) -> bytes:
     if not salt:
         return password.reveal()
-    salt_bytes = salt.encode("utf-8", "surrogateescape")
+    salt_bytes = salt.encode()
     return hashlib.pbkdf2_hmac("sha1", password.reveal(), salt_bytes, rounds, size)
 
 
 def _mac(seal: Seal, password: Secret, settings: Settings) -> bytes:
     """The MAC as text."""
     key = _key(password, seal.mac_salt, settings.mac_rounds, _MAC_KEY_BYTES)
-    signed = seal.signed.encode("utf-8", "surrogateescape")
+    signed = seal.signed.encode()
     return to_b64url(hmac_digest(key, signed, "sha256")).encode()

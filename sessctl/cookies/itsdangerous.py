@@ -32,7 +32,7 @@ from sessctl.cookies.itsdangerous_signing import (
     unpacked,
 )
 from sessctl.errors import UsageError, did_you_mean
-from sessctl.text import decode_id, encode_id
+from sessctl.text import decode_id, encode_id, is_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -141,7 +141,7 @@ def _kind(context: CookieContext) -> str | None:
 
 def _separator(context: CookieContext) -> str:
     found = context.parameters.get("sep", ".")
-    if _ALPHABET.fullmatch(found):
+    if _ALPHABET.fullmatch(found) or not is_utf8(found):
         raise UsageError(
             f"'{found}' cannot separate a value from its signature, which may hold it",
             hint="itsdangerous takes no letters, digits, - _ or =",

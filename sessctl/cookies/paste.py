@@ -32,7 +32,7 @@ _NO_PAIR = re.compile(
     r"|[0-9a-f]{40}[A-Za-z0-9+/]{22}==[A-Za-z0-9+/]+={0,2}"
 )
 # Python's http.cookies quotes a value with a blank, a comma, a semicolon or the like in it.
-_ESCAPED = re.compile(r"\\(?:([0-3][0-7]{2})|(.))", re.DOTALL)
+_ESCAPED = re.compile(r"((?:\\[0-3][0-7]{2})+)|\\(.)", re.DOTALL)
 _ATTRIBUTES = frozenset(
     (
         "path",
@@ -112,12 +112,24 @@ def _unquote(text: str) -> str:
 def _unescape(text: str) -> str:
     """A value without its quotes; `\\073` and `\\"` in double ones are single characters.
 
-    An escape of three octal digits is a code point. Source: CPython `http/cookies.py`, _unquote.
+    Three octal digits are a byte of UTF-8 for werkzeug and a letter of Latin-1 for `http.cookies`:
+    what cannot be the first is the second. Source: CPython `http/cookies.py`, _unquote; werkzeug
+    3.1 `sansio/http.py`, parse_cookie.
     """
     inner = _unquote(text)
     if "\\" not in inner or inner is text or not text.startswith('"'):
         return inner
-    return _ESCAPED.sub(lambda found: chr(int(found[1], 8)) if found[1] else found[2], inner)
+    return _ESCAPED.sub(_unescaped, inner)
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    if found[2]:
+        return found[2]
+    raw = bytes(int(digits, 8) for digits in found[1].split("\\")[1:])
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
 
 
 def percent_decode(text: str) -> str:

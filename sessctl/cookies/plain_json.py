@@ -22,18 +22,21 @@ if TYPE_CHECKING:
 _LONGEST = DEFAULT.int_digits
 _DEPTH = DEFAULT.depth
 _SHALLOW = 2 * _DEPTH
-_STANDARD = bytes.maketrans(b"-_", b"+/")  # of bytes: a tenth of what it takes of a text
+# From the url-safe alphabet to the one that is read fastest; what is of that one only is no cookie.
+STANDARD = bytes.maketrans(b"-_+/", b"+/!!")
 
 
-def plain_json() -> Callable[[str, str], bytes | None]:
-    """What takes url-safe base64 of JSON, and a dot where it is compressed, to that JSON: an object
-    that can be printed as it stands; None for every other."""
+def plain_json() -> Callable[[bytes, bytes], bytes | None]:
+    """What takes base64 of JSON, and a dot where it is compressed, to that JSON.
+
+    It is an object that can be printed as it stands; None for every other.
+    """
     read = msgspec.json.Decoder(dict, float_hook=_refuse).decode
     write = msgspec.json.Encoder().encode
 
-    def plain(body: str, dot: str) -> bytes | None:
+    def plain(body: bytes, dot: bytes) -> bytes | None:
         try:
-            raw = from_base64(body)
+            raw = a2b_base64(body + b"==")
             if dot:
                 stream = zlib.decompressobj()
                 raw = stream.decompress(raw, _LONGEST + 1)
@@ -49,11 +52,6 @@ def plain_json() -> Callable[[str, str], bytes | None]:
         return raw
 
     return plain
-
-
-def from_base64(text: str) -> bytes:
-    """The bytes of url-safe base64 without padding. Raises binascii.Error, ValueError."""
-    return a2b_base64(text.encode().translate(_STANDARD) + b"==")
 
 
 def _refuse(text: str) -> float:

@@ -33,6 +33,7 @@ from sessctl.cookies.signed_text import digest_of
 from sessctl.cookies.times import timed_as_usual
 from sessctl.errors import CookieError, LimitExceeded, SerializerError, UsageError
 from sessctl.serializers.first_bytes import is_pickle
+from sessctl.text import encode_id
 from sessctl.timespec import MAX_MS, from_ms
 
 if TYPE_CHECKING:
@@ -216,4 +217,4 @@ def _salted(salt: str, secret: bytes) -> bytes:
     except UnicodeDecodeError:  # a secret of bytes
         return salt.encode("latin-1", "replace") + secret
     except UnicodeEncodeError:
-        return salt.encode() + secret
+        return encode_id(salt) + secret

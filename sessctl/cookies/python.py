@@ -22,23 +22,17 @@ def wire(text: str) -> str:
 
 
 def as_json(content: Any, *, compact: bool) -> bytes:
-    """JSON as Python's own module writes it: in ASCII, keys in the given order.
+    """A payload as Python's own module writes JSON: in ASCII, keys in the given order.
 
     Raises:
         UsageError: the content holds what JSON has no place for.
     """
-    import json
-
-    from sessctl.serializers.json import written  # 9 ms; it knows our marks
+    from sessctl.serializers.python_json import encode
 
     try:
-        written(content)
-        separators = (",", ":") if compact else None
-        return json.dumps(content, separators=separators, allow_nan=False).encode()
+        return encode(content, compact=compact)
     except SerializerError as exc:
-        raise UsageError(f"the payload cannot be signed: {exc.message}", hint=exc.hint) from None
-    except (TypeError, ValueError, RecursionError) as exc:
-        raise UsageError(f"the payload cannot be signed: {exc}") from None
+        raise UsageError(f"the payload {exc.message}", hint=exc.hint) from None
 
 
 def text_or_bytes(raw: bytes) -> Any:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sessctl.cookies.base import Cookie, DecodedCookie, Match, Signature, Verdict, VerdictWord
 from sessctl.errors import SerializerError, UsageError
+from sessctl.text import encode_id
 from sessctl.timespec import from_ms, parse_iso_ms
 
 if TYPE_CHECKING:
@@ -42,7 +43,11 @@ class StoredJson:
     def decode(self, value: str, context: CookieContext) -> DecodedCookie:
         from sessctl.serializers.json import decode  # 9 ms; only stored values need it
 
-        found = decode(value.encode("utf-8", "surrogateescape"), context.budget)
+        try:
+            raw = encode_id(value)
+        except UnicodeEncodeError:
+            raise SerializerError("a lone surrogate, which no store keeps") from None
+        found = decode(raw, context.budget)
         expires_at = None
         if isinstance(found.data, dict) and isinstance(cookie := found.data.get("cookie"), dict):
             written = cookie.get("expires")

@@ -143,7 +143,7 @@ class Signer:
 
 def derived_key(salt: str, secret: bytes, digest: str = "sha256") -> bytes:
     """The key of an HMAC, made of salt and SECRET_KEY."""
-    return hashlib.new(digest, salt.encode() + b"signer" + secret).digest()
+    return hashlib.new(digest, salt.encode("utf-8", "surrogatepass") + b"signer" + secret).digest()
 
 
 def _signature(keyed: hmac.HMAC, message: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""JSON as Python's own `json` module writes it: Starlette and itsdangerous sign it so.
+"""JSON as Python's own `json` module writes it: Python's frameworks sign it so.
 
     {"user_id": 42, "name": "Zo\\u00eb"}
 

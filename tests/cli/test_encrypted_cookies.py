@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sessctl import sign_cookie
+from sessctl.cookies import jwt_keys
 from tests.support.cli import TERMINAL
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def test_a_cookie_is_read_without_the_extra_that_would_judge_it(
 ) -> None:
     token = sign_cookie(DATA, NEW, "jwt")[0].value
     monkeypatch.setitem(sys.modules, "joserfc.jwk", None)
+    jwt_keys._keys_in.cache_clear()
     read = cli("decode", token, "--secret-from", "env:NEW", env=ENV)
     item = item_of(read)
     assert (item["payload"]["user"], item["verdict"], read.code) == (7, "unverified", 0)

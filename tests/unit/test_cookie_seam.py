@@ -8,6 +8,7 @@ import sys
 from base64 import b64encode
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -237,8 +238,8 @@ def test_what_is_encrypted_is_read_and_verified() -> None:
         ("opaque", "abc", {}, "an opaque id is not signed"),
         ("stored-json", {}, {}, "a stored value is not signed"),
         ("django-signed-cookies", "text", {}, "an object of JSON"),
-        ("django-signed-cookies", {"a": {"__bytes__": "AA=="}}, {}, "no place for __bytes__"),
-        ("django-signed-cookies", {"a": float("nan")}, {}, "cannot be"),
+        ("django-signed-cookies", {"a": {"__bytes__": "AA=="}}, {}, "holds __bytes__, for which"),
+        ("django-signed-cookies", {"a": b""}, {}, "cannot be written as JSON"),
         ("django-session-data", {}, {"parameters": {"layout": "old"}}, "no layout 'old'"),
         ("django-signing", {}, {"parameters": {"kind": "signer"}}, "signature of a text"),
         ("django-signing", {}, {"parameters": {"kind": "sign"}}, "nothing of kind 'sign'"),
@@ -284,3 +285,18 @@ def test_an_encrypted_cookie_without_the_extra_names_it(monkeypatch: pytest.Monk
     assert decode_cookie(made).expires_at == NOW + timedelta(days=1)
     with pytest.raises(MissingExtra, match="needs the extra 'crypto'"):
         verify_cookie(made, "secret")
+
+
+def test_a_name_that_nothing_can_carry_is_refused() -> None:
+    for format in registry.FORMATS:
+        with pytest.raises(UsageError, match="the cookie's name holds half an emoji"):
+            verify_cookie("a-bare-value", "secret", format, name="\ud800")
+
+
+def test_a_parameter_that_is_no_text_breaks_no_format() -> None:
+    for format in map(registry.cookie_format, registry.FORMATS):
+        for key, odd in product(format.parameters, ("\ud800", "\udcff")):
+            for act, content in product((sign_cookie, verify_cookie), ("a.b:1vb66i:c", {"a": 1})):
+                if act is sign_cookie or isinstance(content, str):
+                    with suppress(UsageError):
+                        act(content, "s" * 32, format.name, parameters={key: odd})

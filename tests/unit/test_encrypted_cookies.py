@@ -14,6 +14,7 @@ from joserfc.jwk import OctKey
 from nacl.secret import SecretBox
 
 from sessctl import decode_cookie, sign_cookie, verify_cookie
+from sessctl.cookies import jwt_keys
 from sessctl.cookies.base import CookieContext
 from sessctl.cookies.registry import cookie_format, detect
 from sessctl.errors import CookieError, MissingExtra, UsageError
@@ -106,6 +107,7 @@ def test_a_missing_library_is_named_by_its_extra(
 ) -> None:
     value = signed(name)
     monkeypatch.setitem(sys.modules, library, None)
+    jwt_keys._keys_in.cache_clear()
     for attempt in (lambda: judged(value, secret_of(name), name), lambda: signed(name)):
         with pytest.raises(MissingExtra) as caught:
             attempt()

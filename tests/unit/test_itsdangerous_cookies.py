@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sessctl import decode_cookie, sign_cookie, verify_cookie
+from sessctl.cookies.picking import pick
 from sessctl.cookies.registry import detect
 from sessctl.errors import LimitExceeded, SessctlError, UnreadableInput, UsageError
 
@@ -65,9 +66,9 @@ def test_a_changed_cookie_is_never_verified(format: str, data: Any) -> None:
     at = data.draw(st.integers(0, len(value)))
     cut = data.draw(st.integers(0, 3))
     changed = value[:at] + data.draw(st.text(max_size=3)) + value[at + cut :]
-    if changed == value:
-        return
     try:
+        if pick(changed).value == value:
+            return  # blanks and quotes around it
         verdict = verify_cookie(changed, SECRET, format, now=NOW)
     except SessctlError:
         return

@@ -14,7 +14,7 @@ SIGNED = [name for name in FORMATS if name not in UNSIGNED]
 DATA = ("cookie-session", "koa-session", "client-sessions", "jwt", "authjs", "nextauth-v4",
         "iron-session", "hapi-iron", "fastify-secure-session", "aiohttp-fernet", "aiohttp-nacl",
         "beaker", "litestar", "paseto-v4", "django-signed-cookies", "django-session-data",
-        "pyramid")  # fmt: skip
+        "pyramid", "flask", "starlette")  # fmt: skip
 OLDER = "not the newest secret"
 
 
