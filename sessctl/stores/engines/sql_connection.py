@@ -48,7 +48,13 @@ class SqlConnection(ABC):
     def __init__(self) -> None:
         self.notes: list[str] = []  # what a person should be told about the connection
         self._engine = sa.create_engine(
-            f"{self.driver}://", creator=self._connect, poolclass=NullPool, hide_parameters=True
+            f"{self.driver}://",
+            creator=self._connect,
+            poolclass=NullPool,
+            # It is closed and never used again; a rollback before would wait for a lock that an
+            # interrupt may have left behind.
+            pool_reset_on_return=None,
+            hide_parameters=True,
         )
         self._open: sa.Connection | None = None
         self._in_transaction = False
