@@ -167,6 +167,7 @@ def test_only_dates_of_the_library_are_dates(table: Table) -> None:
     """NULL is what 0.4 to 0.6 wrote where the cookie had no date: nobody knows when it is over."""
     past = {"whole": "2001-01-01 00:00:00", "micro": "2001-01-01 00:00:00.000001"}
     odd = {"null": None, "ms": "2001-01-01 00:00:00.000", "iso": "2001-01-01T00:00:00", "n": 5}
+    odd |= {"february": "2001-02-30 00:00:00", "hour": "2001-01-01 24:00:00"}
     for name, ends in {**past, **odd}.items():
         table.save(f"session:{name}", FORMS["msgpack"])
         table.execute(

@@ -182,3 +182,17 @@ def test_aiohttp_sessions_are_not_passed_on_as_another_library_s_pickles(
     )
     assert (result.code != 0, "makes no new sessions" in result.stderr) == (True, True)
     assert redis.keys("p:*") == []
+
+
+@pytest.mark.parametrize("layout", ["pyramid-session-redis", "pyramid-redis-sessions"])
+def test_without_a_prefix_other_programs_keys_are_left_alone(
+    layout: str, redis: Redis, redis_url: str, cli: Cli
+) -> None:
+    others = ["sess:x", "starsessions.x", ":1:django.contrib.sessions.cachex", "jobs/1"]
+    value = pyramid if layout == "pyramid-session-redis" else older
+    for key in (*others, "a" * 64):
+        redis.set(key, value({"user_id": 42}), ex=60)
+    where = ("-b", f"{redis_url}?layout={layout}")
+    assert cli("list", "-o", "name", *where).stdout.split() == ["a" * 64]
+    assert cli("purge", "--all", "--yes", *where).counts == {"deleted": 1}
+    assert {key.decode() for key in redis.keys("*")} == set(others)  # type: ignore[union-attr]

@@ -29,6 +29,7 @@ _SHAPES = {
     DateForm.ISO_OFFSET: ("T", "+00:00"),
     DateForm.SPACED: (" ", " +00:00"),
 }
+_UP_TO_S = len("2026-12-04 18:08:00")
 _UP_TO_MS = len("2026-12-04 18:08:00.342")
 WALL_CLOCK = "sessctl_wall_clock"  # a function that a connection gets: see `WallClock`
 _WIDEST_MS = 15 * 3_600_000  # no zone is further from UTC than 14 hours
@@ -52,7 +53,8 @@ def readers(
     ]
     if DateForm.NAIVE in forms:
         day = f"{_DAY} {_CLOCK}"
-        naive = sa.or_(_looks_like(column, day), _looks_like(column, day + _US))
+        shape = sa.or_(_looks_like(column, day), _looks_like(column, day + _US))
+        naive = sa.and_(shape, _is_on_a_calendar(column))
         instant = _ms_rounded_up(column) if clock is None else sa.func.sessctl_wall_clock(column)
         found.append((naive, instant))
     return found
@@ -60,6 +62,12 @@ def readers(
 
 def _looks_like(column: Any, shape: str) -> Any:
     return sa.and_(sa.func.typeof(column) == "text", column.op("GLOB")(shape))
+
+
+def _is_on_a_calendar(date: Any) -> Any:
+    """SQLite takes the 30th of February for a day in March; Python, which wrote it, for none."""
+    told = sa.func.substr(date, 1, _UP_TO_S)
+    return sa.func.datetime(told, "+0 days") == told  # which makes SQLite reckon
 
 
 def _in_ms(date: Any) -> Any:

@@ -56,6 +56,10 @@ def _aiohttp(now_ms: int, _ends_ms: int | None) -> dict[str, Any]:
     return {"created": now_ms // 1000}
 
 
+# Without a prefix every key of the server could be a session: of other programs most have one, and
+# in it what no id has.
+_SHAPE = r"[A-Za-z0-9_-]+"
+
 # Without a lifetime it keeps a session for `gc_ttl`; the cookie then ends with the browser.
 STARSESSIONS = KeyLayout(
     name="starsessions",
@@ -122,6 +126,7 @@ BEAKER_REDIS = KeyLayout(
 PYRAMID_SESSION_REDIS = KeyLayout(
     name="pyramid-session-redis",
     prefix="",
+    sid_shape=_SHAPE,
     serializer="pickle",
     cookie_format="opaque",
     cookie_name="session",
@@ -138,6 +143,7 @@ PYRAMID_SESSION_REDIS = KeyLayout(
 PYRAMID_REDIS_SESSIONS = KeyLayout(
     name="pyramid-redis-sessions",
     prefix="",
+    sid_shape=_SHAPE,
     serializer="pickle",
     cookie_format="opaque",
     cookie_name="session",
