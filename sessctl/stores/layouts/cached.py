@@ -30,4 +30,4 @@ class CachedTableLayout(TableLayout):
     def _setting(self, key: str, value: Any) -> dict[str, Any]:
         if key == "cache":
             return {key: value}
-        return super()._setting(key, value)
+        return TableLayout._setting(self, key, value)  # super() needs the class before its slots
