@@ -36,7 +36,7 @@ ExpressFactory = Callable[..., ExpressApp]
 
 # Fixtures with a store each.
 _STORES = (
-    *("subject", "served", "rows", "form"),
+    *("engine", "subject", "served", "rows", "form"),
     *("shop", "every_shop", "reviving_shop", "shared_shop", "further_shop", "sql_shop"),
     *("marking_shop", "table_shop"),
 )

@@ -393,6 +393,7 @@ class TestWriting:
 class TestHostileIds:
     """An id is bytes: it finds exactly itself, and its neighbours stay as they are."""
 
+    @pytest.mark.quick_on("redis", "sqlite", "postgres", "mongo", "memcached", "files")
     def test_it_is_found_and_only_it(self, engine: Engine, case) -> None:
         now = now_ms()
         engine.save(b"neighbour", value("7"), now + DAY)
@@ -407,6 +408,7 @@ class TestHostileIds:
             assert sids(store.scan(Query(sids=(case.text,)))) == {case.text}
             assert store.get([case.text + "x"]) == []
 
+    @pytest.mark.quick_on("redis", "sqlite", "postgres", "mysql", "mongo", "memcached", "files")
     def test_ending_it_touches_nothing_else(self, engine: Engine, case) -> None:
         now = now_ms()
         if not engine.holds(case.raw):
@@ -425,6 +427,7 @@ class TestHostileIds:
             assert outcomes(store.put([store.thaw(frozen)])) == [Outcome.STORED]
             assert sids(store.get([case.text])) == {case.text}
 
+    @pytest.mark.quick_on("redis", "sqlite", "postgres", "mongo", "memcached", "files")
     def test_naming_it_where_it_is_not_touches_nothing(self, engine: Engine, case) -> None:
         engine.save(b"neighbour", value("7"), now_ms() + DAY)
         engine.save(b"ab", value("7"), now_ms() + DAY)

@@ -141,6 +141,7 @@ def test_show_is_what_the_app_has(shop: Shop) -> None:
 # -- cookies ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.quick_on("connect-redis", "connect-pg-simple", "connect-mongo", "session-file-store")
 def test_the_browser_s_cookie_leads_to_its_session(every_shop: Shop) -> None:
     browser = visitor(every_shop.start(), 42, cart=["tea"])
     result = every_shop.run("decode", f"connect.sid={browser.cookie()}")
@@ -240,6 +241,7 @@ def test_expire_logs_one_browser_out_and_no_other(shop: Shop) -> None:
     assert ("Ended 1 session." in result.stderr, result.code) == (True, 0)
 
 
+@pytest.mark.quick_on("connect-redis", "connect-pg-simple", "connect-mongo", "session-file-store")
 def test_expire_of_a_user_logs_them_out_everywhere(every_shop: Shop) -> None:
     app = every_shop.start()
     phone, laptop, other = visitor(app, 42), visitor(app, 42), visitor(app, 421)

@@ -149,7 +149,7 @@ def label(subject: Subject) -> str:
         return store.identity.label
 
 
-@pytest.mark.quick_on("redis", "sqlite", "postgres")
+@pytest.mark.quick_on("redis", "postgres")
 @pytest.mark.parametrize("part", [0.001, 0.5])
 def test_a_killed_purge_is_resumed_and_one_restore_undoes_both(
     subject, tmp_path, rng, part
@@ -177,7 +177,7 @@ def hunt(
     assert run.seen["in mid-run"] >= moments // 2, run.seen
 
 
-@pytest.mark.quick_on("redis", "sqlite", "postgres")
+@pytest.mark.quick_on("redis", "postgres")
 def test_killed_at_any_moment_nothing_is_lost(subject, tmp_path, rng) -> None:
     # On a server two restores of 3 000 rows, one by one, take 2 s.
     moments = 6 if subject.name == "redis" else 4

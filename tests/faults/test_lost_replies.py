@@ -293,7 +293,7 @@ def test_a_server_lost_in_the_first_page_is_not_told_as_nothing(
 
 
 @pytest.mark.parametrize("ordered", [True, False])
-@pytest.mark.quick_on("redis", "sqlite", "postgres")
+@pytest.mark.quick_on("redis", "postgres")
 def test_two_at_once_report_each_session_once(subject, tmp_path, rng, ordered) -> None:
     """In the same order one is always behind the other; in orders of their own, both take some."""
     met, shares = 0, Counter[str]()
