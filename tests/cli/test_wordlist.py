@@ -180,11 +180,14 @@ def test_the_secret_is_not_in_the_arguments_of_a_process(tmp_path: Path, words: 
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         env=clean_environment(tmp_path), cwd=tmp_path,
     ) as process:  # fmt: skip
-        workers = wait_for_children(process.pid, 2)
-        for pid in workers:
-            assert COOKIE.encode() not in Path(f"/proc/{pid}/cmdline").read_bytes()
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-        out, err = process.communicate(timeout=60)
+        try:
+            workers = wait_for_children(process.pid, 2)
+            for pid in workers:
+                assert COOKIE.encode() not in Path(f"/proc/{pid}/cmdline").read_bytes()
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()  # an endless list has no other end
     item = json.loads(out)
     assert (item["complete"], item["found"], process.returncode) == (False, False, 130)
     assert b"Traceback" not in err
@@ -196,7 +199,9 @@ def wait_for_children(pid: int, count: int) -> list[str]:
     while time.monotonic() < deadline:
         found = path.read_text().split()
         if len(found) == count and all(
-            b"wordlist" in Path(f"/proc/{one}/cmdline").read_bytes() for one in found
+            # Before its exec a child has its parent's arguments.
+            b"sessctl.cookies.wordlist" in Path(f"/proc/{one}/cmdline").read_bytes()
+            for one in found
         ):
             return found
         time.sleep(0.02)
