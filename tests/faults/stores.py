@@ -188,6 +188,8 @@ class SqliteSubject(RowSubject):
         super().__init__(engine)
         self.path, self.folder = engine.path, engine.path.parent
         self.client = engine.client
+        # Renewers leave the lock free for moments only; Python's own 5 s may all miss one.
+        self.client.execute("PRAGMA busy_timeout = 60000")
 
     def fill(self, count: int, rng: Random) -> Contents:
         rows: list[tuple[Any, ...]] = []
