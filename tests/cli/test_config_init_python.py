@@ -257,6 +257,7 @@ HOSTILE = {
     "itself": "INSTALLED_APPS = SECRET_KEY = DATABASES = INSTALLED_APPS",
     "attributes": "INSTALLED_APPS = []\nSECRET_KEY = a" + ".b" * 20_000,
     "power": "INSTALLED_APPS = []\nSESSION_COOKIE_AGE = 9**9**9**9 * 1e308 * 1e308",
+    "product": "INSTALLED_APPS = []\nSESSION_COOKIE_AGE = " + "*".join(["9" * 14] * 25),
     "nul": "INSTALLED_APPS = []\nSECRET_KEY = 'a\0b'",
     "escapes": "INSTALLED_APPS = []\nSECRET_KEY = '\\d'\nSESSION_COOKIE_NAME = 'x\\x1b[31m'",
     "broken": "INSTALLED_APPS = [\nSECRET_KEY = 'x'\n",

@@ -239,7 +239,7 @@ def for_all_sites(look: Look) -> Iterator[str]:
 def long_lived(look: Look) -> Iterator[str]:
     age = look.cookie.get("originalMaxAge")
     if isinstance(age, int | float) and not isinstance(age, bool) and age > _YEAR_MS:
-        years = round(min(age / _YEAR_MS, 1000), 1)
+        years = round(min(age, 1000 * _YEAR_MS) / _YEAR_MS, 1)
         yield f"maxAge of {years:g} years{' or more' if years == 1000 else ''}"
 
 

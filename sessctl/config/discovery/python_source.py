@@ -213,15 +213,16 @@ class PythonFile:
             return None
         node = self.resolved(node)
         if isinstance(node, ast.Constant):
-            number = node.value
-            plain = isinstance(number, int | float) and abs(number) < _HUGE
-            return float(number) if plain else None  # type: ignore[arg-type]
+            told = node.value
+            plain = isinstance(told, int | float) and abs(told) < _HUGE
+            return float(told) if plain else None  # type: ignore[arg-type]
         if isinstance(node, ast.BinOp) and type(node.op) in _SIGNS:
             left = self._number(node.left, depth + 1)
             right = self._number(node.right, depth + 1)
             if left is None or right is None:
                 return None
-            return _SIGNS[type(node.op)](left, right)
+            number = _SIGNS[type(node.op)](left, right)
+            return number if abs(number) < _HUGE else None
         if isinstance(node, ast.Call) and self.full_name(node.func).endswith("timedelta"):
             return self._timedelta(node, depth)
         return None

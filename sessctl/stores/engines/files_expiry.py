@@ -7,6 +7,7 @@ in the value is read out of it, and what the file itself tells comes with its `S
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
@@ -125,8 +126,8 @@ class LastAccess(_Rule):
         if ends_ms is None:
             raise SerializerError("sessions in files always have an end")
         age_ms = self._age_ms(self._peek(raw)[1])
-        if age_ms is None:
-            raise SerializerError(f"{self._layout.max_age} is no number")
+        if age_ms is None or abs(age_ms) > MAX_MS:
+            raise SerializerError(f"{self._layout.max_age} is no number to count with")
         return self.begun(raw, stamp, int(ends_ms - age_ms))
 
     def begun(self, raw: bytes, stamp: Stamp, now_ms: int) -> Kept:
@@ -230,10 +231,10 @@ class Modified(_Rule):
         age = self._age(raw)
         if age and not _is_number(age):
             raise SerializerError("its end is a date that the application has set in the data")
-        written = ends_ms - (int(age * 1000) if age else self._lifetime_ms)
-        if written <= 0:
-            raise SerializerError("no file can be as old as that")
-        return Kept(raw, written * _IN_NS)
+        written = ends_ms - (age * 1000 if age else self._lifetime_ms)
+        if not 0 < written <= MAX_MS:
+            raise SerializerError("no file can be of such a time")
+        return Kept(raw, int(written) * _IN_NS)
 
     def begun(self, raw: bytes, stamp: Stamp, now_ms: int) -> Kept:
         return Kept(raw, now_ms * _IN_NS)
@@ -272,7 +273,9 @@ def _life(ends_ms: float, seen_ms: float | None = None) -> Life:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    """A number that can be reckoned with: JSON knows larger ones than a float can be."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and abs(value) <= sys.float_info.max
 
 
 def _in_ms(seconds: Any) -> int | None:
