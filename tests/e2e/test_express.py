@@ -328,10 +328,7 @@ def test_recheck_ends_what_a_request_in_flight_wrote_back(reviving_shop: Shop) -
 # -- what the library writes ----------------------------------------------------------------------
 
 
-@pytest.mark.quick_on(
-    "connect-redis", "connect-sqlite3", "connect-pg-simple", "express-mysql-session",
-    "connect-mongo", "session-file-store", "connect-memcached", "express-memory",
-)  # fmt: skip
+@pytest.mark.quick_on("connect-redis", "connect-sqlite3", "connect-pg-simple", "session-file-store")
 def test_a_moved_end_keeps_a_session_beyond_its_old_one(every_shop: Shop) -> None:
     """`Store.set_expiry`: the store, the listing and the app go by the new end."""
     browser = visitor(every_shop.start(cookie={"maxAge": HOUR_MS}), 42, theme="dark")

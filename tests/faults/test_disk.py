@@ -116,7 +116,7 @@ def test_a_purge_goes_on_when_the_disk_works_again(
     assert check_purge(subject, original, home) > page(subject)
 
 
-@pytest.mark.quick_on("redis", "postgres")
+@pytest.mark.quick_on("redis")
 def test_a_file_limit_stops_the_purge(served: Subject, tmp_path, rng) -> None:
     """The kernel's own refusal, RLIMIT_FSIZE, at drawn sizes."""
     original = served.fill(SESSIONS, rng)

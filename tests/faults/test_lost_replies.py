@@ -116,7 +116,7 @@ def asked_of(subject: Any) -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("kind", ["replies", "requests"])
 @pytest.mark.parametrize("repeat", [1, pytest.param(20, marks=pytest.mark.long)])
-@pytest.mark.quick_on("redis", "postgres")
+@pytest.mark.quick_on("redis")
 def test_every_nth_is_lost(served, tmp_path, rng, kind, repeat) -> None:
     words: Counter[str] = Counter()
     lost = 0

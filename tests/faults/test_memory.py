@@ -55,7 +55,7 @@ def peaks(
     return found
 
 
-@pytest.mark.quick_on("redis", "sqlite")
+@pytest.mark.quick_on("redis")
 @pytest.mark.parametrize("scale", [1, pytest.param(5, marks=pytest.mark.long)])
 def test_memory_does_not_grow_with_the_store(subject, home, rng, scale) -> None:
     few = peaks(subject, home, rng, FEW, restore=scale > 1)
