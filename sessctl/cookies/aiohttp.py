@@ -18,14 +18,23 @@ Source: aiohttp_session 2.12.1 `__init__.py`, `cookie_storage.py`, `nacl_storage
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sessctl.cookies import fernet, json_body
-from sessctl.cookies.base import Cookie, DecodedCookie, Match, Signature, Verdict, VerdictWord
-from sessctl.cookies.crypto import ENCRYPTED, crypto_for, keys_in
+from sessctl.cookies.base import (
+    UNUSED_BITS,
+    Cookie,
+    DecodedCookie,
+    Match,
+    Signature,
+    Verdict,
+    VerdictWord,
+)
+from sessctl.cookies.crypto import ENCRYPTED, crypto_for, indexed_keys, keys_in
 from sessctl.cookies.jose import instant, is_number
 from sessctl.cookies.python import as_json, wire
 from sessctl.cookies.unsigned import PARAMETER, is_signed, unsigned
@@ -48,7 +57,7 @@ _BOX = re.compile(r"[A-Za-z0-9+/]{56,}={0,2}")
 _NONCE_BYTES, _TAG_BYTES = 24, 16
 
 
-class _Storage:
+class _Storage(ABC):
     """What the three share: the name, and the object with `created` and `session`."""
 
     name: str
@@ -72,8 +81,9 @@ class _Storage:
         body = as_json(session, compact=False)
         return [Cookie(context.name or self.cookie_name, self._value(body, secrets[0], now))]
 
+    @abstractmethod
     def _value(self, body: bytes, secret: Secret, now: datetime) -> str:
-        raise NotImplementedError
+        """The cookie's value around this JSON."""
 
 
 class AiohttpPlain(_Storage):
@@ -150,7 +160,7 @@ class AiohttpFernet(_Storage):
         except CookieError as exc:
             return Verdict(VerdictWord.MALFORMED, Signature.NONE, notes=(exc.message,))
         decoded = DecodedCookie(self.name, issued_at=instant(token.issued_s))
-        keys = _keys(secrets)
+        keys = indexed_keys(secrets, {_KEY_BYTES})
         fitting = [(index, key) for index, key in keys if fernet.is_genuine(token, key)]
         if not fitting:
             notes = () if keys else (_NO_KEY,)
@@ -215,7 +225,7 @@ class AiohttpNacl(_Storage):
             from nacl.exceptions import CryptoError  # 25 ms
             from nacl.secret import SecretBox
 
-        decoded, keys = DecodedCookie(self.name), _keys(secrets)
+        decoded, keys = DecodedCookie(self.name), indexed_keys(secrets, {_KEY_BYTES})
         for index, key in keys:
             try:
                 plain = SecretBox(key).decrypt(box)
@@ -230,11 +240,6 @@ class AiohttpNacl(_Storage):
         with crypto_for(self.name):
             from nacl.secret import SecretBox
         return b64encode(SecretBox(_key(secret)).encrypt(body)).decode()
-
-
-def _keys(secrets: Sequence[Secret]) -> list[tuple[int, bytes]]:
-    """(index of its secret, key) of each key that the secrets may be."""
-    return [(i, key) for i, one in enumerate(secrets) for key in keys_in(one, {_KEY_BYTES})]
 
 
 def _key(secret: Secret) -> bytes:
@@ -255,7 +260,7 @@ def _box(value: str, budget: Budget) -> tuple[bytes, tuple[str, ...]]:
     if len(raw) < _NONCE_BYTES + _TAG_BYTES:
         raise CookieError(f"{len(raw)} bytes, shorter than a nonce and a tag")
     is_usual = b64encode(raw).decode() == value
-    return raw, () if is_usual else ("base64 with unused bits set, which the library takes too",)
+    return raw, () if is_usual else UNUSED_BITS
 
 
 def _opened(body: bytes, good: Verdict, decoded: DecodedCookie, budget: Budget) -> Verdict:

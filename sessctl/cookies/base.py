@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from sessctl.text import Secret
 
 
+# The notes on a value that a library reads and never writes.
+UNUSED_BITS = ("base64 with unused bits set, which the library takes too",)
+
+
 class Signature(StrEnum):
     """What is known about a cookie's signature."""
 

@@ -115,9 +115,8 @@ class Beaker:
         except (CookieError, SerializerError) as exc:
             return json_body.unreadable(good, exc.message)
         good = replace(good, decoded=_decoded(session))
-        if session.called:
-            note = f"its pickle would have '{session.called}' run by whoever loads it"
-            return replace(good, word=VerdictWord.UNSAFE_PICKLE, notes=(note,))
+        if session.unsafe:
+            return replace(good, word=VerdictWord.UNSAFE_PICKLE, notes=(session.unsafe,))
         return _judged(good, session.data, now, max_age)
 
     def plain_mac(self, value: str, context: CookieContext) -> Mac:
@@ -218,5 +217,5 @@ def _judged(
     accessed = session.get("_accessed_time", now.timestamp())
     if not is_number(accessed):
         return json_body.unreadable(verdict, "its `_accessed_time` is not a number of seconds")
-    is_over = now.timestamp() - accessed > max_age.total_seconds()
+    is_over = accessed < now.timestamp() - max_age.total_seconds()  # too large for a float, perhaps
     return replace(verdict, word=VerdictWord.EXPIRED) if is_over else verdict

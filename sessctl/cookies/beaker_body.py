@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sessctl.cookies import json_body
 from sessctl.cookies.crypto import aes_decrypt, aes_encrypt, aes_gcm_decrypt, aes_gcm_encrypt
-from sessctl.cookies.python import NO_PICKLE, as_json, run_by
+from sessctl.cookies.python import NO_PICKLE, as_json, why_unsafe
 from sessctl.errors import CookieError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Session(NamedTuple):
 
     data: dict[str, Any]
     notes: tuple[str, ...]
-    called: str | None  # what a pickle would have run by whoever loads it
+    unsafe: str | None  # what a pickle would do, if it is more than data
 
 
 def read(raw: bytes, settings: Settings, budget: Budget) -> Session:
@@ -110,7 +110,7 @@ def read(raw: bytes, settings: Settings, budget: Budget) -> Session:
     if not isinstance(found.data, dict):
         raise CookieError("what it holds is not a session, but another value")
     notes = ("a pickle: read as data, nothing of it was run",) if is_pickle else ()
-    return Session(found.data, (*notes, *found.notes), run_by(found) if is_pickle else None)
+    return Session(found.data, (*notes, *found.notes), why_unsafe(found) if is_pickle else None)
 
 
 def written(content: Any, now: datetime, settings: Settings) -> bytes:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sessctl.cookies.base import Cookie, DecodedCookie, Match, Signature, Verdict, VerdictWord
 from sessctl.cookies.guessing import Mac
-from sessctl.cookies.python import NO_PICKLE, run_by
+from sessctl.cookies.python import NO_PICKLE, why_unsafe
 from sessctl.errors import CookieError, LimitExceeded, SerializerError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -101,12 +101,11 @@ class Bottle:
         )
         if index is None:
             return Verdict(VerdictWord.BAD_SIGNATURE, Signature.INVALID, decoded)
-        word, why = VerdictWord.VALID, ""
+        word, why = VerdictWord.VALID, None
         if parts.problem is not None:
             word, why = VerdictWord.PAYLOAD_ERROR, parts.problem.message
-        elif parts.value is not None and (called := run_by(parts.value)):
+        elif parts.value is not None and (why := why_unsafe(parts.value)):
             word = VerdictWord.UNSAFE_PICKLE
-            why = f"its pickle would have '{called}' run by whoever loads it"
         elif name is None:
             word, why = VerdictWord.PAYLOAD_ERROR, "expected a pickle of [name, value]"
         elif context.name is not None and name != context.name:

@@ -24,7 +24,15 @@ from hmac import compare_digest
 from hmac import digest as hmac_digest
 from typing import TYPE_CHECKING, Any
 
-from sessctl.cookies.base import Cookie, DecodedCookie, Match, Signature, Verdict, VerdictWord
+from sessctl.cookies.base import (
+    UNUSED_BITS,
+    Cookie,
+    DecodedCookie,
+    Match,
+    Signature,
+    Verdict,
+    VerdictWord,
+)
 from sessctl.cookies.crypto import ENCRYPTED, aes_decrypt, aes_encrypt
 from sessctl.errors import CookieError, SerializerError, UsageError, did_you_mean
 from sessctl.timespec import MAX_MS, from_ms, to_ms
@@ -190,7 +198,7 @@ def _split(value: str, context: CookieContext) -> Parts:
     except Base64Error:
         raise CookieError("a part is not base64") from None
     is_usual = tuple(map(_text, (iv, ciphertext, mac))) == texts
-    notes = () if is_usual else ("base64 with unused bits set, which the library takes too",)
+    notes = () if is_usual else UNUSED_BITS
     return Parts(iv, ciphertext, int(found[3]), int(found[4]), mac, notes)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sessctl.errors import MissingExtra
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
     from sessctl.text import Secret
 
@@ -87,6 +87,11 @@ def keys_in(secret: Secret, sizes: Collection[int], *, also_hex: bool = True) ->
     yield from (key for key in (raw, from_base64(text)) if key is not None and len(key) in sizes)
     if also_hex and _HEX.fullmatch(text) and len(text) // 2 in sizes:
         yield bytes.fromhex(text)
+
+
+def indexed_keys(secrets: Sequence[Secret], sizes: Collection[int]) -> list[tuple[int, bytes]]:
+    """(place of its secret, key) of each key that the secrets may be."""
+    return [(place, key) for place, one in enumerate(secrets) for key in keys_in(one, sizes)]
 
 
 def from_base64(text: str) -> bytes | None:

@@ -10,14 +10,13 @@ from __future__ import annotations
 import re
 from binascii import a2b_base64
 from functools import lru_cache
-from hashlib import sha256
 from hmac import compare_digest
 from itertools import product
 from typing import TYPE_CHECKING
 
 from sessctl.cookies.base import CookieContext, DecodedCookie, PlainJudge, VerdictWord
 from sessctl.cookies.django_signed import FROM_S, Reading, SignedBody
-from sessctl.cookies.guessing import INNER_PAD, OUTER_PAD
+from sessctl.cookies.guessing import begun
 from sessctl.cookies.plain_json import STANDARD, plain_json
 from sessctl.cookies.registry import cookie_format
 from sessctl.serializers import django
@@ -102,13 +101,12 @@ def _macs(format: SignedBody, secrets: Sequence[Secret]) -> list[list[Callable[[
 
 def _mac(key: bytes) -> Callable[[bytes], bytes]:
     """HMAC-SHA256 under a key, its part done once: half the time of `hmac`'s own objects."""
-    block = key.ljust(sha256().block_size, b"\0")
-    inner, outer = sha256(block.translate(INNER_PAD)).copy, sha256(block.translate(OUTER_PAD)).copy
+    inner, outer = (one.copy for one in begun(key, "sha256"))
 
     def mac(message: bytes) -> bytes:
         first, second = inner(), outer()
         first.update(message)
         second.update(first.digest())
-        return second.digest()
+        return bytes(second.digest())
 
     return mac

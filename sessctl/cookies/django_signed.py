@@ -7,6 +7,7 @@ Source: Django 5.2.19 `core/signing.py`.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sessctl.cookies import signed_text
 from sessctl.cookies.base import DecodedCookie, Match, Signature, Verdict, VerdictWord
 from sessctl.cookies.guessing import hmac_guesser
-from sessctl.cookies.python import as_json, run_by
+from sessctl.cookies.python import as_json, why_unsafe
 from sessctl.cookies.times import timed, timed_as_usual
 from sessctl.errors import CookieError, LimitExceeded, SerializerError, UsageError
 from sessctl.serializers import django
@@ -49,7 +50,7 @@ class Reading:
     problem: SerializerError | None = None  # why there is no payload
 
 
-class SignedBody:
+class SignedBody(ABC):
     """The formats of Django whose value is `BODY:STAMP:SIGNATURE`; they differ by their salts."""
 
     name: str
@@ -61,9 +62,9 @@ class SignedBody:
     lifetime: timedelta | None = None  # the library's own limit, where it has one
     setting = ""
 
+    @abstractmethod
     def salts(self, context: CookieContext, reading: Reading | None) -> tuple[str, ...]:
         """The salts to try, the one to sign with first."""
-        raise NotImplementedError
 
     def read(self, value: str, context: CookieContext) -> Reading:
         """Raises CookieError, or SerializerError."""
@@ -101,9 +102,8 @@ class SignedBody:
             notes = (*notes, reading.problem.message)
             return Verdict(VerdictWord.PAYLOAD_ERROR, Signature.VALID, None, index, notes)
         word = VerdictWord.VALID
-        if reading.pickled is not None and (called := run_by(reading.pickled)):
-            word = VerdictWord.UNSAFE_PICKLE
-            notes = (*notes, f"its pickle would have '{called}' run by whoever loads it")
+        if reading.pickled is not None and (why := why_unsafe(reading.pickled)):
+            word, notes = VerdictWord.UNSAFE_PICKLE, (*notes, why)
         verdict = Verdict(word, Signature.VALID, decoded, index, notes)
         if self.lifetime is None:
             return timed(verdict, now, max_age)

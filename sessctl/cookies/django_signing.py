@@ -35,6 +35,7 @@ from sessctl.cookies.django_signed import (
     session_match,
     with_body,
 )
+from sessctl.cookies.parameters import flag
 from sessctl.cookies.python import as_json, wire
 from sessctl.errors import UsageError, did_you_mean
 from sessctl.serializers import django
@@ -112,11 +113,9 @@ class DjangoSigning(SignedBody):
     ) -> list[Cookie]:
         kind = _kind(context) or "dumps"
         name, at = context.name or self.cookie_name, None if kind == "signer" else now
-        compress = context.parameters.get("compress", "false")
-        if compress not in ("true", "false"):
-            raise UsageError(f"'{compress}' is neither true nor false", hint="-p compress=true")
+        compress = flag(context, "compress", default=False)
         if kind == "dumps":
-            body = django.packed(as_json(content, compact=True), compress=compress == "true")
+            body = django.packed(as_json(content, compact=True), compress=compress)
         else:
             body = _checked(content)
         return [Cookie(name, wire(self._signed(body, secrets, context, at)))]
@@ -144,12 +143,10 @@ class DjangoSignedCookie(SignedBody):
 
     def salts(self, context: CookieContext, reading: Reading | None) -> tuple[str, ...]:
         name, salt = context.name or "", context.parameters.get("salt", "")
-        legacy = context.parameters.get("legacy", "false")
-        if legacy not in ("true", "false"):
-            raise UsageError(f"'{legacy}' is neither true nor false", hint="-p legacy=true")
+        legacy = flag(context, "legacy", default=False)
         found = (f"django.http.cookies.v2:{len(salt)}:{salt}{name}", f"{name}{salt}")
         if reading is None:
-            return found[1:] if legacy == "true" else found
+            return found[1:] if legacy else found
         return (*found, _MESSAGES_SALT) if name == _MESSAGES else found
 
     def read(self, value: str, context: CookieContext) -> Reading:

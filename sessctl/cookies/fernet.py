@@ -17,6 +17,7 @@ from hmac import digest as hmac_digest
 from os import urandom
 from typing import TYPE_CHECKING
 
+from sessctl.cookies.base import UNUSED_BITS
 from sessctl.cookies.crypto import aes_decrypt, aes_encrypt
 from sessctl.errors import CookieError
 
@@ -69,7 +70,7 @@ def parse(value: str, budget: Budget) -> Token:
     if len(raw) < _LEAST:
         raise CookieError(f"a Fernet token of {len(raw)} bytes; the shortest has {_LEAST}")
     is_usual = urlsafe_b64encode(raw).decode() == value
-    notes = () if is_usual else ("base64 with unused bits set, which the library takes too",)
+    notes = () if is_usual else UNUSED_BITS
     return Token(raw[:-_MAC], raw[-_MAC:], notes)
 
 

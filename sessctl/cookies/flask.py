@@ -31,6 +31,7 @@ from sessctl.cookies.itsdangerous_signing import (
     packed,
     unpacked,
 )
+from sessctl.cookies.parameters import flag
 from sessctl.errors import SerializerError, UsageError
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class FlaskSession(SignedByItsdangerous):
             raise UsageError(
                 "the session is an object of JSON", hint="""sessctl sign '{"_user_id": "42"}'"""
             )
-        return packed(encode(content, sort_keys=_sorts(context)))
+        return packed(encode(content, sort_keys=flag(context, "sort_keys", default=True)))
 
     def plain_judge(
         self, secrets: Sequence[Secret], *, now: datetime, max_age: timedelta | None
@@ -99,10 +100,3 @@ class FlaskSession(SignedByItsdangerous):
         return plain_judge(
             secrets, self.signing, now, self.lifetime if max_age is None else max_age
         )
-
-
-def _sorts(context: CookieContext) -> bool:
-    word = context.parameters.get("sort_keys", "true")
-    if word not in ("true", "false"):
-        raise UsageError(f"'{word}' is neither true nor false", hint="-p sort_keys=false")
-    return word == "true"

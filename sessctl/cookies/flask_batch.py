@@ -6,15 +6,14 @@ stands.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from binascii import a2b_base64
 from datetime import UTC, datetime
 from hmac import compare_digest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sessctl.cookies.base import PlainJudge
-from sessctl.cookies.guessing import INNER_PAD, OUTER_PAD
+from sessctl.cookies.guessing import begun
 from sessctl.cookies.itsdangerous_signing import EPOCH_2011_S, Signing, keyed
 from sessctl.cookies.plain_json import STANDARD, plain_json
 from sessctl.timespec import to_ms
@@ -37,7 +36,7 @@ def plain_judge(
     secrets: Sequence[Secret], signing: Signing, now: datetime, lifetime: timedelta
 ) -> PlainJudge:
     """The judge of plain Flask cookies."""
-    keys = [_pads(keyed(one, signing).secret_key, signing.digest) for one in secrets]
+    keys = [begun(keyed(one, signing).secret_key, signing.digest) for one in secrets]
     now_s, limit_s = to_ms(now) // 1000, lifetime.total_seconds()
     whole, plain = _PLAIN.fullmatch, plain_json()
 
@@ -69,13 +68,6 @@ def plain_judge(
         return (None, shape), own
 
     return PlainJudge(("payload", "issued_at"), judge)
-
-
-def _pads(key: bytes, digest: str) -> tuple[Any, Any]:
-    """An HMAC begun (RFC 2104), to be copied: 0.9 us a cookie against 1.4 of `hmac.copy`."""
-    new = getattr(hashlib, digest)
-    key = key.ljust(new().block_size, b"\0")  # a derived key, which is shorter
-    return new(key.translate(INNER_PAD)), new(key.translate(OUTER_PAD))
 
 
 def _instant(stamp_s: int) -> bytes:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from abc import ABC, abstractmethod
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -216,7 +217,7 @@ def is_stamp(text: str) -> bool:
     return raw is not None and len(raw) == 4 and int.from_bytes(raw, "big") < _YEAR_2100_S
 
 
-class SignedByItsdangerous:
+class SignedByItsdangerous(ABC):
     """What the formats that sign through itsdangerous have in common."""
 
     name: str
@@ -228,13 +229,13 @@ class SignedByItsdangerous:
     lifetime: ClassVar[timedelta | None] = None  # what the library allows unless told otherwise
     setting = ""  # the app's, of that lifetime
 
+    @abstractmethod
     def _read(self, value: str, body: bytes, context: CookieContext) -> DecodedCookie:
         """What the body of a value says. Raises SerializerError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _written(self, content: Any, context: CookieContext) -> bytes:
         """The body that a content is signed as. Raises UsageError, SerializerError."""
-        raise NotImplementedError
 
     def _signing_of(self, value: str, context: CookieContext) -> Signing:
         """How the app has signed a value. Raises UsageError."""

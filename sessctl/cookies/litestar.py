@@ -22,8 +22,22 @@ from os import urandom
 from typing import TYPE_CHECKING, Any
 
 from sessctl.cookies import json_body
-from sessctl.cookies.base import Cookie, DecodedCookie, Match, Signature, Verdict, VerdictWord
-from sessctl.cookies.crypto import ENCRYPTED, aes_gcm_decrypt, aes_gcm_encrypt, keys_in
+from sessctl.cookies.base import (
+    UNUSED_BITS,
+    Cookie,
+    DecodedCookie,
+    Match,
+    Signature,
+    Verdict,
+    VerdictWord,
+)
+from sessctl.cookies.crypto import (
+    ENCRYPTED,
+    aes_gcm_decrypt,
+    aes_gcm_encrypt,
+    indexed_keys,
+    keys_in,
+)
 from sessctl.cookies.jose import instant
 from sessctl.cookies.parameters import seconds
 from sessctl.cookies.picking import LITESTAR_CHUNK
@@ -96,7 +110,7 @@ class Litestar:
             decoded = self._decoded(parts, context)
         except CookieError as exc:
             return Verdict(VerdictWord.MALFORMED, Signature.NONE, notes=(exc.message,))
-        keys = [(i, key) for i, one in enumerate(secrets) for key in keys_in(one, _KEY_BYTES)]
+        keys = indexed_keys(secrets, _KEY_BYTES)
         for index, key in keys:
             try:
                 plain = aes_gcm_decrypt(self.name, key, parts.nonce, parts.sealed, parts.associated)
@@ -168,7 +182,7 @@ def _split(value: str, context: CookieContext) -> Parts:
     if not isinstance(expires_s, int) or isinstance(expires_s, bool):
         raise CookieError("its `expires_at` is not a number of seconds")
     is_usual = b64encode(raw).decode() == value
-    notes = () if is_usual else ("base64 with unused bits set, which the library takes too",)
+    notes = () if is_usual else UNUSED_BITS
     return Parts(front[:_NONCE_BYTES], front[_NONCE_BYTES:], associated, expires_s, notes)
 
 

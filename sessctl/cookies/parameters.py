@@ -11,6 +11,17 @@ if TYPE_CHECKING:
 
 _MAX_LEEWAY_S = 24 * 3600
 _DIGITS = 9
+_WORDS = ("false", "true")
+
+
+def flag(context: CookieContext, name: str, *, default: bool) -> bool:
+    """A switch of the app. Raises UsageError for anything else than true and false."""
+    word = context.parameters.get(name, _WORDS[default])
+    if word not in _WORDS:
+        raise UsageError(
+            f"'{word}' is neither true nor false", hint=f"-p {name}={_WORDS[not default]}"
+        )
+    return word == _WORDS[True]
 
 
 def leeway_s(context: CookieContext) -> int:

@@ -22,7 +22,15 @@ from os import urandom
 from typing import TYPE_CHECKING, Any
 
 from sessctl.cookies import json_body, paseto_keys
-from sessctl.cookies.base import Cookie, DecodedCookie, Match, Signature, Verdict, VerdictWord
+from sessctl.cookies.base import (
+    UNUSED_BITS,
+    Cookie,
+    DecodedCookie,
+    Match,
+    Signature,
+    Verdict,
+    VerdictWord,
+)
 from sessctl.cookies.crypto import ENCRYPTED
 from sessctl.cookies.jose import shown, to_b64url
 from sessctl.cookies.parameters import leeway_s
@@ -174,7 +182,7 @@ def _parse(value: str, context: CookieContext) -> _Token:
     if len(body) < least:
         raise CookieError(f"{len(body)} bytes, where v4.{purpose} has {least} and more")
     is_usual = [to_b64url(body), to_b64url(footer)] == texts
-    notes = () if is_usual else ("base64 with unused bits set, which the library takes too",)
+    notes = () if is_usual else UNUSED_BITS
     return _Token(purpose, body, footer, notes)
 
 

@@ -26,9 +26,17 @@ from hmac import compare_digest
 from hmac import digest as hmac_digest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sessctl.cookies.base import Cookie, DecodedCookie, Match, Signature, Verdict, VerdictWord
+from sessctl.cookies.base import (
+    UNUSED_BITS,
+    Cookie,
+    DecodedCookie,
+    Match,
+    Signature,
+    Verdict,
+    VerdictWord,
+)
 from sessctl.cookies.guessing import hmac_guesser
-from sessctl.cookies.python import as_json, run_by
+from sessctl.cookies.python import as_json, why_unsafe
 from sessctl.cookies.signed_text import digest_of
 from sessctl.cookies.times import timed_as_usual
 from sessctl.errors import CookieError, LimitExceeded, SerializerError, UsageError
@@ -126,9 +134,12 @@ class Pyramid:
             why = parts.problem.message if parts.problem else ""
             return Verdict(VerdictWord.PAYLOAD_ERROR, Signature.VALID, None, index, (why,))
         word, notes = VerdictWord.VALID, parts.notes
-        if parts.value is not None and is_pickle(parts.body) and (called := run_by(parts.value)):
-            word = VerdictWord.UNSAFE_PICKLE
-            notes = (*notes, f"its pickle would have '{called}' run by whoever loads it")
+        if (
+            parts.value is not None
+            and is_pickle(parts.body)
+            and (unsafe := why_unsafe(parts.value))
+        ):
+            word, notes = VerdictWord.UNSAFE_PICKLE, (*notes, unsafe)
         verdict = Verdict(word, Signature.VALID, parts.decoded, index, notes)
         return timed_as_usual(verdict, now, max_age, self.lifetime, "timeout")
 
@@ -172,7 +183,7 @@ class Pyramid:
         except Base64Error:
             raise CookieError("its length is none of base64") from None
         is_usual = b64encode(raw, b"-_").rstrip(b"=").decode() == value
-        notes = () if is_usual else ("base64 with unused bits set, which the library takes too",)
+        notes = () if is_usual else UNUSED_BITS
         size = _SIZES[digest_of(context, "sha512")]
         mac, body = raw[:size], raw[size:]
         try:

@@ -55,14 +55,14 @@ def bytes_of(content: Any) -> bytes | None:
     return None
 
 
-def run_by(pickled: Value) -> str | None:
-    """What the library would call or make when it loads this pickle; None: plain data only."""
+def why_unsafe(pickled: Value) -> str | None:
+    """A note on what is called or made when this pickle is loaded; None: it is plain data."""
     pending = [pickled.data]
     while pending:
         item = pending.pop()
         if isinstance(item, dict):
             if "__object__" in item:
-                return str(item["__object__"])
+                return f"its pickle would have '{item['__object__']}' run by whoever loads it"
             pending.extend(item.values())
         elif isinstance(item, list):
             pending.extend(item)

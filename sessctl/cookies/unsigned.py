@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sessctl.cookies.base import Signature, Verdict, VerdictWord
-from sessctl.errors import UsageError
+from sessctl.cookies.parameters import flag
 
 if TYPE_CHECKING:
     from sessctl.cookies.base import CookieContext, DecodedCookie
@@ -19,10 +19,7 @@ PARAMETER = {"signed": "false: the app does not ask for a signature here (true)"
 
 def is_signed(context: CookieContext) -> bool:
     """Whether the app asks for a signature. Raises UsageError."""
-    word = context.parameters.get("signed", "true")
-    if word not in ("true", "false"):
-        raise UsageError(f"'{word}' is neither true nor false", hint="-p signed=false")
-    return word == "true"
+    return flag(context, "signed", default=True)
 
 
 def unsigned(decoded: DecodedCookie, *, expects_signature: bool) -> Verdict:
