@@ -51,9 +51,7 @@ class SqlConnection(ABC):
             f"{self.driver}://",
             creator=self._connect,
             poolclass=NullPool,
-            # It is closed and never used again; a rollback before would wait for a lock that an
-            # interrupt may have left behind.
-            pool_reset_on_return=None,
+            pool_reset_on_return=None,  # it is closed and never used again: see `close`
             hide_parameters=True,
         )
         self._open: sa.Connection | None = None
@@ -114,11 +112,12 @@ class SqlConnection(ABC):
                 connection.close()
 
     def close(self) -> None:
-        """Close the connection; whoever asks again gets another one."""
-        connection, self._open = self._open, None
-        if connection is not None:
-            with suppress(sa.exc.SQLAlchemyError, *self._driver_errors()):
-                connection.close()
+        """Close the connection; whoever asks again gets another one.
+
+        Nothing is reset before: that would wait for a lock of the driver, which an interrupt may
+        have left behind.
+        """
+        self._drop()
         self._engine.dispose()
 
     # -- statements -------------------------------------------------------------------------------
