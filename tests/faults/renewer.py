@@ -28,11 +28,14 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import urlsplit
 
 from tests.faults.stores import DAY_MS, stored
-from tests.support.engines import end_of, ending, now_ms
+from tests.support.engines import now_ms, write_file
+from tests.support.file_forms import FILE_FORMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
+
+    from tests.support.file_forms import FileForm
 
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # fcntl.h, renameat2(2)
 ROOT = Path(__file__).parents[2]
@@ -208,51 +211,51 @@ def _date(ms: int) -> Any:
 
 
 class FilesApplication:
-    """session-file-store's write, a rename over the file, here as an exchange of the two names,
-    which fails where there is none. What is gone is looked for again, as the library does."""
+    """A library's write, a rename over the file, here as an exchange of the two names, which fails
+    where there is none. What is gone is looked for again, as session-file-store does."""
 
-    unit_ms = 1
-
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, form: FileForm) -> None:
+        self._form, self.unit_ms = form, form.unit_ms
         self._path = Path(url.removeprefix("file://"))
         self._libc = ctypes.CDLL(None)
-        self._part = os.fsencode(self._path / f"part.{os.getpid()}")
+        self._part = self._path / f"part.{os.getpid()}"
         self._mine: set[str] = set()
 
     def save(self, sid: str, raw: bytes, ends_ms: int) -> bool:
-        return self._exchange(sid, ending(raw, ends_ms))
+        return self._exchange(sid, raw, ends_ms)
 
     def touch(self, sid: str, ends_ms: int) -> bool:
         found = self._tried(sid, self._read)
-        return found is not None and self._exchange(sid, ending(end_of(found)[0], ends_ms))
+        return found is not None and self._exchange(sid, self._form.unpack(found)[0], ends_ms)
 
     def write(self, sid: str, raw: bytes) -> bool:
         found = self._tried(sid, self._read)
-        return found is not None and self._exchange(sid, ending(raw, end_of(found)[1] or 0))
+        return found is not None and self._exchange(sid, raw, self._form.unpack(found)[1] or 0)
 
     def _read(self, file: Path) -> bytes | None:
         with suppress(FileNotFoundError):
             return file.read_bytes()
         return None
 
-    def _exchange(self, sid: str, raw: bytes) -> bool:
-        Path(os.fsdecode(self._part)).write_bytes(raw)
+    def _exchange(self, sid: str, raw: bytes, ends_ms: int) -> bool:
+        write_file(self._part, self._form.pack(raw, ends_ms), self._form, ends_ms)
+        part = os.fsencode(self._part)
 
         def exchange(file: Path) -> bool | None:
             name = os.fsencode(file)
-            done = self._libc.renameat2(_AT_FDCWD, self._part, _AT_FDCWD, name, _RENAME_EXCHANGE)
+            done = self._libc.renameat2(_AT_FDCWD, part, _AT_FDCWD, name, _RENAME_EXCHANGE)
             return True if done == 0 else None
 
         done = self._tried(sid, exchange) is not None
         if done:
             self._mine.add(sid)
-        os.unlink(self._part)
+        self._part.unlink()
         return done
 
     def _tried(self, sid: str, what: Callable[[Path], Any]) -> Any:
         """Five times, 50 ms apart, for a session that was there before."""
         for _ in range(5 if sid in self._mine else 1):
-            found = what(self._path / f"{sid}.json")
+            found = what(self._path / self._form.file(sid))
             if found is not None:
                 return found
             time.sleep(0.05 if sid in self._mine else 0)
@@ -264,7 +267,6 @@ APPLICATIONS = {
     "sqlite": SqliteApplication,
     "postgresql": PostgresApplication,
     "mysql": MysqlApplication,
-    "file": FilesApplication,
     "mongodb": MongoApplication,
 }
 
@@ -344,8 +346,14 @@ def _say(text: str) -> None:
 
 
 def main() -> None:
-    url = sys.argv[1].rpartition("layout=")[0][:-1]  # drivers know no layouts
-    application: Application = APPLICATIONS[url.partition(":")[0]](url)
+    url, _, layout = sys.argv[1].rpartition("layout=")
+    url = url[:-1]  # drivers know no layouts
+    scheme = url.partition(":")[0]
+    application: Application
+    if scheme == "file":
+        application = FilesApplication(url, FILE_FORMS[layout])
+    else:
+        application = APPLICATIONS[scheme](url)
     while order := _line():
         log = renew(application, json.loads(order))
         _line()

@@ -8,7 +8,7 @@ import stat
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from sessctl.admin.journal import list_journals, open_journal
-from tests.support.engines import end_of, now_ms
+from tests.support.engines import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -362,7 +362,7 @@ class MysqlSubject(RowSubject):
 
 
 class FilesSubject:
-    """session-file-store's files, most of them over, with rights and times of every kind."""
+    """Session files, most of them over, with rights and times of every kind."""
 
     name = "files"
     purge: ClassVar[list[str]] = ["purge", "--expired", "--yes"]
@@ -381,12 +381,13 @@ class FilesSubject:
                 raw = b' {"cookie" : {},  "a":1, "a":2, "u":"\\u0131\xc4\xb1"}'
             if number % 25 == 5:
                 raw = rng.randbytes(200)  # no session
-            rows.append((sid(rng), raw, over(rng, number)))
+            rows.append((self.sid(rng), raw, over(rng, number)))
         self.replace(rows)
         for name, _, _ in rows:
-            file = self.engine.path / f"{name}.json"
+            file = self._file(name)
             file.chmod(rng.choice((0o600, 0o640, 0o644)))
-            os.utime(file, ns=(0, rng.randrange(2**60)))
+            if not self.engine.form.by_mtime:
+                os.utime(file, ns=(0, rng.randrange(2**60)))
         (self.engine.path / "README.txt").write_bytes(b"no session")
         return self.contents()
 
@@ -397,17 +398,26 @@ class FilesSubject:
             self.engine.save(name.encode(), raw, ends)
 
     def remove(self, sids: Sequence[str]) -> int:
-        there = [name for name in sids if (self.engine.path / f"{name}.json").exists()]
+        there = [name for name in sids if self._file(name).exists()]
         for name in there:
             self.engine.drop(name.encode())
         return len(there)
 
     def sessions(self) -> dict[str, tuple[bytes, int]]:
-        found: dict[str, tuple[bytes, int]] = {}
-        for name, (content, *_) in self.contents().items():
-            raw, ends = end_of(content)
-            found[name.decode().removesuffix(".json")] = (raw, ends or 0)
+        form, found = self.engine.form, dict[str, tuple[bytes, int]]()
+        before, _, after = form.file("*").partition("*")
+        for name, (content, mtime_ns, _) in self.contents().items():
+            raw, ends = form.unpack(content)
+            if form.by_mtime:
+                ends = mtime_ns // 1_000_000 + form.by_mtime
+            found[name.decode().removeprefix(before).removesuffix(after)] = (raw, ends or 0)
         return found
+
+    def sid(self, rng: Random) -> str:
+        return self.engine.form.sid(rng)
+
+    def _file(self, sid: str) -> Path:
+        return self.engine.path / self.engine.form.file(sid)
 
     def contents(self) -> Contents:
         return {
@@ -416,7 +426,7 @@ class FilesSubject:
         }
 
     def key(self, sid: str) -> bytes:
-        return f"{sid}.json".encode()
+        return self.engine.form.file(sid).encode()
 
     def frozen(self, item: dict[str, Any]) -> tuple[Any, tuple[Any, ...]]:
         return self.key(item["sid"]), (item["content"], item["mtime_ns"], item["mode"])

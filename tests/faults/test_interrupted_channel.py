@@ -17,7 +17,8 @@ import pytest
 
 from sessctl.session import Query
 from tests.faults.stores import HOUR_MS, stored
-from tests.support.engines import end_of, now_ms
+from tests.support.engines import now_ms
+from tests.support.file_forms import EXPRESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,7 +67,7 @@ def values(subject: Subject, rng: Random) -> dict[str, bytes]:
 def check(store: Store, values: dict[str, bytes], rng: Random) -> None:
     """Two questions, each with its own answer."""
     for name in rng.sample(list(values), 2):
-        found = [(one.sid, end_of(one.raw)[0]) for one in store.get([name])]
+        found = [(one.sid, EXPRESS.unpack(one.raw)[0]) for one in store.get([name])]
         assert found == [(name, values[name])]
 
 

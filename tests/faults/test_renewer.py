@@ -19,7 +19,7 @@ from sessctl.admin.plan import Permissions
 from sessctl.admin.removal import Removal
 from sessctl.session import Query
 from tests.faults.renewer import Log, Renewers
-from tests.faults.stores import HOUR_MS, sid, stored
+from tests.faults.stores import HOUR_MS, FilesSubject, sid, stored
 from tests.support.engines import now_ms
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ RULES = {
 
 def fill(subject: Subject, rule: str, rng: Random) -> list[str]:
     """Sessions that the rule selects until they are renewed."""
-    sids = [sid(rng) for _ in range(SESSIONS)]
+    new_sid = subject.sid if isinstance(subject, FilesSubject) else sid
+    sids = [new_sid(rng) for _ in range(SESSIONS)]
     ends = now_ms() + (-HOUR_MS if rule == "expired" else HOUR_MS // 2)
     # What Redis itself ends is never expired: only the date inside says so.
     stays = rule == "expired" and subject.name == "redis"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 import stat
 import time
@@ -12,11 +11,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import redis
 
 from sessctl.stores.opening import open_store
+from tests.support.file_forms import EXPRESS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from sessctl.stores.base import Store
+    from tests.support.file_forms import FileForm
     from tests.support.servers import RedisServer
 
 VALUE = b'{"cookie":{"expires":null},"passport":{"user":"%b"}}'
@@ -133,34 +134,16 @@ class SqliteEngine:
         return {sid: (sess, expired) for sid, sess, expired in rows}
 
 
-_LAST_ACCESS = re.compile(rb',"__lastAccess":(\d+)}')
-_MAX_AGE = re.compile(rb'"originalMaxAge":(\d+)')
-
-
-def ending(raw: bytes, expires_ms: int) -> bytes:
-    """A session of express-session as session-file-store writes it, to end then."""
-    age = _MAX_AGE.search(raw)
-    last = expires_ms - (int(age[1]) if age else 3_600_000)
-    return raw[:-1] + b',"__lastAccess":%d}' % last if raw.endswith(b"}") else raw
-
-
-def end_of(raw: bytes) -> tuple[bytes, int | None]:
-    """What `ending` was given."""
-    last, age = _LAST_ACCESS.search(raw), _MAX_AGE.search(raw)
-    if last is None:
-        return raw, None
-    return _LAST_ACCESS.sub(b"}", raw), int(last[1]) + (int(age[1]) if age else 3_600_000)
-
-
 class FilesEngine:
-    """session-file-store's directory, written as it writes: another name first, then a rename."""
+    """A directory of session files, written as its library writes: another name first, then a
+    rename."""
 
     name = "files"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, form: FileForm = EXPRESS) -> None:
         path.mkdir(exist_ok=True)
-        self.path = path
-        self.url = with_layout(f"file://{path}", "session-file-store")
+        self.path, self.form = path, form
+        self.url = with_layout(f"file://{path}", form.layout)
         self._written = 0
 
     def open(self, *, write: bool = False, **options: Any) -> Store:
@@ -168,15 +151,15 @@ class FilesEngine:
 
     def raw(self, value: bytes, expires_ms: int | None) -> bytes:
         """The value with its end inside, as the library keeps it."""
-        return value if expires_ms is None else ending(value, expires_ms)
+        return value if expires_ms is None else self.form.pack(value, expires_ms)
 
     def save(self, sid: bytes, raw: bytes, expires_ms: int | None) -> None:
-        self._write(self._file(sid), self.raw(raw, expires_ms))
+        self._write(self._file(sid), self.raw(raw, expires_ms), expires_ms)
 
     def touch(self, sid: bytes, expires_ms: int) -> None:
         if self._file(sid).exists():
-            value, _ = end_of(self._file(sid).read_bytes())
-            self._write(self._file(sid), ending(value, expires_ms))
+            value, _ = self.form.unpack(self._file(sid).read_bytes())
+            self._write(self._file(sid), self.form.pack(value, expires_ms), expires_ms)
 
     def drop(self, sid: bytes) -> None:
         self._file(sid).unlink(missing_ok=True)
@@ -196,10 +179,18 @@ class FilesEngine:
         return found
 
     def _file(self, sid: bytes) -> Path:
-        return self.path / f"{os.fsdecode(sid)}.json"
+        return self.path / self.form.file(os.fsdecode(sid))
 
-    def _write(self, file: Path, raw: bytes) -> None:
+    def _write(self, file: Path, raw: bytes, expires_ms: int | None) -> None:
         self._written += 1
         part = file.with_name(f"{file.name}.{self._written}")
-        part.write_bytes(raw)
+        write_file(part, raw, self.form, expires_ms)
         part.rename(file)
+
+
+def write_file(path: Path, content: bytes, form: FileForm, expires_ms: int | None) -> None:
+    """A file with this content, of the time that makes it end then."""
+    path.write_bytes(content)
+    if form.by_mtime and expires_ms is not None:
+        mtime_ns = (expires_ms - form.by_mtime) * 1_000_000
+        os.utime(path, ns=(mtime_ns, mtime_ns))
