@@ -8,6 +8,7 @@ is the pattern for the others. 3 us for a signed id, most of it the HMAC.
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sessctl.cli.cookie_answers import Answers, read_cookie, unreadable
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from sessctl.cli.cookie_options import Judging
     from sessctl.cli.run import Run
     from sessctl.cookies.batch.given import Given, Place
+    from sessctl.cookies.batch.lines import Chunk
+    from sessctl.cookies.batch.source import Form
     from sessctl.text import Masker
 
 _KINDS = 64  # of a batch; strangers could make up as many as there are lines
@@ -93,6 +96,41 @@ class Batch:
             self.answers.add(answer)
         self.count(Tally(total, valid, unread))
 
+    @property
+    def has_short_way(self) -> bool:
+        """Lines may have one: they are best taken in chunks."""
+        return self._plain.is_usable
+
+    def add_lines(self, chunk: Chunk, form: Form) -> None:
+        """Write the answers to a chunk of lines, as `add_all` does."""
+        from sessctl.cookies.batch.source import Form, given_of  # only batches need it
+
+        if form is not Form.LINES or not self.has_short_way:
+            self.add_all(given_of(BytesIO(chunk.data), form, chunk.first))
+            return
+        lines = chunk.data.split(b"\n")
+        if b"\r" in chunk.data:
+            lines = [line.rstrip(b"\r") for line in lines]
+        plain, written, valid, items = self._plain, 0, 0, list[bytes]()
+        for number, line in enumerate(lines, chunk.first):
+            found = plain.judge(line)
+            pattern = plain.patterns.get(found[0]) if found is not None else None
+            if found is not None and pattern is not None:
+                items.append(pattern.line % (*found[1], number))
+                valid += pattern.is_valid
+                continue
+            written += len(items)
+            self._add_items(items)
+            self.add_all(given_of(BytesIO(line), form, number))
+        self.count(Tally(written + len(items), valid))
+        self._add_items(items)
+
+    def _add_items(self, items: list[bytes]) -> None:
+        if items:
+            items.append(b"")
+            self.answers.add_lines(b"\n".join(items))
+            items.clear()
+
     def count(self, more: Tally) -> None:
         """Add what was counted elsewhere."""
         self.tally = Tally(*map(sum, zip(self.tally, more, strict=True)))
@@ -123,30 +161,30 @@ class PlainCookies:
     """
 
     def __init__(self, how: Judging, *, is_usable: bool) -> None:
-        self._is_usable = is_usable
+        self.is_usable = is_usable
+        self.patterns: dict[Hashable, Pattern] = {}
         self._how = how
         self._format: str | None = None
         self._tried: set[str | None] = {None}  # formats that have no short way
-        self._own, self._judge = PlainJudge((), _leave)
-        self._patterns: dict[Hashable, Pattern] = {}
+        self._own, self.judge = PlainJudge((), _leave)
 
     def line(self, text: str, place: Place) -> tuple[bytes, bool] | None:
         """(the cookie's line of JSON, whether it is valid); None: it has to take the long way."""
-        found = self._judge(text)
+        found = self.judge(_line(text))
         if found is None or type(place) is not int:
             return None
         kind, own = found
-        pattern = self._patterns.get(kind)
+        pattern = self.patterns.get(kind)
         return None if pattern is None else (pattern.line % (*own, place), pattern.is_valid)
 
     def learn(self, text: str, item: dict[str, Any]) -> None:
         """What came of a text that took the long way; a plain one is the pattern from now on."""
         name = item["format"]
-        if self._is_usable and self._format is None and name not in self._tried:
+        if self.is_usable and self._format is None and name not in self._tried:
             self._choose(name)
-        found = self._judge(text)
-        if found is not None and item["format"] == self._format and len(self._patterns) < _KINDS:
-            self._patterns[found[0]] = Pattern(self._with_holes(item), item["verdict"] == "valid")
+        found = self.judge(_line(text))
+        if found is not None and item["format"] == self._format and len(self.patterns) < _KINDS:
+            self.patterns[found[0]] = Pattern(self._with_holes(item), item["verdict"] == "valid")
 
     def _choose(self, name: str) -> None:
         self._tried.add(name)
@@ -155,7 +193,7 @@ class PlainCookies:
         is_usual = not how.parameters and not known(format, how.usual_parameters)
         if isinstance(format, PlainlyJudged) and is_usual:
             self._format = name
-            self._own, self._judge = format.plain_judge(
+            self._own, self.judge = format.plain_judge(
                 how.secrets, now=how.now, max_age=how.max_age
             )
 
@@ -170,5 +208,10 @@ def _literal(value: Any) -> bytes:
     return to_json(value).replace(b"%", b"%%")
 
 
-def _leave(text: str, /) -> None:
-    """The judge before a format is known: every text takes the long way."""
+def _line(text: str) -> bytes:
+    """A text as bytes, whatever is in it; no judge knows what is not ASCII."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _leave(line: bytes, /) -> None:
+    """The judge before a format is known: every line takes the long way."""

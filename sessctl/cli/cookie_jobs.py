@@ -11,12 +11,10 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections import deque
-from io import BytesIO
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from sessctl.cli.cookie_batch import Tally
-from sessctl.cookies.batch.source import given_of
 from sessctl.cookies.processes import Worker
 
 if TYPE_CHECKING:
@@ -41,7 +39,7 @@ def judge_in_processes(run: Run, batch: Batch, source: Source, jobs: int) -> Non
     first = list(islice(chunks, jobs))
     if len(first) < 2:  # not worth a process
         for chunk in first:
-            batch.add_all(given_of(BytesIO(chunk.data), source.form, chunk.first))
+            batch.add_lines(chunk, source.form)
         return
     task = _task(run, batch, source)
     workers: list[Worker] = []
@@ -50,7 +48,7 @@ def judge_in_processes(run: Run, batch: Batch, source: Source, jobs: int) -> Non
             workers.append(Worker(_MODULE, task, "judged cookies"))
         for chunk, answer in _in_turn(workers, chain(first, chunks)):
             if answer is None:
-                batch.add_all(given_of(BytesIO(chunk.data), source.form, chunk.first))
+                batch.add_lines(chunk, source.form)
             else:
                 batch.count(answer[0])
                 batch.answers.add_lines(answer[1])

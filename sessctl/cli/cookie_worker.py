@@ -23,7 +23,7 @@ from sessctl.cli.cookie_options import Judging
 from sessctl.cli.run import Run
 from sessctl.cli.streams import Streams
 from sessctl.cookies.batch.lines import Chunk
-from sessctl.cookies.batch.source import Form, given_of
+from sessctl.cookies.batch.source import Form
 from sessctl.text import Masker, Secret
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _work_of(task: dict[str, Any]) -> Callable[[Chunk], tuple[Tally, bytes]]:
         out.seek(0)
         out.truncate()
         batch.tally = Tally()
-        batch.add_all(given_of(BytesIO(chunk.data), form, chunk.first))
+        batch.add_lines(chunk, form)
         return batch.tally, out.getvalue()
 
     return work

@@ -40,7 +40,11 @@ def judge_batch(
     if jobs is None or jobs == 1 or why_one:
         if why_one and (jobs or 1) > 1:
             run.note(f"one process does all: {why_one}")
-        batch.add_all(texts)
+        if batch.has_short_way and not isinstance(texts, list) and texts.has_lines:
+            for chunk in texts.chunks():
+                batch.add_lines(chunk, texts.form)
+        else:
+            batch.add_all(texts)
     else:
         from sessctl.cli.cookie_jobs import judge_in_processes  # one process needs none of it
 

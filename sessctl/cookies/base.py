@@ -126,15 +126,15 @@ class Verdict:
 class PlainJudge(NamedTuple):
     """A fast `verify` for a batch: for cookies in their usual form that differ in little.
 
-    It judges texts that are such a cookie, with nothing around it, that no other format could claim
-    otherwise than any cookie of their kind, and whose app has the library's defaults; it leaves
-    every other text to `verify`.
+    It judges lines (bytes, without their end) that are such a cookie, with nothing around it, that
+    no other format could claim otherwise than any cookie of their kind, and whose app has the
+    library's defaults; it leaves every other line to `verify`.
     """
 
     own: tuple[str, ...]  # the keys of a cookie's item that are its own, in the item's order
     # (kind, the values of `own` as JSON): cookies of a kind are alike in all else, their verdict
     # among it. None: not plain.
-    judge: Callable[[str], tuple[Hashable, tuple[bytes, ...]] | None]
+    judge: Callable[[bytes], tuple[Hashable, tuple[bytes, ...]] | None]
 
 
 @runtime_checkable

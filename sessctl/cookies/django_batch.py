@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from binascii import a2b_base64
-from functools import lru_cache
 from hmac import compare_digest
 from itertools import product
 from typing import TYPE_CHECKING
@@ -17,10 +16,10 @@ from typing import TYPE_CHECKING
 from sessctl.cookies.base import CookieContext, DecodedCookie, PlainJudge, VerdictWord
 from sessctl.cookies.django_signed import FROM_S, Reading, SignedBody
 from sessctl.cookies.guessing import begun
-from sessctl.cookies.plain_json import STANDARD, plain_json
+from sessctl.cookies.plain_json import STANDARD, instants, plain_json
 from sessctl.cookies.registry import cookie_format
 from sessctl.serializers import django
-from sessctl.timespec import iso, to_ms
+from sessctl.timespec import to_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -52,16 +51,12 @@ def plain_judge(
     now_ms = to_ms(now)
     limit = format.lifetime if max_age is None else max_age
     limit_ms = None if limit is None else limit.total_seconds() * 1000
-    whole, plain = _PLAIN.fullmatch, plain_json()
-    # Times are read by two letters and written by hours: a quarter of the time of one by one.
-    within = [b'%02d:%02d.000Z"' % divmod(second, 60) for second in range(3600)]
+    whole, plain, instant = _PLAIN.fullmatch, plain_json(), instants()
+    # Times are read by two letters: a quarter of the time of one by one.
     pairs = {(a + b).encode(): django.stamp_s(a + b) for a, b in product(django.BASE62, repeat=2)}
 
-    def judge(text: str) -> tuple[Hashable, tuple[bytes, ...]] | None:
-        if not text.isascii():
-            return None
-        raw = text.encode()
-        found = whole(raw.translate(STANDARD))
+    def judge(line: bytes) -> tuple[Hashable, tuple[bytes, ...]] | None:
+        found = whole(line.translate(STANDARD))
         if found is None:
             return None
         _, dot, body, high, middle, low, signature = found.groups()
@@ -69,8 +64,8 @@ def plain_judge(
         issued_s = (pairs[high] * 3844 + pairs[middle]) * 3844 + pairs[low]
         if payload is None or issued_s <= FROM_S:
             return None
-        own = payload, _hour(issued_s // 3600) + within[issued_s % 3600]
-        message, given = raw[:-_SIGNATURE], a2b_base64(signature + b"=")
+        own = payload, instant(issued_s)
+        message, given = line[:-_SIGNATURE], a2b_base64(signature + b"=")
         for index, mac in enumerate(mine):
             if compare_digest(mac(message), given):
                 is_old = limit_ms is not None and now_ms - issued_s * 1000 > limit_ms
@@ -80,12 +75,6 @@ def plain_judge(
         return (None, VerdictWord.BAD_SIGNATURE, dot), own
 
     return PlainJudge(("payload", "issued_at"), judge)
-
-
-@lru_cache(maxsize=1024)
-def _hour(hours: int) -> bytes:
-    """The beginning of an instant as JSON, from the hours since 1970."""
-    return f'"{iso(hours * 3_600_000)[:14]}'.encode()
 
 
 def _macs(format: SignedBody, secrets: Sequence[Secret]) -> list[list[Callable[[bytes], bytes]]]:

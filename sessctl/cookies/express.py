@@ -12,7 +12,6 @@ Not supported: a custom `cookie-signature` (no option for one exists).
 
 from __future__ import annotations
 
-import hmac
 import re
 from binascii import b2a_base64
 from hmac import compare_digest
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
 
 # Nothing but a cookie, as it is or percent-encoded, its sid as `genid` makes it by default:
 # uid-safe, 24 bytes.
-_PLAIN = re.compile(r"s(?::|%3A)([A-Za-z0-9_-]{32})\.((?:[A-Za-z0-9+/]|%2B|%2F){43})")
+_PLAIN = re.compile(rb"s(?::|%3A)([A-Za-z0-9_-]{32})\.((?:[A-Za-z0-9+/]|%2B|%2F){43})")
 
 
 class ExpressSession:
@@ -98,23 +97,24 @@ class ExpressSession:
     def plain_judge(
         self, secrets: Sequence[Secret], *, now: datetime, max_age: timedelta | None
     ) -> PlainJudge:
-        # The key's part of the HMAC is done once a secret, which halves the time (1.2 us a cookie
-        # against 2.5).
-        keyed = [hmac.new(secret.reveal(), digestmod="sha256") for secret in secrets]
+        from sessctl.cookies.guessing import begun
+
+        keyed = list(enumerate(begun(secret.reveal(), "sha256") for secret in secrets))
         whole = _PLAIN.fullmatch
 
-        def judge(text: str) -> tuple[int | None, tuple[bytes, ...]] | None:
-            found = whole(text)
+        def judge(line: bytes) -> tuple[int | None, tuple[bytes, ...]] | None:
+            found = whole(line)
             if found is None:
                 return None
-            sid, given = found[1].encode(), found[2]
-            if "%" in given:
-                given = percent_decode(given)
+            sid, given = found.groups()
+            if b"%" in given:
+                given = given.replace(b"%2B", b"+").replace(b"%2F", b"/")
             own = (b'"%b"' % sid,)
-            for index, key in enumerate(keyed):
-                mac = key.copy()
+            for index, (inner, outer) in keyed:
+                mac, whole_mac = inner.copy(), outer.copy()
                 mac.update(sid)
-                if compare_digest(b2a_base64(mac.digest(), newline=False)[:-1], given.encode()):
+                whole_mac.update(mac.digest())
+                if compare_digest(b2a_base64(whole_mac.digest(), newline=False)[:-1], given):
                     return index, own
             return None, own
 

@@ -1,4 +1,5 @@
-"""JSON in a cookie that can be printed as it stands: what a batch need not decode and write anew.
+"""What the short ways through a batch share: JSON in a cookie that can be printed as it stands, and
+times as JSON.
 
 Reading it with a fast reader and writing it again has to give the same bytes. That rules out
 repeated keys, blanks and odd spellings, and with ASCII whatever our own output writes otherwise.
@@ -9,11 +10,13 @@ from __future__ import annotations
 import zlib
 from binascii import Error as Base64Error
 from binascii import a2b_base64
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from sessctl.limits import DEFAULT
+from sessctl.timespec import iso
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +55,18 @@ def plain_json() -> Callable[[bytes, bytes], bytes | None]:
         return raw
 
     return plain
+
+
+def instants() -> Callable[[int], bytes]:
+    """What takes seconds since 1970, up to 2100, to the instant as `iso` writes it, in quotes: a
+    quarter of its time."""
+    within = [b'%02d:%02d.000Z"' % divmod(second, 60) for second in range(3600)]
+
+    @lru_cache(maxsize=1024)
+    def hour(hours: int) -> bytes:
+        return f'"{iso(hours * 3_600_000)[:14]}'.encode()
+
+    return lambda seconds: hour(seconds // 3600) + within[seconds % 3600]
 
 
 def _refuse(text: str) -> float:

@@ -130,10 +130,12 @@ def test_a_usual_session_takes_the_short_way() -> None:
     judge = format.plain_judge(as_secrets([NEW, OLD]), now=at, max_age=None).judge
     payload = b'{"_fresh":true,"_user_id":"42","n":7}'
     value = sign_cookie(json.loads(payload), OLD, "flask", now=at)[0].value
-    found = judge(value)
+    found = judge(value.encode())
     assert found is not None
     assert found[1] == (payload, b'"2026-01-01T00:00:00.000Z"')
-    assert judge(sign_cookie({"f": 0.1, "x": "yyyyy"}, OLD, "flask", now=at)[0].value) is None
+    assert (
+        judge(sign_cookie({"f": 0.1, "x": "yyyyy"}, OLD, "flask", now=at)[0].value.encode()) is None
+    )
 
 
 @pytest.mark.parametrize("secrets", [[], REFERENCES], ids=["no secret", "secrets"])

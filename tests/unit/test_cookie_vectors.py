@@ -286,7 +286,7 @@ def test_vector_cookie_is_judged_the_same_in_a_batch(row: Row) -> None:
     cookie = row.text
     changed = [cookie[:i] + "A" + cookie[i + 1 :] for i in range(len(cookie))]
     for text in (cookie, cookie + "=", cookie + "\n", " " + cookie, cookie.lower(), *changed):
-        found = judge(text)
+        found = judge(text.encode("utf-8", "surrogatepass"))
         if found is None:
             continue
         verdict = verify_cookie(text, secrets, "express-session")
@@ -298,7 +298,7 @@ def test_vector_cookie_is_judged_the_same_in_a_batch(row: Row) -> None:
 
 def test_a_usual_cookie_is_judged_in_a_batch() -> None:
     sid = "ZpXqWYtAm5kR5J-gZwrEH1uYPOOucMrZ"
-    cookie = sign_cookie(sid, SECRET)[0].value
+    cookie = sign_cookie(sid, SECRET)[0].value.encode()
     own = (f'"{sid}"'.encode(),)
     assert plain_judge("express-session", ["new", SECRET])(cookie) == (1, own)
     assert plain_judge("express-session", "new")(cookie) == (None, own)
