@@ -95,9 +95,8 @@ class Writer:
         """Items that a process of ours has encoded with this format's `item`, a line each."""
         if not data:
             return
-        if self._output in ("json", "jsonl"):
-            items = data[:-1]
-            self.encoded(items.replace(b"\n", b",\n") if self._output == "json" else items)
+        if self._output == "json":
+            self.encoded(data[:-1].replace(b"\n", b",\n"))
         else:
             self.start()
             self._streams.raw(data)

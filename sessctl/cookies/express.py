@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 
 # Nothing but a cookie, as it is or percent-encoded, its sid as `genid` makes it by default:
 # uid-safe, 24 bytes.
-_PLAIN = re.compile(rb"s(?::|%3A)([A-Za-z0-9_-]{32})\.((?:[A-Za-z0-9+/]|%2B|%2F){43})")
+_PLAIN = re.compile(rb"s(?::|%3A)([A-Za-z0-9_-]{32})\.([A-Za-z0-9+/]{43})")
+_ENCODED = re.compile(rb"s(?::|%3A)([A-Za-z0-9_-]{32})\.([A-Za-z0-9+/%]{45,129})")
 
 
 class ExpressSession:
@@ -100,18 +101,18 @@ class ExpressSession:
         from sessctl.cookies.guessing import begun
 
         keyed = list(enumerate(begun(secret.reveal(), "sha256") for secret in secrets))
-        whole = _PLAIN.fullmatch
+        plain, encoded = _PLAIN.fullmatch, _ENCODED.fullmatch
 
         def judge(line: bytes) -> tuple[int | None, tuple[bytes, ...]] | None:
-            found = whole(line)
+            found = plain(line)
+            if found is None and encoded(line) is not None:
+                found = plain(line.replace(b"%2B", b"+").replace(b"%2F", b"/"))
             if found is None:
                 return None
             sid, given = found.groups()
-            if b"%" in given:
-                given = given.replace(b"%2B", b"+").replace(b"%2F", b"/")
-            own = (b'"%b"' % sid,)
+            own = (b'"' + sid + b'"',)
             for index, (inner, outer) in keyed:
-                mac, whole_mac = inner.copy(), outer.copy()
+                mac, whole_mac = inner(), outer()
                 mac.update(sid)
                 whole_mac.update(mac.digest())
                 if compare_digest(b2a_base64(whole_mac.digest(), newline=False)[:-1], given):

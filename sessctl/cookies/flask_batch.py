@@ -28,6 +28,7 @@ _PLAIN = re.compile(
     rb"((\.?)([A-Za-z0-9+/]{9,4096})\.([A-Za-z0-9+/]{6}))\.([A-Za-z0-9+/]{26}[AEIMQUYcgkosw048])"
 )
 _SIGNATURE = 28  # characters, with its dot
+_BLANK, _PLUS, _SLASH = b" +/"
 _MAX_SID = 256  # beyond, it is no candidate for a signed id
 
 
@@ -46,15 +47,18 @@ def plain_judge(
         signed, dot, body, stamp, signature = found.groups()
         stamp_s = int.from_bytes(a2b_base64(stamp + b"=="), "big")
         payload = plain(body, dot)
-        # A tag of Flask, the header of a JWT.
-        if payload is None or stamp_s < EPOCH_2011_S or b'{" ' in payload or b'"alg"' in payload:
+        if payload is None or stamp_s < EPOCH_2011_S:
+            return None
+        # A tag of Flask, which begins with a blank; the header of a JWT. A single byte is looked
+        # for in a quarter of the time.
+        if (_BLANK in payload and b'{" ' in payload) or (not dot and b'"alg"' in payload):
             return None
         own = payload, instant(stamp_s)
         given, message = a2b_base64(signature + b"="), line[:-_SIGNATURE]
         # What tells which other formats the text could be of, beside the verdict.
-        shape = dot, b"+" in signature or b"/" in signature, len(signed) > _MAX_SID
+        shape = dot, _PLUS in signature or _SLASH in signature, len(signed) > _MAX_SID
         for index, (inner, outer) in enumerate(keys):
-            mac, whole_mac = inner.copy(), outer.copy()
+            mac, whole_mac = inner(), outer()
             mac.update(message)
             whole_mac.update(mac.digest())
             if compare_digest(whole_mac.digest(), given):

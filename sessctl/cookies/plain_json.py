@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _LONGEST = DEFAULT.int_digits
 _DEPTH = DEFAULT.depth
 _SHALLOW = 2 * _DEPTH
+_DEL = 0x7F
 # From the url-safe alphabet to the one that is read fastest; what is of that one only is no cookie.
 STANDARD = bytes.maketrans(b"-_+/", b"+/!!")
 
@@ -50,7 +51,7 @@ def plain_json() -> Callable[[bytes, bytes], bytes | None]:
         except (Base64Error, zlib.error, msgspec.DecodeError, ValueError, RecursionError):
             return None
         # What is spelled out on printing, what is perhaps too deep: a level takes two characters.
-        if b"\x7f" in raw or (len(raw) > _SHALLOW and raw.count(b"[") + raw.count(b"{") > _DEPTH):
+        if _DEL in raw or (len(raw) > _SHALLOW and raw.count(b"[") + raw.count(b"{") > _DEPTH):
             return None
         return raw
 
