@@ -8,8 +8,6 @@ repeated keys, blanks and odd spellings, and with ASCII whatever our own output 
 from __future__ import annotations
 
 import zlib
-from binascii import Error as Base64Error
-from binascii import a2b_base64
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -26,6 +24,7 @@ _LONGEST = DEFAULT.int_digits
 _DEPTH = DEFAULT.depth
 _SHALLOW = 2 * _DEPTH
 _DEL = 0x7F
+_ENDS = (b'"', b'==="', b'=="', b'="')  # of base64, by its length
 # From the url-safe alphabet to the one that is read fastest; what is of that one only is no cookie.
 STANDARD = bytes.maketrans(b"-_+/", b"+/!!")
 
@@ -36,11 +35,12 @@ def plain_json() -> Callable[[bytes, bytes], bytes | None]:
     It is an object that can be printed as it stands; None for every other.
     """
     read = msgspec.json.Decoder(dict, float_hook=_refuse).decode
+    from_base64 = msgspec.json.Decoder(bytes).decode  # in two thirds of the time of a2b_base64
     write = msgspec.json.Encoder().encode
 
     def plain(body: bytes, dot: bytes) -> bytes | None:
         try:
-            raw = a2b_base64(body + b"==")
+            raw = from_base64(b'"' + body + _ENDS[len(body) % 4])
             if dot:
                 stream = zlib.decompressobj()
                 raw = stream.decompress(raw, _LONGEST + 1)
@@ -48,7 +48,7 @@ def plain_json() -> Callable[[bytes, bytes], bytes | None]:
                     return None
             if len(raw) > _LONGEST or not raw.isascii() or write(read(raw)) != raw:
                 return None
-        except (Base64Error, zlib.error, msgspec.DecodeError, ValueError, RecursionError):
+        except (zlib.error, msgspec.DecodeError, ValueError, RecursionError):
             return None
         # What is spelled out on printing, what is perhaps too deep: a level takes two characters.
         if _DEL in raw or (len(raw) > _SHALLOW and raw.count(b"[") + raw.count(b"{") > _DEPTH):
