@@ -64,16 +64,18 @@ class SessionFileStore:
         return _LAST_ACCESS.sub(b"}", content), ends_ms
 
 
-class Cachelib:
-    """Of Flask-Session: seconds in four bytes, and a pickle."""
-
-    layout, unit_ms, by_mtime = "flask-cachelib-file", 1000, 0
-
+class _Hashed:
     def sid(self, rng: Random) -> str:
         return rng.randbytes(32).hex()
 
     def file(self, sid: str) -> str:
         return sid
+
+
+class Cachelib(_Hashed):
+    """Of Flask-Session: seconds in four bytes, and a pickle."""
+
+    layout, unit_ms, by_mtime = "flask-cachelib-file", 1000, 0
 
     def pack(self, raw: bytes, ends_ms: int) -> bytes:
         if not raw.endswith(b"}"):
@@ -87,14 +89,8 @@ class Cachelib:
         return raw, struct.unpack_from("<I", content)[0] * 1000
 
 
-class Litestar:
+class Litestar(_Hashed):
     layout, unit_ms, by_mtime = "litestar-file", 1, 0
-
-    def sid(self, rng: Random) -> str:
-        return rng.randbytes(32).hex()
-
-    def file(self, sid: str) -> str:
-        return sid
 
     def pack(self, raw: bytes, ends_ms: int) -> bytes:
         if not raw.endswith(b"}"):

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from sessctl.stores.access import Access
     from sessctl.stores.base import Lag, Pair, Result
     from sessctl.stores.facts import Fact
-    from sessctl.stores.layouts.base import FileLayout
+    from sessctl.stores.layouts.files import FileLayout
     from sessctl.stores.url import StoreUrl
 
 _PAGE = 500

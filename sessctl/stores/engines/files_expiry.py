@@ -14,14 +14,14 @@ import msgspec
 
 from sessctl.errors import SerializerError
 from sessctl.session import Expiry
-from sessctl.stores.layouts.base import FileEnd
+from sessctl.stores.layouts.files import FileEnd
 from sessctl.timespec import MAX_MS, from_ms, parse_iso_ms, to_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sessctl.stores.engines.files_directory import Stamp
-    from sessctl.stores.layouts.base import FileLayout
+    from sessctl.stores.layouts.files import FileLayout
     from sessctl.stores.reader import Reader
 
 _IN_NS = 1_000_000  # a millisecond

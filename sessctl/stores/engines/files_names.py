@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from sessctl.errors import ConfigError
 
 if TYPE_CHECKING:
-    from sessctl.stores.layouts.base import FileLayout
+    from sessctl.stores.layouts.files import FileLayout
 
 # 200 of the 255 bytes of a name: an extension and what we or the library append must fit as well.
 _LONGEST = 200

@@ -34,14 +34,12 @@ from sessctl.errors import SerializerError
 from sessctl.serializers.django import split, unpacked
 from sessctl.stores.layouts.base import (
     DateForm,
-    FileEnd,
-    FileLayout,
     KeyLayout,
-    Naming,
     TableLayout,
     Unit,
 )
 from sessctl.stores.layouts.cached import CachedTableLayout
+from sessctl.stores.layouts.files import FileEnd, FileLayout, Naming
 from sessctl.stores.layouts.python import USER
 
 _LETTERS = ascii_lowercase + digits

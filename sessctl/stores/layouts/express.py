@@ -16,15 +16,13 @@ from typing import Any
 
 from sessctl.stores.layouts.base import (
     DocumentLayout,
-    FileEnd,
-    FileLayout,
     ItemLayout,
     KeyLayout,
     Layout,
-    Naming,
     TableLayout,
     Unit,
 )
+from sessctl.stores.layouts.files import FileEnd, FileLayout, Naming
 from sessctl.timespec import iso
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 from secrets import token_urlsafe
 from typing import TYPE_CHECKING, Any
 
-from sessctl.stores.layouts.base import FileEnd, FileLayout, HashedFileLayout, Naming
+from sessctl.stores.layouts.files import FileEnd, FileLayout, HashedFileLayout, Naming
 from sessctl.stores.layouts.python import USER
 
 if TYPE_CHECKING:
