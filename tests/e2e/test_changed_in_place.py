@@ -76,8 +76,8 @@ def test_the_app_goes_on_with_what_was_set_and_undone(open_shop_on: OpenShop, la
     assert shop.ends_ms(sid) > 0
     changed = data_of(shop, browser)
     assert (changed["cart"], changed["more"], "theme" in changed) == (["milk"], {"n": 1}, False)
-    own = browser.get("/session").json["cookie"]
-    assert own["originalMaxAge"] == before["cookie"]["originalMaxAge"]
+    own = browser.get("/session").json["cookie"]  # at each visit Node may read its clock twice
+    assert HOUR_MS - 10 <= own["originalMaxAge"] <= HOUR_MS
     assert browser.post("/data", {"seen": 1}).status == 200  # what is newer stands
     assert shop.run("restore", "--last", "--yes", "-o", "json").json()["summary"]["newer"] == 1
     assert data_of(shop, browser)["cart"] == ["milk"]
