@@ -132,7 +132,10 @@ def _encoder(
             raw_of(extra),
         )  # fmt: skip
         chosen = values if places is None else [values[place] for place in places]
-        line = dump(kind(*chosen))
+        try:
+            line = dump(kind(*chosen))
+        except UnicodeEncodeError:  # half an emoji in the user's name
+            return None
         return line if line.isascii() and b"\x7f" not in line else None
 
     return encode

@@ -211,6 +211,15 @@ def test_interrupted_at_every_line(subject, values, rng) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(1200)
+@pytest.mark.parametrize("subject", ["redis", "files"], indirect=True)
 def test_interrupted_at_every_instruction(subject, values, rng) -> None:
-    most = None if subject.name == "redis" else 2000
-    strike_everywhere(subject, values, rng, opcodes=True, most=most)
+    """Not on SQL: CPython 3.11 itself crashes at times where a trace raises between instructions
+    under SQLAlchemy's compiled modules."""
+    strike_everywhere(subject, values, rng, opcodes=True)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("subject", ["sqlite", "postgres", "mysql"], indirect=True)
+def test_interrupted_at_many_lines(subject, values, rng) -> None:
+    strike_everywhere(subject, values, rng, opcodes=False, most=1000)

@@ -1,12 +1,13 @@
-"""Numbers that JSON knows and a clock does not, where the libraries keep ages and dates: a session
-with one of them is odd, and stops nothing."""
+"""Values that JSON knows and nobody expects, in every place where libraries and applications keep
+ages, dates and names: a session with one of them is odd, and stops nothing."""
 
 from __future__ import annotations
 
+import json
 import zlib
 from base64 import b64encode
 from hmac import digest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from sessctl.text import Secret
 from tests.support.cli import HOUR_MS, Cli, now_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.support.engines import SqliteEngine
@@ -24,34 +25,67 @@ NUMBERS = [
     *("1" + "0" * 400, "-1" + "0" * 400, "1" + "0" * 5000, "1e308", "-1e308"),
     *("123456789012345678901234567890", "0.5", "-0"),
 ]
-# Where the libraries of Node and applications keep numbers.
-VALUES = [
-    '{"cookie":{"originalMaxAge":%s,"expires":null},"user":1}',
-    '{"cookie":{"originalMaxAge":null,"expires":%s},"user":1}',
-    '{"cookie":{"originalMaxAge":null,"expires":null},"user":%s}',
-    '{"cookie":{"originalMaxAge":null,"expires":null},"iat":%s,"userId":{"id":%s}}',
+OTHERS: list[Any] = [
+    *(None, True, "", "x" * 2000, [], {}, [[[]]], {"id": 10**400}, {"_id": {"$oid": "x"}}),
+    *(
+        {"__uuid__": "x"},
+        {"__datetime__": 10**400},
+        "\ud800",
+        "\0\x1b[31m",
+        8.64e15,
+        -62135596800000,
+    ),
+    *("9999-12-31T23:59:59.999Z", "+275760-09-13T00:00:00.000Z", "-000001-01-01T00:00:00Z"),
+    *("2026-13-45T99:99:99Z", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"),
 ]
+USUAL: dict[str, Any] = {
+    "cookie": {"originalMaxAge": 3_600_000, "expires": "2027-01-01T00:00:00Z", "path": "/"},
+    "passport": {"user": "7"},
+    "userId": {"id": 1},
+    "iat": 1_767_225_600,
+}
 READING = [
-    *("list", "list --data", "list -w data.iat>5", "show -", "stats", "audit"),
+    *("list", "list --data", "list -w data.iat>5", "list --user 7", "show -", "stats", "audit"),
     *("export", "watch --for 10ms --initial", "purge --expired --dry-run"),
 ]
 
 
+def variants(node: Any) -> Iterator[str]:
+    """A value with each of its parts replaced by each of these."""
+    yield from (*NUMBERS, *map(json.dumps, OTHERS))
+    if isinstance(node, dict):
+        for key, part in node.items():
+            for inner in variants(part):
+                rest = {name: value for name, value in node.items() if name != key}
+                yield f"{json.dumps({**rest, key: '@'})[:-4]}{inner}}}"
+
+
 @pytest.fixture
 def full(shop: SqliteEngine) -> SqliteEngine:
-    for i, number in enumerate(NUMBERS):
-        for j, value in enumerate(VALUES):
-            raw = value.replace("%s", number).encode()
-            shop.save(b"%030d%d%d" % (0, i, j), raw, now_ms() + HOUR_MS)
+    shop.client.execute("BEGIN")
+    for number, value in enumerate(variants(USUAL)):
+        shop.save(b"%032d" % number, value.encode(), now_ms() + HOUR_MS)
+    shop.client.execute("COMMIT")
     return shop
 
 
+@pytest.mark.parametrize("output", ["json", "jsonl"])
 @pytest.mark.parametrize("words", READING)
-def test_a_table_of_them_is_read(cli: Cli, full: SqliteEngine, words: str) -> None:
+def test_a_table_of_them_is_read(cli: Cli, full: SqliteEngine, words: str, output: str) -> None:
     sids = cli("list", "-b", full.url, "-o", "name").stdout
-    assert len(sids.splitlines()) == len(NUMBERS) * len(VALUES)
-    result = cli(*words.split(), "-b", full.url, "-o", "jsonl", stdin=sids)
-    assert result.code in ((0, 1) if words == "audit" else (0,))
+    assert len(sids.splitlines()) == sum(1 for _ in variants(USUAL)) > 200
+    if words in ("export", "watch --for 10ms --initial"):
+        output = "jsonl"
+    result = cli(*words.split(), "-b", full.url, "-o", output, "--no-pager", stdin=sids)
+    assert result.code in ((0, 1) if words == "audit" else (0,)), result.stderr
+
+
+def test_they_are_ended_and_come_back(cli: Cli, full: SqliteEngine) -> None:
+    before = full.everything()
+    ended = cli("purge", "--all", "--yes", "--force", "share", "-b", full.url)
+    assert (ended.code, full.everything()) == (0, {})
+    assert cli("restore", "--last", "--yes", "-b", full.url).code == 0
+    assert full.everything() == before
 
 
 def file_store(folder: Path, number: str) -> str:
