@@ -190,10 +190,9 @@ def _by_use(secrets: Sequence[Secret]) -> tuple[list[tuple[int, Secret]], list[S
 
 
 def _decoded(session: Session) -> DecodedCookie:
-    sid = session.data.get("_id")
     return DecodedCookie(
         Beaker.name,
-        sid=sid if isinstance(sid, str) else None,
+        sid=json_body.sid_in(session.data.get("_id")),
         payload=session.data,
         issued_at=instant(session.data.get("_creation_time")),
         notes=session.notes,

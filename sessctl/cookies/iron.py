@@ -24,6 +24,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from sessctl.cookies import json_body
 from sessctl.cookies.base import Cookie, DecodedCookie, Match, Signature, Verdict, VerdictWord
 from sessctl.cookies.crypto import ENCRYPTED
 from sessctl.cookies.iron_seal import (
@@ -246,7 +247,7 @@ class HapiIron(_Iron):
         if not isinstance(payload, dict) or not payload.keys() <= {"id", "_store"}:
             return None
         sid = payload.get("id")  # yar's; the data stands beside it, or on the server
-        return sid if isinstance(sid, str) else None
+        return json_body.sid_in(sid)
 
 
 def _read(

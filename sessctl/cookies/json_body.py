@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sessctl.cookies.base import VerdictWord
 from sessctl.errors import SerializerError, UsageError
+from sessctl.text import is_utf8
 
 if TYPE_CHECKING:
     from sessctl.cookies.base import DecodedCookie, Verdict
@@ -30,6 +31,11 @@ def written(format: str, content: Any) -> bytes:
         return written_as_json(check_object(format, content))
     except SerializerError as exc:
         raise UsageError(f"the payload {exc.message}") from None
+
+
+def sid_in(found: Any) -> str | None:
+    """An id that a payload names; None for what no store can hold: no text, half an emoji."""
+    return found if isinstance(found, str) and is_utf8(found) else None
 
 
 def read(body: bytes, verdict: Verdict, decoded: DecodedCookie, budget: Budget) -> Verdict:

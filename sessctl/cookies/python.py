@@ -7,6 +7,7 @@ from binascii import Error as Base64Error
 from typing import TYPE_CHECKING, Any
 
 from sessctl.errors import SerializerError, UsageError
+from sessctl.text import encode_id
 
 if TYPE_CHECKING:
     from sessctl.serializers import Value
@@ -44,9 +45,12 @@ def text_or_bytes(raw: bytes) -> Any:
 
 
 def bytes_of(content: Any) -> bytes | None:
-    """The reverse of `text_or_bytes`; None for other content."""
+    """The reverse of `text_or_bytes`; None for other content. Raises UsageError."""
     if isinstance(content, str):
-        return content.encode("utf-8", "surrogateescape")
+        try:
+            return encode_id(content)
+        except UnicodeEncodeError:
+            raise UsageError("the text has half an emoji, which no cookie can carry") from None
     if isinstance(content, dict) and content.keys() == {"__bytes__"}:
         try:
             return b64decode(content["__bytes__"], validate=True)

@@ -6,11 +6,15 @@ from __future__ import annotations
 import json
 import zlib
 from base64 import b64encode
+from contextlib import suppress
 from hmac import digest
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sessctl.cookies.api import sign_cookie
+from sessctl.cookies.registry import FORMATS, cookie_format
+from sessctl.errors import SerializerError, UsageError
 from sessctl.serializers.django import StoredSession
 from sessctl.text import Secret
 from tests.support.cli import HOUR_MS, Cli, now_ms
@@ -135,3 +139,27 @@ def test_a_cookie_of_beaker(cli: Cli, number: str) -> None:
     words = ["verify", "-", "--format", "beaker", "--secret-from", "env:KEY", "--max-age", "1h"]
     result = cli(*words, "-o", "jsonl", stdin=cookie, env={"KEY": "key"})
     assert result.code in (0, 1)
+
+
+PAYLOAD = {
+    "user_id": 7, "exp": 4_000_000_000, "iat": 1_767_225_600, "nbf": 1, "created": 1, "id": "x",
+    "session": {"a": 1}, "_expire": 4_000_000_000_000, "_maxAge": 5, "_id": "x",
+    "_accessed_time": 1_767_225_600.5,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_cookies_of_them_are_judged(cli: Cli, format: str) -> None:
+    """Signed by whoever has the secret; all of them in one batch."""
+    made = []
+    for text in variants(PAYLOAD):
+        if len(text) > 4_300:  # which Python's own reader takes for no number
+            continue
+        with suppress(UsageError, SerializerError):
+            found = sign_cookie(json.loads(text), "k" * 32, format)
+            made.append("; ".join(f"{one.name}={one.value}" for one in found))
+    words = ["verify", "-", "--secret-from", "env:KEY", "-o", "json"]
+    if cookie_format(format).carries_time:
+        words += ["--max-age", "1h"]
+    result = cli(*words, stdin="\n".join(made), env={"KEY": "k" * 32})
+    assert result.code in (0, 1, 5) if made else result.code == 7, result.stderr
