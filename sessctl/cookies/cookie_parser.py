@@ -23,7 +23,7 @@ from sessctl.cookies.base import Cookie, DecodedCookie, Match, Signature, Verdic
 from sessctl.cookies.paste import percent_decode
 from sessctl.cookies.unsigned import PARAMETER, is_signed, unsigned
 from sessctl.errors import CookieError, SerializerError, UsageError
-from sessctl.text import is_utf8
+from sessctl.text import encode_id, is_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,13 +114,16 @@ def _split(value: str, budget: Budget) -> tuple[str, str | None]:
 
 
 def _payload(text: str, budget: Budget) -> tuple[Any, tuple[str, ...]]:
-    """(payload, notes): JSON after `j:` if it is true in JavaScript, else the text."""
+    """(payload, notes): JSON after `j:` if it is true in JavaScript, else the text. Raises
+    CookieError."""
     if not text.startswith("j:"):
         return text, ()
     from sessctl.serializers.json import decode  # 9 ms; only JSON needs it
 
     try:
-        found = decode(text[2:].encode("utf-8", "surrogateescape"), budget)
+        found = decode(encode_id(text[2:]), budget)
+    except UnicodeEncodeError:
+        raise CookieError("a lone surrogate, which no cookie can carry") from None
     except SerializerError:
         return text, ("j: with something that is not JSON; cookie-parser leaves it as text",)
     if found.data in (None, 0, ""):

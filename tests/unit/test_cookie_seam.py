@@ -12,7 +12,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sessctl import Secret, decode_cookie, plugins, sign_cookie, verify_cookie
@@ -160,6 +160,7 @@ ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()))
 
 
 @FEW
+@example("\udd00", None, None)
 @given(ANY_TEXT, st.none() | ANY_TEXT, st.none() | ANY_TEXT)
 def test_no_text_breaks_any_format(text: str, name: str | None, companion: str | None) -> None:
     """Not at the first look, nor where the format is named: a verdict, or an error of ours."""
