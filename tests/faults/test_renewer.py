@@ -129,7 +129,7 @@ def run_rounds(
 
 @pytest.mark.quick_on("redis", "postgres", "mysql", "files")
 def test_no_live_session_is_lost(subject, tmp_path, rng) -> None:
-    run_rounds(subject, tmp_path, rng, processes=2, rounds=4 if subject.name == "files" else 6)
+    run_rounds(subject, tmp_path, rng, processes=2, rounds=2 if subject.name == "files" else 6)
 
 
 @pytest.mark.long
