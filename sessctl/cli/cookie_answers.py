@@ -169,7 +169,8 @@ class Answers:
             self._writer.encoded(line)
 
     def add_lines(self, data: bytes) -> None:
-        """Cookies that another process has written, a line each; not for blocks."""
+        """Cookies that are written already, a line each: by another process, or in a batch; not for
+        blocks."""
         if self._writer is not None:
             self._writer.lines(data)
 

@@ -92,7 +92,7 @@ class Writer:
         self._count += 1
 
     def lines(self, data: bytes) -> None:
-        """Items that a process of ours has encoded with this format's `item`, a line each."""
+        """Items that are encoded already, as this format's `item` does it, a line each."""
         if not data:
             return
         if self._output == "json":
